@@ -1,0 +1,55 @@
+# Everything a clone needs, and nothing but Python 3.11 to start from.
+
+PYTHON  ?= python3
+EXAMPLE ?= graphs/examples/explain-failures.yaml
+WORKERS ?= $(shell $(PYTHON) -c 'import os; print(max(2, min(8, os.cpu_count() or 2)))' 2>/dev/null)
+
+# uv does not read pip's settings, so it is told which index pip would ask.
+INDEX = $${UV_DEFAULT_INDEX:-$${PIP_INDEX_URL:-$$(.venv/bin/python -m pip config get global.index-url 2>/dev/null)}}
+UV    = UV_DEFAULT_INDEX="$(INDEX)" .venv/bin/uv pip
+LOCK  = $(UV) compile -q --upgrade --universal --python-version 3.11 \
+        --generate-hashes --no-emit-index-url --no-annotate --no-header
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help run test lint bench lock
+
+help: ## Say what can be made here
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST) | expand -t 16
+
+run: .venv/ready ## Run a workflow to its end: make run EXAMPLE=file.yaml
+	@.venv/bin/assay run $(EXAMPLE)
+
+test: lint ## Check everything: lint first, then every test
+	@.venv/bin/pytest -q -n $(WORKERS) --dist worksteal
+
+lint: .venv/ready ## Check style, types and who may import whom
+	@.venv/bin/ruff check -q .
+	@.venv/bin/ruff format -q --check . || { echo 'To format: .venv/bin/ruff format .'; exit 1; }
+	@.venv/bin/mypy
+	@said=$$(.venv/bin/lint-imports) || { echo "$$said"; exit 1; }
+
+bench: .venv/ready ## Measure, beside the reference in the same run
+	@for script in bench/[a-z]*.py; do \
+		test -e "$$script" || { echo 'No benchmarks yet: see bench/README.md'; break; }; \
+		.venv/bin/python "$$script" || exit 1; \
+	done
+
+lock: .venv/ready ## Pin the newest versions that fit, with their hashes
+	@$(LOCK) pyproject.toml --group dev -o requirements/dev.txt
+	@echo uv | $(LOCK) - -o requirements/uv.txt
+
+# pip is slower than uv, and knows every way its user may have set it up.
+.venv/ready: pyproject.toml requirements/uv.txt requirements/dev.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+		echo 'Assay needs Python 3.11 or newer, and "$(PYTHON)" is not.' >&2; \
+		echo 'Install one (https://www.python.org/downloads/), then name it:' >&2; \
+		echo '  make $(or $(MAKECMDGOALS),run) PYTHON=python3.12' >&2; exit 1; }
+	@echo 'Setting up .venv (once, about a minute) ...'
+	@.venv/bin/python -c 'import pip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+		|| $(PYTHON) -m venv --clear .venv
+	@.venv/bin/python -m pip install -q --require-hashes -r requirements/uv.txt
+	@$(UV) install -q --python .venv --require-hashes -r requirements/dev.txt \
+		|| .venv/bin/python -m pip install -q --require-hashes -r requirements/dev.txt
+	@$(UV) install -q --python .venv --no-deps --no-build-isolation -e .
+	@touch $@
