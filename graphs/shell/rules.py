@@ -1,0 +1,247 @@
+"""Where a word may not hold a value, because its command would run it as program text."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from .interpreters import NESTED, Role, interpreter, unversioned
+from .script import HOLE, QUOTED, SPLIT, Command, Hole, Script, Word, listed
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+EVALUATING = listed(
+    "eval let declare typeset local read unset mapfile readarray getopts trap alias source ."
+    " compgen complete compopt enable bind fc hash wait"
+)
+"""Builtins that evaluate, or may evaluate, any of their words."""
+
+ARITHMETIC_TESTS = listed("-eq -ne -lt -le -gt -ge")
+
+SPECIAL = listed(
+    "RANDOM SRANDOM SECONDS LINENO OPTIND HISTCMD BASH_ENV ENV BASH_ALIASES BASH_CMDS"
+    " SHELLOPTS BASHOPTS PROMPT_COMMAND PS0 PS1 PS2 PS3 PS4"
+)
+"""Variables whose value bash evaluates, or takes its settings from."""
+
+_FIND_COMMANDS = listed("-exec -execdir -ok -okdir")
+_PRINTERS = listed("echo printf cat")
+_VARIABLE = re.compile(r"([A-Za-z_]\w*)\+?=", re.ASCII)
+
+COMMAND_NAME = "a value may not name the command"
+PRINTF_FORMAT = "printf reads % and \\ in this value: write '%s' and pass it as an argument"
+QUOTE_IT = 'write "$(…)"'
+
+
+@dataclass(frozen=True, slots=True)
+class _Prefix:
+    """A program that runs the command in its arguments, after `operands` of its own."""
+
+    takes: frozenset[str] = frozenset()
+    operands: int = 0
+
+    def takes_next(self, option: str) -> bool:
+        """Whether the option takes the next word: `-u`, `-nu`, but not `-uroot`."""
+        if option.startswith("--"):
+            return option in self.takes
+        letters = [letter for letter in option[1:] if "-" + letter in self.takes]
+        return bool(letters) and option.index(letters[0]) == len(option) - 1
+
+
+def _prefix(takes: str = "", operands: int = 0) -> _Prefix:
+    return _Prefix(listed(takes), operands)
+
+
+_PREFIXES = {
+    **dict.fromkeys(listed("builtin nohup setsid doas"), _prefix("-u -C")),
+    "command": _prefix(),
+    "exec": _prefix("-a"),
+    "env": _prefix("-u -C --unset --chdir --argv0"),
+    "nice": _prefix("-n --adjustment"),
+    "ionice": _prefix("-c -n -p --class --classdata"),
+    "stdbuf": _prefix("-i -o -e --input --output --error"),
+    "time": _prefix("-f -o --format --output"),
+    "timeout": _prefix("-k -s --kill-after --signal", operands=1),
+    "flock": _prefix("-w -E --timeout", operands=1),
+    "chroot": _prefix(operands=1),
+    "sudo": _prefix("-u -g -p -C -h -R -r -t -T -U -D --user --group --chdir --prompt --host"),
+    "strace": _prefix("-e -o -p -s -u"),
+    "xargs": _prefix("-E -I -L -n -P -s -d -a --max-args --max-procs --delimiter --arg-file"),
+}
+
+
+def check(script: Script) -> None:
+    """Refuse, in `script`, every hole whose place would run its value."""
+    for command in script.commands:
+        if command.words:
+            _Check(script, command).words(command.words)
+    _check_variables(script)
+
+
+@dataclass(frozen=True, slots=True)
+class _Check:
+    script: Script
+    command: Command
+
+    def words(self, words: Sequence[Word]) -> None:
+        """Check one command, or the one inside a command."""
+        name, rest = words[0].name, words[1:]
+        if words[0].holes:
+            self._refuse(words[0].holes, COMMAND_NAME)
+        elif name in _PREFIXES:
+            self._prefixed(name, rest)
+        elif name in EVALUATING:
+            for word in rest:
+                self._refuse(word.holes, f"`{name}` may evaluate a value")
+        elif name in ("export", "readonly"):
+            self._exported(name, rest)
+        elif name in ("test", "["):
+            self._test(rest)
+        elif name == "[[":
+            self._condition(rest)
+        elif name == "printf":
+            self._printf(rest)
+        elif name == "find":
+            self._find(rest)
+        elif interpreter(name):
+            self._interpreter(words)
+        else:
+            self._nested(words)
+
+    def _refuse(self, holes: Sequence[Hole], message: str) -> None:
+        self.script.refuse_all(holes, message)
+
+    def _prefixed(self, name: str, words: Sequence[Word]) -> None:
+        """Check the command behind `env`, `timeout 5`, `sudo -u root` and the like."""
+        prefix = _PREFIXES[name]
+        operands = prefix.operands
+        while words:
+            word, after = words[0], 1
+            if name == "command" and word.text in ("-v", "-V"):
+                return
+            if name == "env" and word.text.startswith(("-S", "--split-string")):
+                for argument in words:
+                    self._refuse(argument.holes, "`env -S` reads its argument as a command")
+                return
+            if word.text.startswith("-"):
+                self._refuse(word.holes, f"a value may not be an option of `{name}`")
+                after += prefix.takes_next(word.text)
+            elif operands:
+                operands -= 1
+            elif not (name in ("env", "sudo") and _VARIABLE.match(word.text)):
+                self.words(words)
+                return
+            for argument in words[:after]:
+                self._refuse_split(argument)
+            words = words[after:]
+
+    def _refuse_split(self, word: Word) -> None:
+        """Refuse an unquoted `$(…)` with a value: its words could be anything."""
+        if SPLIT in word.text:
+            self._refuse(word.contents, f"the words of $(…) may be a command here: {QUOTE_IT}")
+
+    def _exported(self, name: str, words: Sequence[Word]) -> None:
+        optional = any(word.text.startswith(("-", SPLIT, QUOTED)) for word in words)
+        for word in words:
+            if optional or not _VARIABLE.match(word.text):
+                self._refuse(word.holes, f"`{name}` may evaluate a value that is not behind NAME=")
+
+    def _test(self, words: Sequence[Word]) -> None:
+        """`-v` evaluates a subscript, and a value may be the word `-v`."""
+        for before, word in zip([None, *words], words, strict=False):
+            if before and before.text in ("-v", "-R"):
+                self._refuse(word.holes, f"`{before.text}` evaluates a value")
+            variable = word.holes or word.text.startswith((SPLIT, QUOTED))
+            if before and variable and before.text.startswith((HOLE, QUOTED)):
+                self._refuse(before.contents, "a value may be an operator of this test")
+            self._refuse_split(word)
+
+    def _condition(self, words: Sequence[Word]) -> None:
+        texts = [word.text for word in words]
+        if ARITHMETIC_TESTS.intersection(texts) or "-v" in texts or "-R" in texts:
+            for word in words:
+                self._refuse(
+                    word.contents, "[[ … ]] with arithmetic or -v evaluates a value: use [ … ]"
+                )
+
+    def _printf(self, words: Sequence[Word]) -> None:
+        if words and words[0].text.startswith("-v"):
+            options = 2 if words[0].text == "-v" else 1
+            for word in words[:options]:
+                self._refuse(word.holes, "`printf -v` evaluates a value")
+            words = words[options:]
+        elif words and words[0].text == "--":
+            words = words[1:]
+        elif words and words[0].text.startswith((HOLE, SPLIT, QUOTED)):
+            self._refuse(words[0].contents, "a value may be an option of printf: write '%s' first")
+        for hole in words[0].contents if words else ():
+            self.script.warnings.setdefault(hole.at, PRINTF_FORMAT)
+
+    def _find(self, words: Sequence[Word]) -> None:
+        for at, word in enumerate(words):
+            self._refuse_split(word)
+            if word.text in _FIND_COMMANDS and at + 1 < len(words):
+                self.words(words[at + 1 :])
+
+    def _interpreter(self, words: Sequence[Word]) -> None:
+        name = words[0].name
+        found = interpreter(name)
+        if found is None:
+            return
+        for word, role in found.roles(words[1:]):
+            if role is Role.PROGRAM:
+                self._refuse(word.holes, f"a value in program text of `{name}`: pass an argument")
+            elif role is Role.UNCLEAR:
+                self._refuse(
+                    word.holes,
+                    f"`{name}` may take this for an option with program text: put -- before it",
+                )
+        if found.reads_program(words[1:]):
+            self._refuse(self.command.fed, f"the input of `{name}` is program text")
+            upstream = self.command.upstream
+            if upstream and upstream.words and upstream.words[0].name in _PRINTERS:
+                printed = [hole for word in upstream.words for hole in word.contents]
+                self._refuse([*printed, *upstream.fed], f"the input of `{name}` is program text")
+
+    def _nested(self, words: Sequence[Word]) -> None:
+        """Look for `sh -c TEXT` in the words of a program not known here, such as docker."""
+        if words[0].text in (SPLIT, QUOTED):
+            for before, word in pairwise(words):
+                if re.fullmatch("-[A-Za-z]*c", before.text):
+                    self._refuse(word.holes, "a value may be program text after -c")
+        for at, word in enumerate(words[1:], 1):
+            if word.holes or unversioned(word.name) not in NESTED:
+                continue
+            found = interpreter(word.name)
+            for argument, role in found.roles(words[at + 1 :]) if found else ():
+                if role is Role.PROGRAM:
+                    self._refuse(argument.holes, f"a value in program text of `{word.name}`")
+            if at == len(words) - 1:
+                self._refuse(self.command.fed, f"the input of `{word.name}` is program text")
+
+
+def integers(script: Script) -> set[str]:
+    """Return the names declared with `-i` (an assignment calculates) or `-n` (it names)."""
+    found: set[str] = set()
+    for command in script.commands:
+        words = [word.text for word in command.words]
+        if words and words[0] in ("declare", "typeset", "local"):
+            options = "".join(word for word in words[1:] if word.startswith("-"))
+            if "i" in options or "n" in options:
+                found.update(word.partition("=")[0] for word in words[1:])
+    return found
+
+
+def _check_variables(script: Script) -> None:
+    evaluated = integers(script)
+    for assignment in script.assignments:
+        if assignment.name in SPECIAL | evaluated:
+            script.refuse_all(assignment.holes, f"bash evaluates the value of {assignment.name}")
+    for command in script.commands:
+        for word in command.words[1:]:
+            named = _VARIABLE.match(word.text)
+            if named and named[1] in SPECIAL:
+                script.refuse_all(word.holes, f"bash evaluates the value of {named[1]}")

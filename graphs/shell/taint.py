@@ -1,0 +1,77 @@
+"""Warn where a variable that holds a value reaches a place in which bash evaluates text."""
+
+from __future__ import annotations
+
+import re
+
+from .rules import ARITHMETIC_TESTS, EVALUATING, integers
+from .script import Hole, Script, listed
+
+_REFERENCE = re.compile(r"\$\{?[!#]?([A-Za-z_]\w*|[0-9@*])", re.ASCII)
+_NAME = re.compile(r"\$\{?[!#]?([0-9@*])|([A-Za-z_]\w*)", re.ASCII)
+_SUBSTITUTION = re.compile(r"\$\([^()]*\)")
+_READING = listed("read mapfile readarray")
+_POSITIONAL = "0123456789@*"
+
+
+def warn(script: Script) -> None:
+    """Add a warning to `script` for each hole whose value a variable may carry to evaluation."""
+    names = _holding(script)
+    for text in _evaluated(script):
+        for position, name in _NAME.findall(_SUBSTITUTION.sub("", text)):
+            hole = names.get(position or name)
+            if hole is not None:
+                shown = f"${position}" if position else name
+                script.warnings.setdefault(
+                    hole.at,
+                    f"{shown} holds a value and reaches a place that bash evaluates, where text"
+                    " such as a[$(…)] is run: make sure that it is a number",
+                )
+
+
+def _holding(script: Script) -> dict[str, Hole]:
+    """Return each variable that holds a value, with the hole of the value."""
+    names: dict[str, Hole] = {}
+    for assignment in script.assignments:
+        for hole in assignment.holes:
+            names.setdefault(assignment.name, hole)
+    contents = [hole for hole in script.holes if not hole.file]
+    for command in script.commands:
+        words = command.words
+        if not words:
+            continue
+        held = [hole for word in words[1:] for hole in word.contents]
+        if held and (words[0].text == "set" or words[0].text in script.functions):
+            names.update(dict.fromkeys(_POSITIONAL, held[0]))
+        if words[0].text in _READING and contents:
+            for word in words[1:]:
+                names.setdefault(word.text, contents[0])
+        if words[0].text == "printf" and held and words[1].text == "-v" and len(words) > 2:
+            names.setdefault(words[2].text, held[0])
+    _follow(script, names)
+    return names
+
+
+def _follow(script: Script, names: dict[str, Hole]) -> None:
+    """Add what is assigned from a variable that holds a value, until nothing is added."""
+    before = -1
+    while before != len(names):
+        before = len(names)
+        for assignment in script.assignments:
+            for name in _REFERENCE.findall(assignment.raw):
+                if name in names:
+                    names.setdefault(assignment.name, names[name])
+
+
+def _evaluated(script: Script) -> list[str]:
+    """Return the texts that bash evaluates: arithmetic, subscripts, words of `let` and `eval`."""
+    texts = list(script.evaluated)
+    evaluating = integers(script)
+    texts += [each.raw for each in script.assignments if each.name in evaluating]
+    for command in script.commands:
+        words = [word.raw for word in command.words]
+        if words[:1] == ["[["] and ARITHMETIC_TESTS.intersection(words):
+            texts += words[1:-1]
+        elif words and words[0] in EVALUATING - _READING:
+            texts += words[1:]
+    return texts
