@@ -1,0 +1,145 @@
+"""What a kind of step is given to do one attempt, and what it gives back."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .errors import StepError
+from .event import Event, EventType
+from .execution import Cost, Exit, Failure, timestamp
+from .step import Step
+
+if TYPE_CHECKING:
+    from .binding import BoundStep
+    from .engine import Frame, Outcome, Run
+    from .scope import Scope
+
+
+@dataclass(frozen=True, slots=True)
+class Yield:
+    """What an attempt came to.
+
+    `outputs` are named values beside `output`; `context` is mutable context it wrote;
+    `exit` ends more than the step; `visible` are the steps inside it that later steps
+    may read, by id. `failure` is a failed inner step: the step fails with it.
+    """
+
+    output: Any = None
+    outputs: Mapping[str, Any] = field(default_factory=dict)
+    cost: Cost | None = None
+    context: Mapping[str, Any] = field(default_factory=dict)
+    exit: Exit | None = None
+    reason: str | None = None
+    visible: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    failure: Failure | None = None
+    repair: str | None = None
+    events: Sequence[Event] = ()
+
+
+class Call:
+    """One attempt of one step: its rendered fields, its place, and what it may use."""
+
+    def __init__(
+        self,
+        bound: BoundStep,
+        path: str,
+        attempt: int,
+        scope: Scope,
+        frame: Frame,
+        feedback: Sequence[str] = (),
+    ) -> None:
+        self.bound = bound
+        self.step: Any = bound.step
+        self.path = path
+        self.attempt = attempt
+        self.scope = scope
+        self.frame = frame
+        self.feedback = feedback
+
+    @property
+    def run(self) -> Run:
+        return self.frame.run
+
+    @property
+    def workspace(self) -> Path:
+        """The folder in which the step reads and writes files."""
+        return self.run.workspace
+
+    @property
+    def idempotency_key(self) -> str:
+        """The same for every attempt and every resume of this step at this path."""
+        return f"{self.run.execution.id}/{self.path}"
+
+    def value(self, *where: str | int) -> Any:
+        """A field with its templates rendered, keeping types; None when the field is absent.
+
+        Raises `ExpressionError`.
+        """
+        bound = self.bound.fields.get(where)
+        return None if bound is None else bound.render(self.scope)
+
+    def text(self, *where: str | int) -> str:
+        """A field rendered as text; empty when it is absent. Raises `ExpressionError`."""
+        bound = self.bound.fields.get(where)
+        return "" if bound is None else bound.text(self.scope)
+
+    def parts(self, *where: str | int) -> list[tuple[str | None, Any]]:
+        """A template in its parts: (literal, None) or (None, value), in order."""
+        bound = self.bound.fields.get(where)
+        return [] if bound is None else bound.parts(self.scope)
+
+    async def decide(self, name: str, compute: Callable[[], Any]) -> Any:
+        """A value that steers: computed once, journaled, and never computed again."""
+        return self.run.journal.decide(self.path, name, compute)
+
+    async def drive(
+        self,
+        block: tuple[str, ...],
+        *,
+        label: str = "",
+        position: int | None = None,
+        local: Mapping[str, Any] | None = None,
+        context: Mapping[str, Any] | None = None,
+    ) -> Outcome:
+        """Run one of the step's inner lists to its end.
+
+        `label` joins the path (`[3]`), `position` picks one branch of a `parallel`, `local`
+        adds names such as `item`, `context` is the mutable context it begins with.
+        """
+        return await self.frame.inner(self, block, label, position, local or {}, context)
+
+    def emit(self, type: EventType, **data: Any) -> None:
+        """Say something live about this step; it is lost when nobody listens."""
+        self.run.say(Event(self.run.execution.id, type, timestamp(), self.path, data))
+
+    def notice(self, message: str) -> None:
+        """Something the execution must say of itself; each sentence is kept once."""
+        self.run.notice(message)
+
+
+class InnerFailure(StepError):
+    """A step failed because one inside it did; carries what is visible all the same."""
+
+    def __init__(self, yielded: Yield) -> None:
+        assert yielded.failure is not None
+        super().__init__(yielded.failure.message)
+        self.yielded = yielded
+        self.failure = yielded.failure
+
+
+Work = Callable[[Call], Awaitable[Yield]]
+
+
+class Kind:
+    """A `StepKind` made of its parts: family, model and the function that does one attempt."""
+
+    def __init__(self, family: Any, model: type[Step], work: Work) -> None:
+        self.family = family
+        self.model = model
+        self._work = work
+
+    async def run(self, call: Call) -> Yield:
+        return await self._work(call)

@@ -1,0 +1,153 @@
+"""Plan to LangGraph: every block becomes a StateGraph; the only place where steps are nodes.
+
+Blocks are compiled without a checkpointer of their own: the journal is what they resume
+from, and a child graph's checkpoint namespace would depend on the order of calls.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Hashable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypedDict
+
+from langgraph.graph import END, START, StateGraph
+from langgraph.runtime import Runtime
+
+from .binding import BoundStep
+from .engine import Frame, State
+from .plan import BlockPlan, Way
+
+Node = Callable[[State, Frame], Awaitable[State]]
+
+_CONTROL = ("writes", "exit", "runs", "feedback")
+
+
+class CompiledBlock:
+    """A block's graph, with the blocks inside it."""
+
+    def __init__(self, plan: BlockPlan, *, direct: bool = True) -> None:
+        self.plan = plan
+        self.inner: Mapping[tuple[str, Way], tuple[CompiledBlock, ...]] = {
+            key: tuple(CompiledBlock(p, direct=direct) for p in plans)
+            for key, plans in plan.inner.items()
+        }
+        self.singles = {
+            id: CompiledBlock(p, direct=direct) for id, p in plan.singles.items()
+        }
+        self._nodes = _nodes(plan)
+        self._direct = direct and len(self._nodes) == 1
+        self._graph: Any = None
+
+    @property
+    def graph(self) -> Any:
+        """The compiled StateGraph, made when it is first needed."""
+        if self._graph is None:
+            self._graph = _graph(self.plan, self._nodes).compile(
+                checkpointer=False, name=self.plan.name
+            )
+        return self._graph
+
+    async def run(self, state: State, frame: Frame) -> State:
+        """Run the block in this frame; returns its final state.
+
+        A block of one node has no superstep to order: its node is called as it is.
+        """
+        if self._direct:
+            (node,) = self._nodes.values()
+            return {**state, **await node(state, frame)}
+        config = {"recursion_limit": frame.recursion_limit(len(self._nodes))}
+        result: State = await self.graph.ainvoke(
+            state, config, context=frame, durability="exit"
+        )
+        return result
+
+
+def _nodes(plan: BlockPlan) -> dict[str, Node]:
+    if plan.singles:
+        return {"graph": _graph_node(plan)}
+    return {_name(segment): _segment_node(segment) for segment in plan.segments}
+
+
+def _name(segment: tuple[BoundStep, ...]) -> str:
+    first, last = segment[0].id, segment[-1].id
+    return f"step {first}" if first == last else f"steps {first} to {last}"
+
+
+def _segment_node(segment: tuple[BoundStep, ...]) -> Node:
+    async def run(state: State, frame: Frame) -> State:
+        return await frame.segment(segment, state)
+
+    return run
+
+
+def _graph_node(plan: BlockPlan) -> Node:
+    async def run(state: State, frame: Frame) -> State:
+        return await frame.graph(plan, state)
+
+    return run
+
+
+def _graph(plan: BlockPlan, nodes: Mapping[str, Node]) -> StateGraph[Any, Any, Any, Any]:
+    channels = {f"result.{id}": dict for id in plan.visible}
+    control = dict.fromkeys(_CONTROL, object)
+    schema = TypedDict("State", {**channels, **control}, total=False)  # type: ignore[misc]
+    graph: StateGraph[Any, Any, Any, Any] = StateGraph(schema, context_schema=Frame)
+    names = list(nodes)
+    home = {s.id: n for n, segment in zip(names, plan.segments, strict=False) for s in segment}
+    for name, segment in zip(names, plan.segments or ((),), strict=True):
+        reads = channels if not segment else _reads(plan, segment)
+        narrow = TypedDict(name, {**reads, **control}, total=False)  # type: ignore[misc, operator]
+        graph.add_node(name, _adapt(nodes[name]), input_schema=narrow)
+    graph.add_edge(START, names[0])
+    for name, following in zip(names, [*names[1:], END], strict=True):
+        targets: dict[Hashable, str] = {n: n for n in names} | {END: END}
+        graph.add_conditional_edges(name, _route(following, home), targets)
+    return graph
+
+
+def _reads(plan: BlockPlan, segment: tuple[BoundStep, ...]) -> dict[str, Any]:
+    """Only the channels that the segment's expressions name: wide states are slow to read."""
+    mentioned = frozenset[str]().union(*(s.mentions for s in segment))
+    return {f"result.{id}": dict for id in plan.visible if id in mentioned}
+
+
+def _adapt(node: Node) -> Any:
+    async def run(state: State, runtime: Runtime[Frame]) -> State:
+        return await node(state, runtime.context)
+
+    return run
+
+
+def _route(following: str, home: Mapping[str, str]) -> Any:
+    def route(state: State) -> str:
+        exit = state.get("exit")
+        if exit is None:
+            return following
+        return home[exit["to"]] if exit["kind"] == "repair" else END
+
+    return route
+
+
+@dataclass(frozen=True, slots=True)
+class _Key:
+    digest: str
+    fuse: bool
+
+
+class CompileCache:
+    """Compiled root blocks by digest; a digest's meaning never changes."""
+
+    def __init__(self, size: int = 256) -> None:
+        self._size = size
+        self._blocks: OrderedDict[_Key, CompiledBlock] = OrderedDict()
+
+    def get(self, digest: str, fuse: bool, make: Callable[[], BlockPlan]) -> CompiledBlock:
+        """The block of that digest, compiled now if it is not there."""
+        key = _Key(digest, fuse)
+        if key not in self._blocks:
+            self._blocks[key] = CompiledBlock(make(), direct=fuse)
+            while len(self._blocks) > self._size:
+                self._blocks.popitem(last=False)
+        self._blocks.move_to_end(key)
+        return self._blocks[key]

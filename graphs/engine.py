@@ -1,0 +1,360 @@
+"""An execution under way: `Run` is the whole of it, `Frame` one list of steps at one place."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import ChainMap
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .binding import BoundStep
+from .call import Call, Yield
+from .event import Event, EventType
+from .execution import Execution, Exit, Failure, Status, StepResult, timestamp
+from .group import cancel, run_graph
+from .inputs import accept_inputs, declared_outputs
+from .journal import Journal
+from .plan import BlockPlan
+from .program import Program
+from .runner import run_step
+from .scope import Scope
+from .services import Services
+from .step import Step
+
+if TYPE_CHECKING:
+    from .compile import CompiledBlock
+
+State = dict[str, Any]
+"""LangGraph's state of one block: `result.<id>`, `writes`, `exit`, `runs`, `feedback`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a list of steps ended.
+
+    `results` are the states of its visible steps by id, `writes` the mutable context it
+    wrote, `last` the output of its last completed step in order of the file.
+    """
+
+    results: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    writes: Mapping[str, Any] = field(default_factory=dict)
+    exit: Exit | None = None
+    failure: Failure | None = None
+    last: Any = None
+
+    @property
+    def beyond(self) -> Exit | None:
+        """What ends more than this list: a `skip` ends here, a `stop` goes on."""
+        return Exit.STOP if self.exit is Exit.STOP else None
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """A program ready to run, with the programs its `workflow` steps name."""
+
+    program: Program
+    block: CompiledBlock
+    children: Mapping[tuple[str, str | None], Definition] = field(default_factory=dict)
+
+
+class Run:
+    """What is one for the whole execution: journal, services, workspace, background work."""
+
+    def __init__(
+        self,
+        execution: Execution,
+        definition: Definition,
+        journal: Journal,
+        services: Services,
+        workspace: Path,
+        environ: Mapping[str, str],
+    ) -> None:
+        self.execution = execution
+        self.definition = definition
+        self.journal = journal
+        self.services = services
+        self.workspace = workspace
+        self.environ = environ
+        self._detached: set[asyncio.Task[Outcome]] = set()
+        self._said: list[str] = list(execution.notices)
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        return tuple(self._said)
+
+    def say(self, event: Event) -> None:
+        """Publish a live event; nobody waits for it."""
+        self.services.live(event)
+
+    def notice(self, message: str) -> None:
+        """Keep a sentence that the execution must say of itself, once."""
+        if message not in self._said:
+            self._said.append(message)
+            self.journal.note(EventType.NOTICE, message=message)
+
+    def skip(self, steps: Sequence[Step], prefix: str, reason: str) -> None:
+        """Record steps that will not run, so that everyone reads `skipped`."""
+        for step in steps:
+            path = f"{prefix}{step.id}"
+            if self.journal.result(path) is None:
+                now = timestamp()
+                self.journal.add(
+                    StepResult(
+                        path,
+                        step.id,
+                        step.kind,
+                        Status.SKIPPED,
+                        attempts=0,
+                        started_at=now,
+                        completed_at=now,
+                        reason=reason,
+                    )
+                )
+
+    def detach(self, work: Coroutine[Any, Any, Outcome]) -> None:
+        """Run it beside everything else; `join` waits for it."""
+        task = asyncio.ensure_future(work)
+        self._detached.add(task)
+
+    async def join(self) -> None:
+        """Wait for everything detached; what failed is in the journal and nowhere else."""
+        while self._detached:
+            done, self._detached = self._detached, set()
+            try:
+                await asyncio.gather(*done, return_exceptions=True)
+            except asyncio.CancelledError:
+                await cancel(done)
+                raise
+
+    async def abandon(self) -> None:
+        """Cancel everything detached."""
+        tasks, self._detached = self._detached, set()
+        await cancel(tasks)
+
+    def root(self, definition: Definition, inputs: Mapping[str, Any], prefix: str = "") -> Frame:
+        """The frame of a workflow's own list of steps."""
+        workflow = definition.program.workflow
+        scope = Scope(
+            inputs=inputs,
+            env=self.execution.env,
+            readonly=workflow.context.readonly,
+            context=workflow.context.mutable,
+        )
+        return Frame(self, definition, definition.block, prefix, scope)
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One list of steps at one place: `scope` is what it sees of what lies around it."""
+
+    run: Run
+    definition: Definition
+    block: CompiledBlock
+    prefix: str
+    scope: Scope
+
+    async def drive(self) -> Outcome:
+        """Run the list to its end."""
+        plan = self.block.plan
+        state = await self.block.run({"writes": {}, "runs": {}, "feedback": {}}, self)
+        results = {i: r for i in plan.visible if (r := state.get(f"result.{i}")) is not None}
+        exit = state.get("exit")
+        last = [
+            results[s.id]["output"]
+            for s in plan.steps
+            if s.id in results and results[s.id]["status"] == Status.COMPLETED.value
+        ]
+        return Outcome(
+            results,
+            state["writes"],
+            Exit(exit["kind"]) if exit is not None and exit["kind"] in ("stop", "skip") else None,
+            Failure(**exit["failure"]) if exit is not None and exit["kind"] == "failed" else None,
+            last[-1] if last else None,
+        )
+
+    def recursion_limit(self, nodes: int) -> int:
+        """Supersteps that the block may take: its nodes, as often as repairs can repeat them."""
+        repairs = 1 + sum(
+            s.step.repair.attempts if s.step.repair else 3
+            for s in self.block.plan.steps
+            if s.kind == "assert" and s.step.on_false == "repair"  # type: ignore[attr-defined]
+        )
+        return nodes * repairs + 5
+
+    async def segment(self, segment: Sequence[BoundStep], state: State) -> State:
+        """Run fused steps one after another; what they leave for the block's state."""
+        updates: dict[str, Any] = {}
+        writes = dict(state["writes"])
+        runs: Mapping[str, int] = state["runs"]
+        out: State = {"exit": None}
+        results = ChainMap(updates, _States(state), self.scope.results)  # type: ignore[arg-type]
+        for bound in segment:
+            count = runs.get(bound.id, 1)
+            path = f"{self.prefix}{bound.id}" + (f"~{count}" if count > 1 else "")
+            scope = replace(
+                self.scope,
+                results=results,
+                context={**self.scope.context, **writes},
+            )
+            ran = await run_step(bound, path, scope, self, state["feedback"].get(bound.id, ()))
+            updates |= {bound.id: ran.result.state(), **ran.visible}
+            writes |= ran.result.context
+            out["exit"] = self._exit(bound, ran.result, runs)
+            if out["exit"] is not None:
+                if out["exit"]["kind"] == "repair":
+                    out |= self._repair(out["exit"], bound, state)
+                break
+        out |= {f"result.{id}": result for id, result in updates.items()}
+        out["writes"] = writes
+        return out
+
+    def _exit(
+        self, bound: BoundStep, result: StepResult, runs: Mapping[str, int]
+    ) -> dict[str, Any] | None:
+        if result.error is not None and result.error.code == "assertion_failed":
+            target = repair_target(bound, self.block.plan.steps)
+            if target is not None:
+                repair: Any = bound.step
+                allowed = repair.repair.attempts if repair.repair else 3
+                if runs.get(target, 1) < allowed:
+                    return {"kind": "repair", "to": target, "message": result.error.message}
+        if result.status is Status.FAILED:
+            assert result.error is not None
+            error = result.error
+            return {
+                "kind": "failed",
+                "failure": {**error.to_dict(), "rollback": error.rollback},
+            }
+        if result.exit is Exit.SKIP:
+            ids = [s.id for s in self.block.plan.steps]
+            rest = self.block.plan.steps[ids.index(bound.id) + 1 :]
+            self.run.skip([s.step for s in rest], self.prefix, f"{bound.id}: {result.reason}")
+            return {"kind": "skip"}
+        return {"kind": "stop"} if result.exit is Exit.STOP else None
+
+    def _repair(self, exit: Mapping[str, Any], bound: BoundStep, state: State) -> State:
+        """Everything from the repaired step to the assertion runs once more, at new paths."""
+        ids = [s.id for s in self.block.plan.steps]
+        again = ids[ids.index(exit["to"]) : ids.index(bound.id) + 1]
+        runs = {**state["runs"], **{i: state["runs"].get(i, 1) + 1 for i in again}}
+        heard = [*state["feedback"].get(exit["to"], ()), exit["message"]]
+        return {"runs": runs, "feedback": {**state["feedback"], exit["to"]: heard}}
+
+    async def graph(self, plan: BlockPlan, state: State) -> State:
+        """Run a list that is a graph; each step is a block of its own."""
+        ended: dict[str, Outcome] = {}
+        behind = _closure(plan.before)
+
+        async def drive(id: str) -> Outcome:
+            earlier = [ended[s.id] for s in plan.steps if s.id in behind[id]]
+            scope = self.scope
+            for outcome in earlier:
+                scope = scope.extended(results=outcome.results, context=outcome.writes)
+            frame = replace(self, block=self.block.singles[id], scope=scope)
+            ended[id] = await frame.drive()
+            return ended[id]
+
+        ids = [s.id for s in plan.steps]
+        started = await run_graph(ids, plan.before, plan.after, drive)
+        outcomes = [ended[i] for i in ids if i in ended]
+        out: State = {"exit": None, "writes": {}}
+        for outcome in outcomes:
+            out |= {f"result.{i}": r for i, r in outcome.results.items()}
+            out["writes"] |= outcome.writes
+        failures = [o.failure for o in outcomes if o.failure is not None]
+        if any(o.exit is Exit.STOP for o in outcomes):
+            out["exit"] = {"kind": "stop"}
+        elif failures:
+            wanted = any(f.rollback for f in failures)
+            out["exit"] = {
+                "kind": "failed",
+                "failure": {**failures[0].to_dict(), "rollback": wanted},
+            }
+        elif started != set(ids):
+            rest = [s.step for s in plan.steps if s.id not in started]
+            self.run.skip(rest, self.prefix, "the rest of the list was skipped")
+        return out
+
+    def within(self, call: Call, label: str = "") -> str:
+        """The path that steps inside a step begin with."""
+        again = f"#{call.attempt}" if call.attempt > 1 else ""
+        return f"{call.path}{again}{label}."
+
+    async def inner(
+        self,
+        call: Call,
+        way: tuple[str, ...],
+        label: str,
+        position: int | None,
+        local: Mapping[str, Any],
+        context: Mapping[str, Any] | None,
+    ) -> Outcome:
+        """Run a list inside a step of this frame."""
+        block = self.block.inner[call.step.id, way][position or 0]
+        scope = call.scope.extended(local=local)
+        if context is not None:
+            scope = replace(scope, context=context)
+        frame = Frame(self.run, self.definition, block, self.within(call, label), scope)
+        return await frame.drive()
+
+    async def child(self, call: Call, inputs: Mapping[str, Any]) -> Yield:
+        """Run the workflow that a `workflow` step names, inside this execution."""
+        step: Any = call.step
+        definition = self.definition.children[step.workflow, step.version]
+        given = accept_inputs(definition.program.workflow, inputs)
+        frame = self.run.root(definition, given, self.within(call))
+        outcome = await frame.drive()
+        if outcome.failure is not None:
+            return Yield(failure=outcome.failure)
+        outputs = declared_outputs(definition.program, frame.scope, outcome, self.run.journal, call)
+        return Yield(outputs, outputs)
+
+
+class _States(Mapping[str, Mapping[str, Any]]):
+    """The step results in LangGraph's state, by id."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+
+    def __getitem__(self, id: str) -> Mapping[str, Any]:
+        result: Mapping[str, Any] | None = self._state.get(f"result.{id}")
+        if result is None:
+            raise KeyError(id)
+        return result
+
+    def __iter__(self) -> Iterator[str]:
+        return (k[7:] for k, v in self._state.items() if k.startswith("result.") and v is not None)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+def repair_target(bound: BoundStep, siblings: Sequence[BoundStep]) -> str | None:
+    """The step that an assertion sends back: the one it names, or the nearest agentic before."""
+    step: Any = bound.step
+    if step.kind != "assert" or step.on_false != "repair":
+        return None
+    if step.repair is not None and step.repair.step is not None:
+        return str(step.repair.step)
+    nearest = None
+    for sibling in siblings:
+        if sibling.id == bound.id:
+            break
+        if sibling.kind in AGENTIC:
+            nearest = sibling.id
+    return nearest
+
+
+AGENTIC = frozenset({"agent", "claude_code", "decide"})
+
+
+def _closure(edges: Mapping[str, frozenset[str]]) -> Mapping[str, frozenset[str]]:
+    """Everything behind each step, not only what it waits for itself. There are no circles."""
+    found: dict[str, frozenset[str]] = {}
+    while len(found) < len(edges):
+        for id, direct in edges.items():
+            if id not in found and direct <= found.keys():
+                found[id] = direct.union(*(found[e] for e in direct))
+    return found

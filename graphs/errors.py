@@ -1,0 +1,196 @@
+"""Every error of the product: one tree, each with a stable code.
+
+A message says what happened, where (file:line:column or step path), and what to do.
+Two verdicts matter to the engine: `Terminal` is never tried again, `Retryable` may be.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+class AssayError(Exception):
+    """The root of the tree; `code` is stable and machine-readable."""
+
+    code: ClassVar[str] = "error"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Position:
+    """A place in a source text. `line` and `column` start at 1."""
+
+    line: int
+    column: int
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing wrong (or, as a warning, doubtful) in a definition.
+
+    `message` is one sentence: what is wrong, the offending text, what to do.
+    `path` leads to the value in the document: `("steps", 0, "command")`.
+    """
+
+    source: str
+    position: Position
+    message: str
+    path: tuple[str | int, ...] = ()
+    warning: bool = False
+
+    def __str__(self) -> str:
+        kind = "warning: " if self.warning else ""
+        return f"{self.source}:{self.position.line}:{self.position.column}: {kind}{self.message}"
+
+
+class InvalidSpec(AssayError):
+    """A definition is wrong; `problems` holds every one found, in order of place."""
+
+    code = "invalid_spec"
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(sorted(problems, key=lambda p: (p.source, p.position)))
+        super().__init__("\n".join(str(p) for p in self.problems))
+
+
+class InvalidInput(AssayError):
+    """The inputs given to an execution do not fit the workflow's declaration."""
+
+    code = "invalid_input"
+
+
+class ConfigurationError(AssayError):
+    """A setting is missing or wrong; the message says which, and how to set it."""
+
+    code = "configuration"
+
+
+class ProviderNotFound(AssayError):
+    """No provider is registered by that name."""
+
+    code = "provider_not_found"
+
+
+class ProviderConflict(AssayError):
+    """A provider of that name is registered already."""
+
+    code = "provider_conflict"
+
+
+class WorkflowNotFound(AssayError):
+    """No workflow is registered by that name and version."""
+
+    code = "workflow_not_found"
+
+
+class WorkflowConflict(AssayError):
+    """That name and version is registered with other content; versions never change."""
+
+    code = "workflow_conflict"
+
+
+class ExecutionNotFound(AssayError):
+    """No execution has that id."""
+
+    code = "execution_not_found"
+
+
+class ExecutionFailed(AssayError):
+    """An execution ended `failed`; the message names the step and its error."""
+
+    code = "execution_failed"
+
+
+class StoreError(AssayError):
+    """The store could not be opened, read or written."""
+
+    code = "store"
+
+
+class StepError(AssayError):
+    """What a step's attempt may end with. Raised by kinds, caught by the runner."""
+
+    code = "step_failed"
+
+
+class Retryable(StepError):
+    """Another attempt may succeed; tried again as far as `retry` allows."""
+
+    code = "step_failed"
+
+
+class Terminal(StepError):
+    """Another attempt would fail the same way; never tried again."""
+
+    code = "terminal"
+
+
+class WorkflowError(Terminal):
+    """A permanent failure that the author of a step raises on purpose."""
+
+    code = "workflow_error"
+
+
+class ShellFailed(Retryable):
+    """A command ended with a status other than zero."""
+
+    code = "exit_status"
+
+
+class HttpFailed(Retryable):
+    """A request got no answer, or one with an unexpected status."""
+
+    code = "http"
+
+
+class StepTimeout(Retryable):
+    """An attempt took longer than its `timeout`."""
+
+    code = "timeout"
+
+
+class ModelFailed(Retryable):
+    """A language model did not answer, or answered what could not be used."""
+
+    code = "model"
+
+
+class AssertionFailed(Terminal):
+    """An assertion step (or a check of `verify`) was false."""
+
+    code = "assertion_failed"
+
+
+class ExpressionError(Terminal):
+    """An expression failed while it was evaluated; the message quotes it."""
+
+    code = "expression"
+
+
+class NotAllowed(Terminal):
+    """A guardrail or security profile forbids what was tried."""
+
+    code = "not_allowed"
+
+
+class LimitReached(Terminal):
+    """A bound was met: `max_iterations` of a loop or of an agent, a size."""
+
+    code = "limit_reached"
+
+
+class NotRegistered(Terminal):
+    """A skill, function, agent or graph is named that nobody registered."""
+
+    code = "not_registered"
+
+
+class OutputMissing(Terminal):
+    """A declared output or artifact was not there at the end of the step."""
+
+    code = "output_missing"

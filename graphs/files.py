@@ -1,0 +1,136 @@
+"""Files of the workspace: read by expressions, kept by SHA-256 when a step ends."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from contextvars import Token
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .call import Call, Yield
+from .errors import ExpressionError, NotAllowed, OutputMissing, StoreError
+from .execution import timestamp
+from .expressions import FunctionScope, current_scope
+
+if TYPE_CHECKING:
+    from .engine import Run
+
+READ_LIMIT = 16 * 1024 * 1024
+"""Bytes that an expression may read of one file."""
+
+
+def inside(workspace: Path, relative: str) -> Path:
+    """The path in the workspace, links followed; raises `NotAllowed` when it leads outside."""
+    root = workspace.resolve()
+    target = (root / relative).resolve()
+    if "\0" in relative or not target.is_relative_to(root):
+        raise NotAllowed(f"the path {relative!r} leads outside the workspace")
+    return target
+
+
+class Files:
+    """What the functions of expressions see of files and time while one step is evaluated."""
+
+    def __init__(self, run: Run, path: str) -> None:
+        self._run = run
+        self._path = path
+
+    @staticmethod
+    def enter(run: Run, path: str) -> Token[FunctionScope | None]:
+        """Make the step at the path the one that expressions are evaluated for."""
+        return current_scope.set(Files(run, path))
+
+    @staticmethod
+    def leave(token: Token[FunctionScope | None]) -> None:
+        current_scope.reset(token)
+
+    def read(self, file: str | Mapping[str, Any]) -> bytes:
+        """The bytes of a file of the workspace, or of an artifact as its step left it."""
+        if not isinstance(file, str):
+            kept = self._run.services.blobs.path(str(file.get("sha256", "")))
+            if kept is not None:
+                return _bounded(kept, str(file.get("path")))
+            file = str(file.get("path"))
+        try:
+            return _bounded(inside(self._run.workspace, file), file)
+        except NotAllowed as error:
+            raise ExpressionError(error.message) from error
+
+    def exists(self, path: str) -> bool:
+        try:
+            return inside(self._run.workspace, path).exists()
+        except NotAllowed:
+            return False
+
+    def now(self) -> str:
+        value: str = self._run.journal.decide(self._path, "now", timestamp)
+        return value
+
+
+def _bounded(target: Path, shown: str) -> bytes:
+    try:
+        if target.stat().st_size > READ_LIMIT:
+            raise ExpressionError(f"the file {shown!r} is larger than {READ_LIMIT} bytes")
+        return target.read_bytes()
+    except OSError as error:
+        raise ExpressionError(f"the file {shown!r} cannot be read: {error.strerror}") from error
+
+
+async def keep_files(
+    call: Call, yielded: Yield
+) -> tuple[Mapping[str, Any], Mapping[str, Mapping[str, Any]]]:
+    """The step's named values, and the files it declared, kept by content.
+
+    Raises `OutputMissing` when a declared file or key is not there.
+    """
+    outputs = dict(yielded.outputs)
+    artifacts: dict[str, Mapping[str, Any]] = {}
+    declared = call.step.outputs
+    if isinstance(declared, dict):
+        for name in declared:
+            outputs[name] = artifacts[name] = await _keep(call, call.text_of("outputs", name), name)
+    elif declared:
+        outputs |= _named(declared, yielded)
+    for name in call.step.artifacts or {}:
+        artifacts[name] = await _keep(call, call.text_of("artifacts", name), name)
+    return outputs, artifacts
+
+
+def _named(names: list[str], yielded: Yield) -> dict[str, Any]:
+    """One name is the whole value; several pick keys of it."""
+    if len(names) == 1:
+        return {names[0]: yielded.outputs.get(names[0], yielded.output)}
+    available = {**yielded.outputs}
+    if isinstance(yielded.output, Mapping):
+        available |= yielded.output
+    absent = [n for n in names if n not in available]
+    if absent:
+        raise OutputMissing(
+            f"`outputs` names {', '.join(map(repr, absent))}, but the step gave "
+            f"{', '.join(map(repr, sorted(available))) or 'one value without names'}"
+        )
+    return {n: available[n] for n in names}
+
+
+async def _keep(call: Call, relative: str, name: str) -> Mapping[str, Any]:
+    target = inside(call.workspace, relative)
+    if not target.is_file():
+        raise OutputMissing(
+            f"the file {relative!r}, declared as {name!r}, was not there when the step ended"
+        )
+    sha256 = await call.run.services.blobs.put(target)
+    size = (await asyncio.to_thread(target.stat)).st_size
+    return {"path": relative, "sha256": sha256, "size": size}
+
+
+async def restore_file(artifact: Mapping[str, Any], run: Run) -> None:
+    """Put a kept file back where its step had left it."""
+    target = inside(run.workspace, artifact["path"])
+    try:
+        data = await run.services.blobs.get(artifact["sha256"])
+    except StoreError:
+        return
+    if not target.exists() or target.read_bytes() != data:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(data)

@@ -1,0 +1,77 @@
+"""What the language has and this version does not do yet: refused by name, never ignored."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from .document import Document
+from .errors import Problem
+from .fields import Where
+from .step import Step
+from .workflow import Workflow
+
+_WORKFLOW = {
+    "concurrency": "limits on executions with one key",
+    "resource_limits": "limits on memory, CPU and time of an execution",
+    "budget": "budgets for agents",
+    "panic": "restarts after a failure of the system",
+    "triggers": "starting a workflow by cron, webhook, event or chat",
+}
+
+_KINDS = {
+    "sleep": "waiting for a time",
+    "approval": "waiting for a person",
+    "wait_event": "waiting for an event",
+}
+
+_GUARDRAILS = ("max_tokens", "max_usd", "max_tool_calls", "timeout")
+
+
+def refusals(workflow: Workflow, document: Document) -> Iterator[Problem]:
+    """One problem for every use of something that this version cannot do."""
+
+    def refuse(where: Where, what: str, why: str) -> Problem:
+        message = f"{what} is not available in this version ({why}); remove it"
+        return Problem(document.name, document.position(where, key=True), message, where)
+
+    for field, why in _WORKFLOW.items():
+        if getattr(workflow, field) is not None:
+            yield refuse((field,), f"`{field}`", why)
+    if workflow.workspace.mode != "folder":
+        why = "files that follow an execution to another machine"
+        yield refuse(("workspace", "mode"), f"`mode: {workflow.workspace.mode}`", why)
+    for where, step in placed_steps(workflow.steps, ("steps",)):
+        for way, what, why in _of_step(step):
+            yield refuse((*where, *way), what, why)
+
+
+def _of_step(step: Step) -> Iterator[tuple[Where, str, str]]:
+    given: Any = step
+    if step.kind in _KINDS:
+        yield ("type",), f"`type: {step.kind}`", _KINDS[step.kind]
+    if step.effects == "once":
+        yield ("effects",), "`effects: once`", "a durable record of the intent"
+    if step.resource_limits is not None:
+        yield ("resource_limits",), "`resource_limits`", "limits on one step"
+    if step.kind in ("agent", "claude_code"):
+        for field, why in (("memory", "conversations that last"), ("mcp", "tools of MCP servers")):
+            if getattr(given, field) is not None:
+                yield (field,), f"`{field}`", why
+        if given.runtime == "cli":
+            yield ("runtime",), "`runtime: cli`", "coding agents with a command line of their own"
+        if isinstance(given.model, list):
+            yield ("model",), "a list of models", "choosing among candidates by their verdicts"
+        for field in _GUARDRAILS:
+            if given.guardrails is not None and getattr(given.guardrails, field) is not None:
+                yield ("guardrails", field), f"`guardrails.{field}`", "budgets for agents"
+
+
+def placed_steps(steps: tuple[Step, ...], where: Where) -> Iterator[tuple[Where, Step]]:
+    """Every step with its place in the document, inner and compensating ones included."""
+    for index, step in enumerate(steps):
+        here = (*where, index)
+        yield here, step
+        for way, inner in step.blocks().items():
+            yield from placed_steps(inner, (*here, *way))
+        yield from placed_steps(step.rollback or (), (*here, "rollback"))

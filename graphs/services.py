@@ -1,0 +1,33 @@
+"""What an execution may use: registries and ports, put together by whoever composes the house."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from .event import Event
+from .ports import Agents, Blobs, EventBus, StepKind, Store
+from .registry import Registry
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """`functions` are for `python` steps, `skills` for `skill`, `graphs` for `graph`."""
+
+    store: Store
+    blobs: Blobs
+    bus: EventBus
+    agents: Agents
+    kinds: Registry[StepKind]
+    skills: Registry[Callable[..., Any]]
+    functions: Registry[Callable[..., Any]]
+    graphs: Registry[Any]
+    _live: set[asyncio.Task[None]] = field(default_factory=set)
+
+    def live(self, event: Event) -> None:
+        """Publish a live event without waiting for it."""
+        task = asyncio.ensure_future(self.bus.publish([event]))
+        self._live.add(task)
+        task.add_done_callback(self._live.discard)

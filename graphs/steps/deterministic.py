@@ -1,0 +1,118 @@
+"""`python skill set emit`: the small deterministic kinds."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, Literal
+
+import orjson
+from pydantic import Field
+
+from ..call import Call, Kind, Yield
+from ..errors import Retryable, StepError, Terminal
+from ..event import EventType
+from ..execution import new_id
+from ..step import Data, Family, Identifier, Step
+
+
+class PythonStep(Step):
+    """Call a registered Python function."""
+
+    type: Literal["python"]
+    function: Annotated[str, Field(min_length=1)] = Field(description="Its registered name.")
+
+
+class SkillStep(Step):
+    """Call a skill."""
+
+    type: Literal["skill"]
+    skill: Annotated[str, Field(min_length=1)] = Field(description="Its name.")
+
+
+class SetStep(Step):
+    """Change mutable context."""
+
+    type: Literal["set"]
+    values: Annotated[dict[Identifier, Data], Field(min_length=1)] = Field(
+        description="New values by name; each is declared under `context.mutable`."
+    )
+
+
+class EmitStep(Step):
+    """Publish an event."""
+
+    type: Literal["emit"]
+    event: Annotated[str, Field(min_length=1)] = Field(description="The event's name.")
+    payload: Data = Field(default=None, description="What it says.")
+
+
+async def _python(call: Call) -> Yield:
+    step: PythonStep = call.step
+    return await _apply(call, call.run.services.functions.get(step.function), step.function)
+
+
+async def _skill(call: Call) -> Yield:
+    step: SkillStep = call.step
+    return await _apply(call, call.run.services.skills.get(step.skill), step.skill)
+
+
+async def _apply(call: Call, function: Callable[..., Any], name: str) -> Yield:
+    """Call it with the step's inputs; a sync function runs in a thread."""
+    inputs = call.value("inputs")
+    arguments = inputs if isinstance(inputs, dict) else {}
+    positional = inputs if isinstance(inputs, list) else []
+    try:
+        inspect.signature(function).bind(*positional, **arguments)
+    except TypeError as error:
+        raise Terminal(f"{name!r} cannot take these inputs: {error}") from error
+    token = _CURRENT.set(call)
+    try:
+        if inspect.iscoroutinefunction(function):
+            value = await function(*positional, **arguments)
+        else:
+            value = await asyncio.to_thread(function, *positional, **arguments)
+    except StepError:
+        raise
+    except Exception as error:
+        raise Retryable(f"{name!r} raised {type(error).__name__}: {error}") from error
+    finally:
+        _CURRENT.reset(token)
+    value = _json(value, name)
+    return Yield(value, dict(value) if isinstance(value, Mapping) else {})
+
+
+_CURRENT: contextvars.ContextVar[Call] = contextvars.ContextVar("current_call")
+
+
+def current_call() -> Call:
+    """The call in which a skill runs: its workspace, environment and events."""
+    return _CURRENT.get()
+
+
+def _json(value: Any, name: str) -> Any:
+    try:
+        return orjson.loads(orjson.dumps(value))
+    except TypeError as error:
+        raise Terminal(f"{name!r} returned what JSON cannot hold: {error}") from error
+
+
+async def _set(call: Call) -> Yield:
+    values = call.value("values")
+    return Yield(values, values, context=values)
+
+
+async def _emit(call: Call) -> Yield:
+    step: EmitStep = call.step
+    id = new_id()
+    payload = call.value("payload")
+    call.run.journal.note(EventType.EMITTED, call.path, id=id, event=step.event, payload=payload)
+    return Yield(id, {"id": id})
+
+
+PYTHON = Kind(Family.DETERMINISTIC, PythonStep, _python)
+SKILL = Kind(Family.DETERMINISTIC, SkillStep, _skill)
+SET = Kind(Family.DETERMINISTIC, SetStep, _set)
+EMIT = Kind(Family.DETERMINISTIC, EmitStep, _emit)

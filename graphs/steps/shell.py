@@ -1,0 +1,112 @@
+"""`shell`: a command under bash, in a process group of its own."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import orjson
+from pydantic import Field
+
+from ..call import Call, Kind, Yield
+from ..errors import ShellFailed, Terminal
+from ..event import EventType
+from ..expressions import render_text
+from ..processes import Finished, Stream, run_process
+from ..shell import invocation, place
+from ..step import Data, Family, Role, Step, Text
+
+_TAIL = 20
+"""Lines of standard error that a failure's message quotes."""
+
+
+class ShellStep(Step):
+    """Run a command."""
+
+    type: Literal["shell"]
+    command: Annotated[str, Role.COMMAND, Field(min_length=1)] = Field(
+        description="Run by `bash -eo pipefail`; values arrive as data, never as program text."
+    )
+    parse: Literal["json"] | None = Field(default=None, description="Parse standard output.")
+    cwd: Text | None = Field(default=None, description="Where to run, within the workspace.")
+    env: dict[str, Data] | None = Field(default=None, description="Variables for the command.")
+
+
+async def _work(call: Call) -> Yield:
+    step: ShellStep = call.step
+    cwd = folder(call.workspace, call.text("cwd"))
+    parts = call.parts("command")
+    literals: list[str | int] = []
+    values: list[str] = []
+    for literal, value in parts:
+        if literal is not None:
+            literals.append(literal)
+        else:
+            literals.append(len(values))
+            values.append(render_text(value))
+    private = Path(tempfile.mkdtemp(prefix="assay-"))
+    try:
+        ready = invocation(place(literals), values, step_id=step.id, directory=private)
+        finished = await run_process(
+            ready.argv,
+            cwd=cwd,
+            env={**call.run.environ, **_variables(call), **ready.env},
+            on_output=lambda stream, chunk: _say(call, stream, chunk),
+        )
+    finally:
+        shutil.rmtree(private, ignore_errors=True)
+    return _yield(step, finished)
+
+
+def folder(workspace: Path, relative: str) -> Path:
+    """A folder of the workspace; raises `Terminal` when it is outside or not there."""
+    target = (workspace / relative).resolve()
+    if not target.is_relative_to(workspace.resolve()):
+        raise Terminal(f"`cwd` {relative!r} lies outside the workspace; name a folder inside it")
+    if not target.is_dir():
+        raise Terminal(f"`cwd` {relative!r} is not a folder of the workspace {workspace}")
+    return target
+
+
+def _variables(call: Call) -> dict[str, str]:
+    given = call.value("env") or {}
+    named = {name: render_text(value) for name, value in given.items()}
+    inputs = call.value("inputs")
+    if isinstance(inputs, dict):
+        named = {f"INPUT_{k.upper()}": render_text(v) for k, v in inputs.items()} | named
+    for name, value in named.items():
+        if "\0" in value:
+            raise Terminal(f"the value of `env` {name!r} holds a NUL, which no variable can")
+    return {**named, "ASSAY_IDEMPOTENCY_KEY": call.idempotency_key}
+
+
+def _say(call: Call, stream: Stream, chunk: bytes) -> None:
+    call.emit(EventType.OUTPUT, stream=stream, text=chunk.decode(errors="replace"))
+
+
+def _yield(step: ShellStep, finished: Finished) -> Yield:
+    stdout = finished.stdout.decode(errors="replace")
+    stderr = finished.stderr.decode(errors="replace")
+    if finished.exit_status != 0:
+        quoted = (stderr.strip() or stdout.strip()).splitlines()[-_TAIL:]
+        how = (
+            f"was ended by signal {-finished.exit_status}"
+            if finished.exit_status < 0
+            else f"ended with status {finished.exit_status}"
+        )
+        raise ShellFailed(f"the command {how}" + "".join(f"\n  {line}" for line in quoted))
+    text = stdout.removesuffix("\n")
+    output: Any = text
+    if step.parse == "json":
+        try:
+            output = orjson.loads(text)
+        except orjson.JSONDecodeError as error:
+            raise Terminal(
+                f"standard output is not JSON ({error}); print JSON only, or drop `parse: json`"
+            ) from error
+    return Yield(output, {"stdout": text, "stderr": stderr, "exit_code": finished.exit_status})
+
+
+KIND = Kind(Family.DETERMINISTIC, ShellStep, _work)

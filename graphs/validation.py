@@ -1,0 +1,335 @@
+"""A loaded workflow becomes a program, or a list of every problem in it with its place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from .binding import BoundField, BoundStep, Filled, Fixed, Formula, Reference, Tree
+from .document import Document
+from .errors import InvalidSpec, Problem
+from .expressions import (
+    Environment,
+    ExpressionEngine,
+    ExpressionProblem,
+    Hole,
+    Type,
+    parse_template,
+    unwrap_condition,
+)
+from .fields import Where, program_text
+from .names import Names, View, hoisted, reference_outputs
+from .placing import misplaced
+from .program import Program
+from .registry import Registry
+from .policy import policy_of, policy_problems
+from .ports import StepKind
+from .refusals import refusals
+from .scope import SCOPE_NAMES
+from .step import Family, Role, Step
+from .workflow import Workflow
+
+_TYPES = {
+    "string": Type.STRING,
+    "number": Type.NUMBER,
+    "integer": Type.INT,
+    "boolean": Type.BOOL,
+    "array": Type.LIST,
+    "object": Type.MAP,
+}
+
+
+def bind(
+    workflow: Workflow, document: Document, kinds: Registry[StepKind], engine: ExpressionEngine
+) -> Program:
+    """Compile and check everything; raises `InvalidSpec` with all problems at once."""
+    return _Binder(workflow, document, kinds, engine).program()
+
+
+class _Binder:
+    def __init__(
+        self,
+        workflow: Workflow,
+        document: Document,
+        kinds: Registry[StepKind],
+        engine: ExpressionEngine,
+    ) -> None:
+        self._workflow = workflow
+        self._document = document
+        self._kinds = kinds
+        self._engine = engine
+        self._problems: list[Problem] = []
+        self._seen: dict[str, Where] = {}
+        self._names = Names(workflow, engine.declarable)
+        self._environment = self._declare()
+
+    def program(self) -> Program:
+        self._problems += refusals(self._workflow, self._document)
+        self._problems += policy_problems(self._workflow, self._document)
+        steps = self._list(self._workflow.steps, ("steps",), View())
+        view = View(frozenset(i for s in steps for i in (s.id, *s.hoisted)))
+        outputs: dict[str, BoundField] = {}
+        env: set[str] = {name for s in steps for name in s.env}
+        for name, output in self._workflow.outputs.items():
+            if output.value is not None:
+                found = _Found()
+                where = ("outputs", name, "value")
+                outputs[name] = self._data(output.value, where, view, found)
+                env |= found.env
+        errors = [p for p in self._problems if not p.warning]
+        if errors:
+            raise InvalidSpec(self._problems)
+        warnings = tuple(p for p in self._problems if p.warning)
+        return Program(self._workflow, steps, outputs, frozenset(env), warnings)
+
+    def _declare(self) -> Environment:
+        names: dict[str, Type] = {root: Type.MAP for root in ("inputs", "context", "env", "steps")}
+        for name, given in self._workflow.inputs.items():
+            sure = given.required or given.default is not None
+            names[f"inputs.{name}"] = _TYPES[given.type] if sure else Type.DYN
+        for local in SCOPE_NAMES - names.keys():
+            names[local] = Type.INT if local in ("index", "iteration") else Type.DYN
+        names |= dict.fromkeys(sorted(self._names.bare), Type.DYN)
+        return self._engine.environment(names)
+
+    def _list(self, steps: Sequence[Step], where: Where, view: View) -> tuple[BoundStep, ...]:
+        """A list that runs in order, or as a graph when one of its steps says `needs`."""
+        if any(step.needs is not None for step in steps):
+            return self._graph(steps, where, view)
+        bound = []
+        for index, step in enumerate(steps):
+            bound.append(self._step(step, (*where, index), view))
+            view = view.plus((step.id, *hoisted(step)))
+        return tuple(bound)
+
+    def _graph(self, steps: Sequence[Step], where: Where, view: View) -> tuple[BoundStep, ...]:
+        bound = []
+        everyone = {i for step in steps for i in (step.id, *hoisted(step))}
+        for index, step in enumerate(steps):
+            others = everyone - {step.id, *hoisted(step)}
+            bound.append(self._step(step, (*where, index), view.plus(others)))
+            for position, needed in enumerate(step.needs or ()):
+                if needed not in {s.id for s in steps} - {step.id}:
+                    self._problem(
+                        (*where, index, "needs", position),
+                        f"{needed!r} is not a sibling of {step.id!r}; `needs` names steps of "
+                        "the same list",
+                    )
+        cycle = _cycle({b.id: prerequisites(b, steps) for b in bound})
+        if cycle:
+            index = [s.id for s in steps].index(cycle[0])
+            self._problem(
+                (*where, index, "needs") if steps[index].needs else (*where, index, "id"),
+                f"steps wait for each other: {' -> '.join([*cycle, cycle[0]])}; "
+                "remove one of these `needs` or references",
+            )
+        return tuple(bound)
+
+    def _step(self, step: Step, where: Where, view: View) -> BoundStep:
+        self._unique(step, where)
+        found = _Found()
+        fields: dict[Where, BoundField] = {}
+        inside = view.plus((), step.local)
+        for place, role, value in program_text(step):
+            seen = self._view_of(place, step, view, inside)
+            fields[place] = self._field(role, value, (*where, *place), seen, found)
+        self._problems += misplaced(step, where, fields, self._document)
+        blocks = {}
+        for way, steps in step.blocks().items():
+            if step.kind == "parallel":
+                blocks[way] = tuple(
+                    self._step(child, (*where, *way, i), inside) for i, child in enumerate(steps)
+                )
+            else:
+                blocks[way] = self._list(steps, (*where, *way), inside)
+        if step.rollback:
+            undone = view.plus((step.id, *hoisted(step)), ("output", "error"))
+            blocks["rollback",] = self._list(step.rollback, (*where, "rollback"), undone)
+        inner = [child for steps in blocks.values() for child in steps]
+        return BoundStep(
+            step,
+            where,
+            fields,
+            policy_of(step, self._workflow, self._family(step)),
+            blocks,
+            frozenset(found.steps).union(*(c.mentions for c in inner)),
+            hoisted(step),
+            frozenset(found.env).union(*(c.env for c in inner)),
+            frozenset(found.functions).union(*(c.functions for c in inner)),
+        )
+
+    def _family(self, step: Step) -> Family:
+        return self._kinds.get(step.kind).family
+
+    def _view_of(self, place: Where, step: Step, view: View, inside: View) -> View:
+        """`while` and `until` see an iteration's steps; `verify` sees the step's own output."""
+        if place in (("while",), ("until",)):
+            body = [i for s in step.blocks()[("steps",)] for i in (s.id, *hoisted(s))]
+            return inside.plus(body)
+        if place[0] == "verify":
+            return view.plus((), ("output",))
+        return view
+
+    def _unique(self, step: Step, where: Where) -> None:
+        first = self._seen.setdefault(step.id, where)
+        if first != where:
+            line = self._document.position((*first, "id")).line
+            self._problem(
+                (*where, "id"), f"the id {step.id!r} is used in line {line} already; choose another"
+            )
+
+    def _field(
+        self, role: Role, value: Any, where: Where, view: View, found: _Found
+    ) -> BoundField:
+        match role:
+            case Role.CONDITION:
+                return self._formula(value, where, view, found, condition=True)
+            case Role.EXPRESSION:
+                return self._formula(value, where, view, found, condition=False)
+            case Role.INPUTS:
+                return self._inputs(value, where, view, found)
+            case _:
+                return self._data(value, where, view, found)
+
+    def _inputs(self, value: Any, where: Where, view: View, found: _Found) -> BoundField:
+        """Like data; a bare `step.output` on the first level is a reference."""
+        entries = value.items() if isinstance(value, dict) else enumerate(value)
+        bound: dict[Any, BoundField] = {}
+        for key, entry in entries:
+            path = self._bare(entry, view)
+            if path is not None:
+                found.steps.add(path[1])
+                bound[key] = Reference(path)
+            else:
+                bound[key] = self._data(entry, (*where, key), view, found)
+        return Tree(bound if isinstance(value, dict) else list(bound.values()))
+
+    def _bare(self, entry: Any, view: View) -> tuple[str, ...] | None:
+        if not isinstance(entry, str) or entry.count(".") != 1:
+            return None
+        id, member = entry.split(".")
+        if id not in view.ids:
+            return None
+        return ("steps", id, member) if member in self._declared(id) else None
+
+    def _declared(self, id: str) -> frozenset[str]:
+        return reference_outputs(self._names.step(id))
+
+    def _data(self, value: Any, where: Where, view: View, found: _Found) -> BoundField:
+        if isinstance(value, str):
+            return self._template(value, where, view, found)
+        entries: Any
+        if isinstance(value, Mapping):
+            entries = {k: self._data(v, (*where, k), view, found) for k, v in value.items()}
+        elif isinstance(value, list | tuple):
+            entries = [self._data(v, (*where, i), view, found) for i, v in enumerate(value)]
+        else:
+            return Fixed(value)
+        inner = entries.values() if isinstance(entries, dict) else entries
+        if all(isinstance(entry, Fixed) for entry in inner):
+            return Fixed(value)
+        return Tree(entries)
+
+    def _template(self, text: str, where: Where, view: View, found: _Found) -> BoundField:
+        if "{{" not in text:
+            return Fixed(text)
+        try:
+            template = parse_template(text)
+        except ExpressionProblem as problem:
+            self._problem(where, problem.message, problem.offset)
+            return Fixed(text)
+        pieces: list[str | Formula] = []
+        for part in template.parts:
+            if isinstance(part, Hole):
+                bound = self._formula(part.source, where, view, found, offset=part.offset)
+                pieces.append(bound if isinstance(bound, Formula) else "")
+            else:
+                pieces.append(part)
+        return Filled(tuple(pieces))
+
+    def _formula(
+        self,
+        source: str,
+        where: Where,
+        view: View,
+        found: _Found,
+        *,
+        condition: bool = False,
+        offset: int = 0,
+    ) -> BoundField:
+        """Check the names first: they give better messages than the type-checker does."""
+        place = ".".join(str(p) for p in where if not isinstance(p, int)) or "value"
+        try:
+            plain, back = unwrap_condition(source)
+            references = self._engine.references(plain)
+        except ExpressionProblem as problem:
+            self._problem(where, self._hint(problem.message, source), offset + problem.offset)
+            return Fixed(None)
+        wrong = False
+        for reference in references:
+            message = self._names.problem(reference, view)
+            if message is not None:
+                wrong = True
+                self._problem(where, message, offset + back(reference.offset))
+            step = self._names.step_of(reference)
+            if step is not None and step not in view.local:
+                found.steps.add(step)
+            if reference.path[0] == "env" and len(reference.path) == 2:
+                found.env.add(reference.path[1])
+        if wrong:
+            return Fixed(None)
+        try:
+            compiled = self._environment.compile(plain, condition=condition)
+        except ExpressionProblem as problem:
+            self._problem(where, problem.message, offset + back(problem.offset))
+            return Fixed(None)
+        found.functions |= compiled.functions
+        return Formula(compiled, str(where[-1]) if isinstance(where[-1], str) else place, condition)
+
+    def _hint(self, message: str, source: str) -> str:
+        """A step whose id is a reserved word makes the expression unreadable."""
+        for id in sorted(self._names.reserved):
+            if id in source:
+                return f"{message}; a step called {id!r} is read as `steps['{id}']`"
+        return message
+
+    def _problem(self, where: Where, message: str, offset: int | None = None) -> None:
+        position = self._document.position(where, offset=offset)
+        self._problems.append(Problem(self._document.name, position, message, where))
+
+
+class _Found:
+    """What the expressions of one step turn out to use."""
+
+    def __init__(self) -> None:
+        self.steps: set[str] = set()
+        self.env: set[str] = set()
+        self.functions: set[str] = set()
+
+
+def prerequisites(step: BoundStep, siblings: Iterable[Step]) -> frozenset[str]:
+    """The siblings that a step of a graph waits for: its `needs` and what it mentions."""
+    owner = {i: s.id for s in siblings for i in (s.id, *hoisted(s))}
+    mentioned = {owner[i] for i in step.mentions if i in owner}
+    return frozenset({*(step.step.needs or ()), *mentioned} & set(owner.values())) - {step.id}
+
+
+def _cycle(edges: Mapping[str, frozenset[str]]) -> list[str]:
+    """Some steps that wait for each other in a circle, or nothing."""
+    free: set[str] = set()
+    while True:
+        ready = {i for i, before in edges.items() if i not in free and before <= free}
+        if not ready:
+            break
+        free |= ready
+    stuck = [i for i in edges if i not in free]
+    if not stuck:
+        return []
+    walk = [stuck[0]]
+    while True:
+        following = min(edges[walk[-1]] - free)
+        if following in walk:
+            return walk[walk.index(following) :]
+        walk.append(following)
+
+
