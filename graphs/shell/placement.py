@@ -29,7 +29,6 @@ _WRITTEN = {
     Quote.ANSI: "'\"${%s}\"$'",
     Quote.HERE_DOCUMENT: "${%s}",
 }
-_HINT = "; or pass it through `env:`"
 _RESERVED = re.compile(rf"{VARIABLE}[0-9]+", re.ASCII)
 
 
@@ -74,7 +73,7 @@ def place(parts: Sequence[str | int]) -> Placement:
     source = _Source(parts)
     problems = source.literal_problems()
     if problems or not source.numbers:
-        return Placement(source.text, problems)
+        return Placement(source.text.replace(HOLE, ""), problems)
     try:
         script = read(source.text)
         unreadable = None
@@ -82,16 +81,22 @@ def place(parts: Sequence[str | int]) -> Placement:
         script, unreadable = error.script or Script(source.text), error
     check(script)
     warn(script)
-    found = [source.problem(at, message + _HINT) for at, message in script.refusals.items()]
+    found = [source.problem(at, _hinted(message)) for at, message in script.refusals.items()]
     found += [
         source.problem(at, message, warning=True)
         for at, message in script.warnings.items()
         if at not in script.refusals
     ]
     if unreadable and unreadable.at not in script.refusals:
-        found.append(source.problem(unreadable.at, unreadable.message))
+        told = unreadable.message
+        at_hole = unreadable.at in source.numbers
+        found.append(source.problem(unreadable.at, _hinted(told) if at_hole else told))
     found.sort(key=lambda problem: (problem.part, problem.offset))
     return Placement(_written(script, source), tuple(found), source.used(script))
+
+
+def _hinted(message: str) -> str:
+    return message + (", or" if ": " in message else ":") + " pass it through `env:`"
 
 
 class _Source:

@@ -29,8 +29,10 @@ SPECIAL = listed(
 
 _FIND_COMMANDS = listed("-exec -execdir -ok -okdir")
 _PRINTERS = listed("echo printf cat")
+_DEEPEST = 16
 _VARIABLE = re.compile(r"([A-Za-z_]\w*)\+?=", re.ASCII)
 
+PROGRAM_TEXT = "a value here would be program text of `%s`: pass it as an argument"
 COMMAND_NAME = "a value may not name the command"
 PRINTF_FORMAT = "printf reads % and \\ in this value: write '%s' and pass it as an argument"
 QUOTE_IT = 'write "$(…)"'
@@ -86,13 +88,16 @@ class _Check:
     script: Script
     command: Command
 
-    def words(self, words: Sequence[Word]) -> None:
-        """Check one command, or the one inside a command."""
+    def words(self, words: Sequence[Word], depth: int = 0) -> None:
+        """Check one command, or the one inside `depth` others."""
         name, rest = words[0].name, words[1:]
         if words[0].holes:
             self._refuse(words[0].holes, COMMAND_NAME)
+        elif depth > _DEEPEST:
+            for word in rest:
+                self._refuse(word.holes, "the command is inside too many others")
         elif name in _PREFIXES:
-            self._prefixed(name, rest)
+            self._prefixed(name, rest, depth)
         elif name in EVALUATING:
             for word in rest:
                 self._refuse(word.holes, f"`{name}` may evaluate a value")
@@ -105,7 +110,7 @@ class _Check:
         elif name == "printf":
             self._printf(rest)
         elif name == "find":
-            self._find(rest)
+            self._find(rest, depth)
         elif interpreter(name):
             self._interpreter(words)
         else:
@@ -114,7 +119,7 @@ class _Check:
     def _refuse(self, holes: Sequence[Hole], message: str) -> None:
         self.script.refuse_all(holes, message)
 
-    def _prefixed(self, name: str, words: Sequence[Word]) -> None:
+    def _prefixed(self, name: str, words: Sequence[Word], depth: int) -> None:
         """Check the command behind `env`, `timeout 5`, `sudo -u root` and the like."""
         prefix = _PREFIXES[name]
         operands = prefix.operands
@@ -132,7 +137,7 @@ class _Check:
             elif operands:
                 operands -= 1
             elif not (name in ("env", "sudo") and _VARIABLE.match(word.text)):
-                self.words(words)
+                self.words(words, depth + 1)
                 return
             for argument in words[:after]:
                 self._refuse_split(argument)
@@ -180,11 +185,19 @@ class _Check:
         for hole in words[0].contents if words else ():
             self.script.warnings.setdefault(hole.at, PRINTF_FORMAT)
 
-    def _find(self, words: Sequence[Word]) -> None:
-        for at, word in enumerate(words):
+    def _find(self, words: Sequence[Word], depth: int) -> None:
+        inside: list[Word] | None = None
+        for word in words:
             self._refuse_split(word)
-            if word.text in _FIND_COMMANDS and at + 1 < len(words):
-                self.words(words[at + 1 :])
+            if inside is None:
+                inside = [] if word.text in _FIND_COMMANDS else None
+            elif word.text not in (";", "+"):
+                inside.append(word)
+            elif inside:
+                self.words(inside, depth + 1)
+                inside = None
+        if inside:
+            self.words(inside, depth + 1)
 
     def _interpreter(self, words: Sequence[Word]) -> None:
         name = words[0].name
@@ -193,34 +206,40 @@ class _Check:
             return
         for word, role in found.roles(words[1:]):
             if role is Role.PROGRAM:
-                self._refuse(word.holes, f"a value in program text of `{name}`: pass an argument")
+                self._refuse(word.holes, PROGRAM_TEXT % name)
             elif role is Role.UNCLEAR:
                 self._refuse(
                     word.holes,
                     f"`{name}` may take this for an option with program text: put -- before it",
                 )
         if found.reads_program(words[1:]):
-            self._refuse(self.command.fed, f"the input of `{name}` is program text")
+            self._refuse(self.command.fed, f"a value here would be program text of `{name}`")
             upstream = self.command.upstream
             if upstream and upstream.words and upstream.words[0].name in _PRINTERS:
                 printed = [hole for word in upstream.words for hole in word.contents]
-                self._refuse([*printed, *upstream.fed], f"the input of `{name}` is program text")
+                self._refuse(
+                    [*printed, *upstream.fed], f"a value here would be program text of `{name}`"
+                )
 
     def _nested(self, words: Sequence[Word]) -> None:
         """Look for `sh -c TEXT` in the words of a program not known here, such as docker."""
         if words[0].text in (SPLIT, QUOTED):
             for before, word in pairwise(words):
                 if re.fullmatch("-[A-Za-z]*c", before.text):
-                    self._refuse(word.holes, "a value may be program text after -c")
+                    self._refuse(word.holes, "a value after -c may be program text")
         for at, word in enumerate(words[1:], 1):
             if word.holes or unversioned(word.name) not in NESTED:
                 continue
             found = interpreter(word.name)
             for argument, role in found.roles(words[at + 1 :]) if found else ():
                 if role is Role.PROGRAM:
-                    self._refuse(argument.holes, f"a value in program text of `{word.name}`")
+                    self._refuse(argument.holes, PROGRAM_TEXT % word.name)
+                if role in (Role.PROGRAM, Role.FILE):
+                    break
             if at == len(words) - 1:
-                self._refuse(self.command.fed, f"the input of `{word.name}` is program text")
+                self._refuse(
+                    self.command.fed, f"a value here would be program text of `{word.name}`"
+                )
 
 
 def integers(script: Script) -> set[str]:

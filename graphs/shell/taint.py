@@ -53,14 +53,18 @@ def _holding(script: Script) -> dict[str, Hole]:
 
 
 def _follow(script: Script, names: dict[str, Hole]) -> None:
-    """Add what is assigned from a variable that holds a value, until nothing is added."""
-    before = -1
-    while before != len(names):
-        before = len(names)
-        for assignment in script.assignments:
-            for name in _REFERENCE.findall(assignment.raw):
-                if name in names:
-                    names.setdefault(assignment.name, names[name])
+    """Add what is assigned from a variable that holds a value, at any distance."""
+    assigned: dict[str, list[str]] = {}
+    for assignment in script.assignments:
+        for name in _REFERENCE.findall(assignment.raw):
+            assigned.setdefault(name, []).append(assignment.name)
+    waiting = list(names)
+    while waiting:
+        name = waiting.pop()
+        for follower in assigned.get(name, ()):
+            if follower not in names:
+                names[follower] = names[name]
+                waiting.append(follower)
 
 
 def _evaluated(script: Script) -> list[str]:

@@ -14,6 +14,7 @@ ASSIGNMENT = re.compile(rf"({NAME})(\[.*?\])?\+?=", re.DOTALL)
 IN_SUBSCRIPT = "a value in an array subscript would be evaluated"
 IN_DOCUMENT = "a value inside an expansion of a here-document cannot be placed"
 
+_NAME = re.compile(NAME)
 _BREAKS = " \t\n;&|()<>"
 _ARRAY = re.compile(rf"{NAME}(\[.*\])?\+?=", re.DOTALL)
 _LOGICAL_LINE = re.compile(r"(?:[^\\\n]|\\.|\\\Z)*", re.DOTALL)
@@ -38,9 +39,9 @@ class Words(Quotes):
             char = self.text[self.at]
             if regex and char in "(|":
                 text.append(self._regex_part(char))
-            elif assigns and char == "[" and re.fullmatch(NAME, self.text[start : self.at]):
+            elif assigns and char == "[" and _NAME.fullmatch(self.text, start, self.at):
                 text.append(self._subscript())
-            elif assigns and char == "(" and _ARRAY.fullmatch(self.text[start : self.at]):
+            elif assigns and char == "(" and _ARRAY.fullmatch(self.text, start, self.at):
                 self._array()
                 break
             elif self._breaks(char):

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from assay.graphs.shell import Placement
 
-SECONDS = float(os.environ.get("ASSAY_FUZZ_SECONDS", "6"))
+SECONDS = float(os.environ.get("ASSAY_FUZZ_SECONDS", "5"))
 SEED = int(os.environ.get("ASSAY_FUZZ_SEED", "20260101"))
 
 # HOLE is a value between marks, so that a probe can tell whether it arrived as it was.
@@ -238,7 +238,9 @@ def test_random_commands_never_execute_a_value(tmp_path: Path) -> None:
 
 
 def soup(chance: random.Random) -> str:
-    return "".join(chance.choice(SOUP) for _ in range(chance.randint(2, 14)))
+    pieces = [chance.choice(SOUP) for _ in range(chance.randint(1, 13))]
+    pieces.insert(chance.randint(0, len(pieces)), chance.choice([HOLE, BARE_HOLE]))
+    return "".join(pieces)
 
 
 def command(chance: random.Random) -> str:
