@@ -18,6 +18,7 @@ from .inputs import accept_inputs, declared_outputs
 from .journal import Journal
 from .plan import BlockPlan
 from .program import Program
+from .rollback import Undo
 from .runner import run_step
 from .scope import Scope
 from .services import Services
@@ -77,6 +78,7 @@ class Run:
         self.services = services
         self.workspace = workspace
         self.environ = environ
+        self.undos: list[Undo] = []
         self._detached: set[asyncio.Task[Outcome]] = set()
         self._said: list[str] = list(execution.notices)
 
@@ -199,6 +201,8 @@ class Frame:
                 context={**self.scope.context, **writes},
             )
             ran = await run_step(bound, path, scope, self, state["feedback"].get(bound.id, ()))
+            if bound.step.rollback and ran.result.status is Status.COMPLETED:
+                self.run.undos.append(Undo(bound, ran.result, self, scope))
             updates |= {bound.id: ran.result.state(), **ran.visible}
             writes |= ran.result.context
             out["exit"] = self._exit(bound, ran.result, runs)
@@ -308,7 +312,9 @@ class Frame:
         outcome = await frame.drive()
         if outcome.failure is not None:
             return Yield(failure=outcome.failure)
-        outputs = declared_outputs(definition.program, frame.scope, outcome, self.run.journal, call)
+        outputs = declared_outputs(
+            definition.program, frame.scope, outcome, self.run.journal, frame.prefix
+        )
         return Yield(outputs, outputs)
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from .call import Call, Yield
 from .errors import ExpressionError, NotAllowed, OutputMissing, StoreError
 from .execution import timestamp
-from .expressions import FunctionScope, current_scope
+from .expressions import FunctionScope, current_scope, render_text
 
 if TYPE_CHECKING:
     from .engine import Run
@@ -86,21 +86,22 @@ async def keep_files(
     """
     outputs = dict(yielded.outputs)
     artifacts: dict[str, Mapping[str, Any]] = {}
-    declared = call.step.outputs
-    if isinstance(declared, dict):
-        for name in declared:
-            outputs[name] = artifacts[name] = await _keep(call, call.text_of("outputs", name), name)
-    elif declared:
-        outputs |= _named(declared, yielded)
-    for name in call.step.artifacts or {}:
-        artifacts[name] = await _keep(call, call.text_of("artifacts", name), name)
+    if isinstance(call.step.outputs, dict):
+        for name, path in call.value("outputs").items():
+            outputs[name] = artifacts[name] = await _keep(call, path, name)
+    elif call.step.outputs:
+        outputs |= _named(call.step.outputs, call.step.kind, yielded)
+    for name, path in (call.value("artifacts") or {}).items():
+        artifacts[name] = await _keep(call, path, name)
     return outputs, artifacts
 
 
-def _named(names: list[str], yielded: Yield) -> dict[str, Any]:
-    """One name is the whole value; several pick keys of it."""
+def _named(names: list[str], kind: str, yielded: Yield) -> dict[str, Any]:
+    """One name is the whole value, unless the kind has an output of that name; several pick
+    keys."""
     if len(names) == 1:
-        return {names[0]: yielded.outputs.get(names[0], yielded.output)}
+        own = {} if kind in ("python", "skill") else yielded.outputs
+        return {names[0]: own.get(names[0], yielded.output)}
     available = {**yielded.outputs}
     if isinstance(yielded.output, Mapping):
         available |= yielded.output
@@ -113,7 +114,8 @@ def _named(names: list[str], yielded: Yield) -> dict[str, Any]:
     return {n: available[n] for n in names}
 
 
-async def _keep(call: Call, relative: str, name: str) -> Mapping[str, Any]:
+async def _keep(call: Call, path: Any, name: str) -> Mapping[str, Any]:
+    relative = render_text(path)
     target = inside(call.workspace, relative)
     if not target.is_file():
         raise OutputMissing(

@@ -100,7 +100,8 @@ class Store(Protocol):
     async def commit(self, commit: Commit) -> None:
         """Append to one execution's journal and update its row, all or nothing.
 
-        A path or a `seq` that is there already raises `StoreError`: only one may write.
+        A path or a `seq` that is there already raises `StoreError`: only one may write. Only
+        a `compensated` result replaces the completed one at its path.
         """
 
     async def history(self, execution_id: str) -> History:
@@ -154,6 +155,9 @@ class Blobs(Protocol):
         """The bytes; raises `StoreError` when absent or when they no longer match the hash."""
 
     async def has(self, sha256: str) -> bool: ...
+
+    def path(self, sha256: str) -> Path | None:
+        """The file that holds the bytes on this machine, or None when there is none."""
 
 
 class EventBus(Protocol):

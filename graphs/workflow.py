@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Annotated, Any, Literal
 
 import orjson
-from pydantic import Field
+from pydantic import Field, PrivateAttr
 
 from .step import (
     Block,
@@ -145,10 +145,16 @@ class Workflow(Model):
     workspace: Workspace = Field(default_factory=Workspace, description="Where files are.")
     steps: Block = Field(description="What it does, in order.")
 
-    @cached_property
+    _document: Mapping[str, Any] = PrivateAttr(default_factory=dict)
+
+    def written(self, document: Mapping[str, Any]) -> None:
+        """Keep the definition as its author wrote it; the loader's business."""
+        self._document = document
+
+    @property
     def document(self) -> Mapping[str, Any]:
-        """The definition as plain JSON with defaults left out; loads to the same workflow."""
-        return self.model_dump(mode="json", exclude_unset=True)
+        """The definition as plain JSON, as it was written; loads to the same workflow."""
+        return self._document
 
     @cached_property
     def digest(self) -> str:

@@ -1,0 +1,60 @@
+"""YAML, JSON or Python becomes a program: read, validated, bound. All problems at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from .document import Document, read, read_value
+from .errors import WorkflowNotFound
+from .expressions import ExpressionEngine
+from .language import Language
+from .lint import lint
+from .program import Program
+from .validation import bind
+from .workflow import Workflow
+
+SUFFIXES = (".yaml", ".yml", ".json")
+
+
+class Loader:
+    """Loads definitions written in one language with one expression engine."""
+
+    def __init__(self, language: Language, engine: ExpressionEngine) -> None:
+        self._language = language
+        self._engine = engine
+
+    def file(self, path: Path) -> Program:
+        """A definition in a file; raises `InvalidSpec`, or `WorkflowNotFound` without a file."""
+        if path.suffix not in SUFFIXES:
+            raise WorkflowNotFound(f"{path} is not a definition: its name ends in .yaml or .json")
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            raise WorkflowNotFound(
+                f"the definition {path} cannot be read: {error.strerror}; check the path"
+            ) from error
+        return self.text(data, str(path), json=path.suffix == ".json")
+
+    def text(self, text: str | bytes, name: str, *, json: bool = False) -> Program:
+        """A definition in YAML or JSON; raises `InvalidSpec`."""
+        return self._program(read(text, name, format="json" if json else "yaml"))
+
+    def mapping(self, value: Mapping[str, Any], name: str = "workflow") -> Program:
+        """A definition made in Python; raises `InvalidSpec`."""
+        return self._program(read_value(value, name))
+
+    def workflow(self, workflow: Workflow) -> Program:
+        """A workflow that was loaded before."""
+        return self.mapping(workflow.document, workflow.name)
+
+    def _program(self, document: Document) -> Program:
+        workflow = self._language.workflow(document)
+        program = bind(workflow, document, self._language.kinds, self._engine)
+        found = lint(program, document, self._language.kinds)
+        warnings = sorted({*program.warnings, *found}, key=lambda p: p.position)
+        return replace(program, warnings=tuple(warnings))
+
+

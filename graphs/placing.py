@@ -1,0 +1,47 @@
+"""Whether every value in a step can stand where it was put; the rest is refused at load."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from .binding import BoundField, Filled
+from .document import Document
+from .errors import Problem
+from .expressions import ExpressionProblem, Hole, parse_template
+from .fields import Where
+from .shell import place
+from .step import Step
+
+
+def misplaced(
+    step: Step, where: Where, fields: Mapping[Where, BoundField], document: Document
+) -> Iterator[Problem]:
+    """Values in a shell command that could become program text, and doubtful ones."""
+    if step.kind != "shell" or not isinstance(fields.get(("command",)), Filled):
+        return
+    given: Any = step
+    try:
+        template = parse_template(given.command)
+    except ExpressionProblem:
+        return
+    parts: list[str | int] = []
+    starts: list[int] = []
+    at = holes = 0
+    for part in template.parts:
+        starts.append(at)
+        if isinstance(part, Hole):
+            parts.append(holes)
+            holes += 1
+            at = part.end
+        else:
+            parts.append(part)
+            at += len(part)
+    for problem in place(parts).problems:
+        offset = starts[problem.part] + (
+            problem.offset if isinstance(parts[problem.part], str) else 0
+        )
+        position = document.position((*where, "command"), offset=offset)
+        yield Problem(
+            document.name, position, problem.message, (*where, "command"), problem.warning
+        )
