@@ -1,0 +1,118 @@
+"""Composition: settings become a store, agents, a provider and the manager over them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from ..graphs.errors import StoreError
+from ..graphs.expressions import cel_engine
+from ..graphs.language import Language
+from ..graphs.load import Loader
+from ..graphs.manager import Definition, Manager, Surroundings
+from ..graphs.execution import Execution
+from ..graphs.registry import Registry
+from ..graphs.services import Services
+from ..graphs.skills import skills as built_in_skills
+from ..graphs.steps import kinds
+from ..store.blobs import FolderBlobs
+from ..store.bus import LocalBus
+from ..store.connect import connect
+from .settings import Settings, read_settings
+
+
+class App:
+    """An open house: start workflows, wait for them, register what they may call."""
+
+    def __init__(self, manager: Manager, services: Services) -> None:
+        self.manager = manager
+        self._services = services
+
+    def skill(self, name: str, function: Callable[..., Any]) -> None:
+        """Make a function callable as `type: skill`."""
+        self._services.skills.register(name, function)
+
+    def function(self, name: str, function: Callable[..., Any]) -> None:
+        """Make a function callable as `type: python`."""
+        self._services.functions.register(name, function)
+
+    def graph(self, name: str, graph: Any) -> None:
+        """Make a compiled LangGraph graph runnable as `type: graph`."""
+        self._services.graphs.register(name, graph)
+
+    async def start(
+        self, workflow: Definition, inputs: Mapping[str, Any] | None = None
+    ) -> Execution:
+        """Begin an execution; returns as soon as it is durable."""
+        return await self.manager.start(workflow, inputs)
+
+    async def wait(self, execution_id: str) -> Execution:
+        """The execution when it has ended."""
+        return await self.manager.wait(execution_id)
+
+    async def run(
+        self, workflow: Definition, inputs: Mapping[str, Any] | None = None
+    ) -> Execution:
+        """Start and wait; raises `ExecutionFailed` unless it completed."""
+        return await self.manager.run(workflow, inputs)
+
+
+def loader() -> Loader:
+    """A loader of the language with all registered kinds; needs no store."""
+    return Loader(Language(kinds()), cel_engine())
+
+
+@asynccontextmanager
+async def open_app(
+    store: str | None = None,
+    *,
+    home: str | Path | None = None,
+    workspace: str | Path | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> AsyncIterator[App]:
+    """Everything put together; closed in reverse order, executions under way cancelled.
+
+    `store` is a URL (`sqlite:///path.db`), `home` the folder of local state, `workspace`
+    where steps read and write files (the current folder), `environ` the variables.
+    Raises `ConfigurationError` or `StoreError`.
+    """
+    settings = read_settings(environ)
+    if home is not None:
+        home = Path(home).resolve()
+        settings = replace(settings, home=home, store=f"sqlite:///{home / 'assay.db'}")
+    if store is not None:
+        settings = replace(settings, store=store)
+    async with AsyncExitStack() as stack:
+        yield await _compose(settings, Path(workspace or Path.cwd()).resolve(), stack)
+
+
+async def _compose(settings: Settings, workspace: Path, stack: AsyncExitStack) -> App:
+    from ..agents import agents
+    from ..graphs.providers.langgraph import LangGraphProvider
+
+    store = await connect(settings.store)
+    stack.push_async_callback(store.close)
+    if not workspace.is_dir():
+        raise StoreError(f"the workspace {workspace} is not a folder; make it, or name another")
+    thinkers = agents(settings.environ)
+    stack.push_async_callback(thinkers.close)
+    known = kinds()
+    services = Services(
+        store=store,
+        blobs=FolderBlobs(settings.home / "blobs"),
+        bus=LocalBus(),
+        agents=thinkers,
+        kinds=known,
+        skills=built_in_skills(),
+        functions=Registry("function", {}, group="assay.functions"),
+        graphs=Registry("graph", {}, group="assay.graphs"),
+    )
+    provider = LangGraphProvider(services)
+    stack.push_async_callback(provider.close)
+    environ = {**os.environ, **settings.environ}
+    manager = Manager(services, loader(), provider, Surroundings(workspace, environ))
+    return App(manager, services)

@@ -1,0 +1,70 @@
+"""What the surroundings say: read once at start, from the environment and `assay.toml`."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..graphs.errors import ConfigurationError
+from ..graphs.registry import nearest
+
+KNOWN = {
+    "ASSAY_HOME": "the folder of local state (default: .assay in the current folder)",
+    "ASSAY_STORE": "where executions are kept (default: sqlite:///<home>/assay.db)",
+    "ASSAY_MODEL": "the model of agents that name none: openai:NAME, or demo (the default)",
+    "ASSAY_BASE_URL": "an OpenAI-compatible server for models",
+    "WORKFLOW_DEFAULT_PROVIDER": "what executes workflows (langgraph)",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """`environ` holds every variable, ours and others; `home` is absolute."""
+
+    home: Path
+    store: str
+    environ: Mapping[str, str] = field(default_factory=dict)
+    provider: str = "langgraph"
+
+
+def read_settings(environ: Mapping[str, str] | None = None, folder: Path | None = None) -> Settings:
+    """The environment's settings, over those of `assay.toml` in the folder.
+
+    Raises `ConfigurationError` for a file that is not TOML, an unknown key, or a provider
+    that does not exist.
+    """
+    folder = (folder or Path.cwd()).resolve()
+    given = {**_file(folder / "assay.toml"), **(os.environ if environ is None else environ)}
+    home = (folder / given.get("ASSAY_HOME", ".assay")).resolve()
+    provider = given.get("WORKFLOW_DEFAULT_PROVIDER", "langgraph")
+    if provider != "langgraph":
+        raise ConfigurationError(
+            f"WORKFLOW_DEFAULT_PROVIDER is {provider!r}; there is: langgraph"
+        )
+    store = given.get("ASSAY_STORE") or f"sqlite:///{home / 'assay.db'}"
+    return Settings(home, store, given, provider)
+
+
+def _file(path: Path) -> dict[str, str]:
+    """Settings as `assay.toml` spells them: `model = "…"` is ASSAY_MODEL."""
+    if not path.is_file():
+        return {}
+    try:
+        table: dict[str, Any] = tomllib.loads(path.read_text())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{path} is not TOML: {error}") from error
+    names = {name.removeprefix("ASSAY_").lower(): name for name in KNOWN}
+    settings = {}
+    for key, value in table.items():
+        if key not in names or not isinstance(value, str):
+            raise ConfigurationError(
+                f"{path}: {key!r} is not a setting{nearest(key, names)}"
+                if key not in names
+                else f"{path}: {key!r} must be text"
+            )
+        settings[names[key]] = value
+    return settings
