@@ -1,0 +1,77 @@
+"""Carries events to the listeners in this process."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import TYPE_CHECKING, Self
+from weakref import WeakSet
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ..graphs.event import Event
+
+CAPACITY = 1000
+"""How many events a subscription holds for a listener that is slow."""
+
+
+class LocalBus:
+    """The `EventBus` port within one event loop. Publishing never waits for a listener.
+
+    For a listener that falls behind by `capacity` events, further live ones are dropped, and
+    durable ones push out the oldest: the last is always delivered. A gap shows in `seq`;
+    what is missing can be read from the store.
+    """
+
+    def __init__(self, capacity: int = CAPACITY) -> None:
+        self._capacity = capacity
+        # Weak: a listener that just stops listening need not say so.
+        self._listeners: dict[str | None, WeakSet[Subscription]] = {}
+
+    async def publish(self, events: Sequence[Event]) -> None:
+        for event in events:
+            for topic in (event.execution_id, None):
+                for subscription in self._listeners.get(topic, ()):
+                    subscription.offer(event)
+
+    def subscribe(self, execution_id: str | None = None) -> Subscription:
+        """Events of that execution, or of all, from now on; `aclose` ends it."""
+        for topic in [t for t, listeners in self._listeners.items() if not listeners]:
+            del self._listeners[topic]
+        subscription = Subscription(self._capacity)
+        self._listeners.setdefault(execution_id, WeakSet()).add(subscription)
+        return subscription
+
+
+class Subscription:
+    """An asynchronous iterator over events, for one reader. It ends when it is closed."""
+
+    def __init__(self, capacity: int) -> None:
+        self._events: deque[Event] = deque(maxlen=capacity)
+        self._arrived = asyncio.Event()
+        self._closed = False
+
+    def offer(self, event: Event) -> None:
+        """Hold the event for the reader, if there is room or it is durable."""
+        if self._closed or (event.type.live and len(self._events) == self._events.maxlen):
+            return
+        self._events.append(event)
+        self._arrived.set()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Event:
+        while not self._events:
+            if self._closed:
+                raise StopAsyncIteration
+            self._arrived.clear()
+            await self._arrived.wait()
+        return self._events.popleft()
+
+    async def aclose(self) -> None:
+        """Take no further event, and end the iteration."""
+        self._closed = True
+        self._events.clear()
+        self._arrived.set()

@@ -1,0 +1,159 @@
+"""One SQLite file: how a connection to it is made, how its schema grows, what its errors mean."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+import time
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+from ...graphs.errors import AssayError, InvalidInput, StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+PATIENCE = 10.0
+"""Seconds to wait for a lock that another process holds."""
+
+_APPLICATION_ID = 0x41535359
+_MIGRATION = re.compile(r"(\d{4})_\w+\.sql")
+_MEANING = {
+    sqlite3.SQLITE_BUSY: (
+        f"is locked by another process for more than {PATIENCE:.0f} s; end that process, "
+        "or try again"
+    ),
+    sqlite3.SQLITE_CANTOPEN: "cannot be opened; check that its folder can be written to",
+    sqlite3.SQLITE_CORRUPT: "is damaged; restore a copy of it",
+    sqlite3.SQLITE_FULL: "cannot grow because the disk is full; free some space",
+    sqlite3.SQLITE_NOTADB: "is not an SQLite database; give another file",
+    sqlite3.SQLITE_PERM: "may not be written to; check its permissions",
+    sqlite3.SQLITE_READONLY: "may not be written to; check its permissions",
+}
+
+
+class Database:
+    """A database file, or one in memory (`path` None) that lives in a single connection."""
+
+    def __init__(self, path: Path | None) -> None:
+        self.path = path
+
+    def __str__(self) -> str:
+        return "The database in memory" if self.path is None else f"The database {self.path}"
+
+    def create(self) -> sqlite3.Connection:
+        """The first connection: makes the file and its folders, brings the schema up to date.
+
+        Raises `StoreError` when the file is not ours, is newer than we are, or may not be
+        written to.
+        """
+        if self.path is not None:
+            try:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                reason = error.strerror or error
+                raise StoreError(
+                    f"{self} needs the folder {self.path.parent}, which cannot be made: {reason}."
+                ) from error
+        connection = self.open()
+        try:
+            self._check_owner(connection)
+            if self.path is not None:
+                self._use_wal(connection)
+            self._migrate(connection)
+        except sqlite3.Error as error:
+            connection.close()
+            raise self.fault(error) from error
+        except AssayError:
+            connection.close()
+            raise
+        return connection
+
+    def open(self) -> sqlite3.Connection:
+        """One more connection, usable from any one thread at a time. Raises `StoreError`."""
+        try:
+            connection = sqlite3.connect(
+                ":memory:" if self.path is None else self.path,
+                timeout=PATIENCE,
+                isolation_level=None,  # transactions begin and end where we say so
+                check_same_thread=False,
+            )
+        except sqlite3.Error as error:
+            raise self.fault(error) from error
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA journal_size_limit = 67108864")
+        return connection
+
+    def fault(self, error: sqlite3.Error | UnicodeEncodeError) -> AssayError:
+        """The error in words that say what to do."""
+        if isinstance(error, UnicodeEncodeError):
+            return InvalidInput(f"Not valid Unicode: {error.object!a}; give proper text.")
+        code = getattr(error, "sqlite_errorcode", None)
+        meaning = None if code is None else _MEANING.get(code & 0xFF)
+        return StoreError(f"{self} {meaning or 'failed'} ({error}).")
+
+    def closed(self) -> StoreError:
+        """What to raise when a closed store is used."""
+        return StoreError(f"{self} is closed; connect to it again.")
+
+    def _check_owner(self, connection: sqlite3.Connection) -> None:
+        (owner,) = connection.execute("PRAGMA application_id").fetchone()
+        (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        if owner != _APPLICATION_ID and (owner or tables):
+            raise StoreError(f"{self} belongs to another program; give another file.")
+
+    def _use_wal(self, connection: sqlite3.Connection) -> None:
+        """Readers and the writer of several processes do not block each other in this mode."""
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            try:
+                (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+                break
+            except sqlite3.OperationalError as error:
+                # SQLite does not wait by itself here when two processes make the file at once.
+                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.01)
+        if mode != "wal":
+            raise StoreError(f"{self} cannot use write-ahead logging; put it on a local disk.")
+
+    def _migrate(self, connection: sqlite3.Connection) -> None:
+        scripts = _migrations()
+        if self._version(connection, len(scripts)) == len(scripts):
+            return
+        connection.execute("BEGIN IMMEDIATE")
+        # Another process may have migrated while we waited for the lock.
+        for number in range(self._version(connection, len(scripts)), len(scripts)):
+            for statement in _statements(scripts[number]):
+                connection.execute(statement)
+            connection.execute(f"PRAGMA user_version = {number + 1}")
+        connection.execute("COMMIT")
+
+    def _version(self, connection: sqlite3.Connection, known: int) -> int:
+        version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+        if version > known:
+            raise StoreError(
+                f"{self} was written by a newer Assay: it has schema {version}, and this Assay "
+                f"knows schemas up to {known}. Upgrade Assay, or give another file."
+            )
+        return version
+
+
+def _migrations() -> list[str]:
+    """The scripts in order; script n leads from schema n to n + 1."""
+    folder = files("assay.store").joinpath("sqlite", "migrations")
+    found = {m[1]: entry for entry in folder.iterdir() if (m := _MIGRATION.fullmatch(entry.name))}
+    assert sorted(found) == [f"{n:04}" for n in range(1, len(found) + 1)], "a gap"
+    return [found[number].read_text(encoding="utf-8") for number in sorted(found)]
+
+
+def _statements(script: str) -> Iterator[str]:
+    """Each statement of a script (`executescript` would commit before it begins)."""
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""

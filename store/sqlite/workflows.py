@@ -1,0 +1,109 @@
+"""Registered workflow versions. What the functions promise stands in the `Store` port."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from ...graphs.errors import InvalidInput, WorkflowConflict, WorkflowNotFound
+from ...graphs.execution import Status, timestamp
+from ...graphs.ports import Page, WorkflowInfo
+from .records import decode, encode, fetch_size, page
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Mapping
+
+    from ...graphs.workflow import Workflow
+
+_OPEN = ", ".join(f"'{status.value}'" for status in Status if not status.terminal)
+_CURSOR = re.compile(r"(.*):([0-9]{1,18})", re.DOTALL)
+
+
+def register(connection: sqlite3.Connection, workflow: Workflow) -> None:
+    name, version, digest = workflow.name, workflow.version, workflow.digest
+    inserted = connection.execute(
+        "INSERT INTO workflows (name, version, digest, description, document, registered_at)"
+        " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (name, version) DO NOTHING",
+        (
+            name,
+            version,
+            digest,
+            workflow.description,
+            encode(workflow.document, f"Workflow {name} {version}"),
+            timestamp(),
+        ),
+    ).rowcount
+    if inserted:
+        return
+    (kept,) = connection.execute(
+        "SELECT digest FROM workflows WHERE name = ? AND version = ?", (name, version)
+    ).fetchone()
+    if kept != digest:
+        raise WorkflowConflict(
+            f"Workflow {name} version {version} is registered with other content; "
+            "a registered version never changes: give the new content another version."
+        )
+
+
+def document(connection: sqlite3.Connection, name: str, version: str | None) -> Mapping[str, Any]:
+    row = connection.execute(
+        "SELECT document FROM workflows WHERE name = ? AND version = ifnull(?, version)"
+        " ORDER BY key DESC LIMIT 1",
+        (name, version),
+    ).fetchone()
+    if row is None:
+        raise _not_found(connection, name, version)
+    return _parse(row[0], f"Workflow {name}")
+
+
+def document_by_digest(connection: sqlite3.Connection, digest: str) -> Mapping[str, Any]:
+    row = connection.execute(
+        "SELECT document FROM workflows WHERE digest = ? LIMIT 1", (digest,)
+    ).fetchone()
+    if row is None:
+        raise WorkflowNotFound(
+            f"No workflow with digest {digest!r} is registered; register that content again."
+        )
+    return _parse(row[0], f"The workflow with digest {digest}")
+
+
+def listing(connection: sqlite3.Connection, after: str | None, limit: int) -> Page[WorkflowInfo]:
+    where, place = "", tuple[Any, ...]()
+    if after is not None:
+        cursor = _CURSOR.fullmatch(after)
+        if cursor is None:
+            raise InvalidInput(f"{after!r} is no cursor of this listing; begin without one.")
+        where, place = "WHERE name > ?1 OR (name = ?1 AND key < ?2)", (cursor[1], int(cursor[2]))
+    rows = connection.execute(
+        "SELECT key, name, version, digest, description, registered_at FROM workflows"
+        f" {where} ORDER BY name, key DESC LIMIT {fetch_size(limit)}",
+        place,
+    ).fetchall()
+    found = page(rows, limit, lambda row: f"{row[1]}:{row[0]}")
+    return Page([WorkflowInfo(*row[1:]) for row in found.items], found.cursor)
+
+
+def delete(connection: sqlite3.Connection, name: str, version: str | None) -> int:
+    return connection.execute(
+        "DELETE FROM workflows WHERE name = ? AND version = ifnull(?, version)"
+        f" AND digest NOT IN (SELECT digest FROM executions WHERE status IN ({_OPEN}))",
+        (name, version),
+    ).rowcount
+
+
+def _parse(text: str, what: str) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = decode(text, what)
+    return found
+
+
+def _not_found(connection: sqlite3.Connection, name: str, version: str | None) -> WorkflowNotFound:
+    rows = connection.execute(
+        "SELECT version FROM workflows WHERE name = ? ORDER BY key DESC LIMIT 5", (name,)
+    )
+    versions = ", ".join(row[0] for row in rows)
+    if versions:
+        return WorkflowNotFound(
+            f"Workflow {name} has no version {version!r}; its latest versions are: {versions}."
+        )
+    return WorkflowNotFound(f"No workflow {name!r} is registered; register it first.")
