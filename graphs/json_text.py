@@ -107,5 +107,5 @@ def _expected(text: str, at: int, builder: Builder, what: str) -> NoReturn:
     builder.stop(at, f"expected {what}, found {quoted(found)}{hint}")
 
 
-# NaN and Infinity are let through here, so that the builder refuses them like any other value.
-_DECODER = JSONDecoder(parse_int=integer, parse_constant=float)
+# NaN and Infinity come through as floats; the builder refuses them like any other value.
+_DECODER = JSONDecoder(parse_int=integer)

@@ -145,10 +145,39 @@ def test_plain_and_quoted_texts_are_followed_exactly(before: str, quote: str) ->
         assert index(text, position) == text.index("say") + offset
 
 
-@pytest.mark.parametrize("source", [">\n    one\n    two", "one\n    two", '"\\ta b"', "'it''s a'"])
-def test_folded_and_escaped_texts_report_their_beginning(source: str) -> None:
+@pytest.mark.parametrize(
+    ("source", "offset"),
+    [
+        (">\n    one\n    two", 1),
+        (">\n    > one", 1),
+        ("one\n    two", 5),
+        ("one\n\n    two", 4),
+        ("'it''s a'", 3),
+        ('"\\ta b"', 2),
+        ('"a\\\\b"', 2),
+        ("|\n    one\x85    two", 6),
+        ("|\n    one", 9),
+        ("&x\n    |\n    one", 1),
+        ("one", 9),
+    ],
+)
+def test_where_the_place_is_hidden_the_texts_beginning_is_reported(
+    source: str, offset: int
+) -> None:
     document = read(f"k:\n  - {source}\n", "f", format="yaml")
-    assert document.position(("k", 0), offset=5) == Position(2, 5)
+    assert document.position(("k", 0), offset=offset) == Position(2, 5)
+
+
+def test_a_place_inside_an_alias_is_the_alias() -> None:
+    document = read("a: &x '*xy'\nb: *x\n", "f", format="yaml")
+    assert document.position(("b",), offset=1) == Position(2, 4)
+
+
+def test_the_end_of_a_literal_block_is_the_line_below_it() -> None:
+    document = read("a: |\n  b\n\n  c\nlonger: 1\n", "f", format="yaml")
+    assert document.position(("a",), offset=len("b\n\nc\n")) == Position(5, 1)
+    assert document.position(("a",), offset=len("b\n")) == Position(3, 1)
+    assert document.position(("a",), offset=len("b\n\n")) == Position(4, 3)
 
 
 @given(values, st.lists(st.text(max_size=3) | st.integers(-3, 3), max_size=4))
