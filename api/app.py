@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from ..graphs.errors import StoreError
+from ..graphs.execution import Execution
 from ..graphs.expressions import cel_engine
 from ..graphs.language import Language
 from ..graphs.load import Loader
 from ..graphs.manager import Definition, Manager, Surroundings
-from ..graphs.execution import Execution
 from ..graphs.registry import Registry
 from ..graphs.services import Services
 from ..graphs.skills import skills as built_in_skills
@@ -54,9 +54,7 @@ class App:
         """The execution when it has ended."""
         return await self.manager.wait(execution_id)
 
-    async def run(
-        self, workflow: Definition, inputs: Mapping[str, Any] | None = None
-    ) -> Execution:
+    async def run(self, workflow: Definition, inputs: Mapping[str, Any] | None = None) -> Execution:
         """Start and wait; raises `ExecutionFailed` unless it completed."""
         return await self.manager.run(workflow, inputs)
 

@@ -42,9 +42,7 @@ def read_settings(environ: Mapping[str, str] | None = None, folder: Path | None 
     home = (folder / given.get("ASSAY_HOME", ".assay")).resolve()
     provider = given.get("WORKFLOW_DEFAULT_PROVIDER", "langgraph")
     if provider != "langgraph":
-        raise ConfigurationError(
-            f"WORKFLOW_DEFAULT_PROVIDER is {provider!r}; there is: langgraph"
-        )
+        raise ConfigurationError(f"WORKFLOW_DEFAULT_PROVIDER is {provider!r}; there is: langgraph")
     store = given.get("ASSAY_STORE") or f"sqlite:///{home / 'assay.db'}"
     return Settings(home, store, given, provider)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from .errors import ExpressionError
-from .expressions import ABSENT, Expression, render_text
+from .expressions import ABSENT, Expression, text_of
 from .fields import Where
 from .scope import Scope, missing
 from .step import Retry, Step
@@ -38,7 +38,7 @@ class Fixed:
         return self.value
 
     def text(self, scope: Scope) -> str:
-        return render_text(self.value)
+        return text_of(self.value)
 
     def parts(self, scope: Scope) -> list[Part]:
         return [(self.text(scope), None)]
@@ -59,13 +59,13 @@ class Formula:
             raise ExpressionError(f"in `{self.where}`: {error.message}") from error
         if self.condition and not isinstance(value, bool):
             raise ExpressionError(
-                f"in `{self.where}`: `{self.expression.source}` is {render_text(value)!r}, "
+                f"in `{self.where}`: `{self.expression.source}` is {text_of(value)!r}, "
                 "neither true nor false; compare it with something"
             )
         return value
 
     def text(self, scope: Scope) -> str:
-        return render_text(self.render(scope))
+        return text_of(self.render(scope))
 
     def parts(self, scope: Scope) -> list[Part]:
         return [(None, self.render(scope))]
@@ -107,7 +107,7 @@ class Reference:
         return value
 
     def text(self, scope: Scope) -> str:
-        return render_text(self.render(scope))
+        return text_of(self.render(scope))
 
     def parts(self, scope: Scope) -> list[Part]:
         return [(None, self.render(scope))]
@@ -125,7 +125,7 @@ class Tree:
         return [entry.render(scope) for entry in self.entries]
 
     def text(self, scope: Scope) -> str:
-        return render_text(self.render(scope))
+        return text_of(self.render(scope))
 
     def parts(self, scope: Scope) -> list[Part]:
         return [(None, self.render(scope))]

@@ -32,9 +32,7 @@ class CompiledBlock:
             key: tuple(CompiledBlock(p, direct=direct) for p in plans)
             for key, plans in plan.inner.items()
         }
-        self.singles = {
-            id: CompiledBlock(p, direct=direct) for id, p in plan.singles.items()
-        }
+        self.singles = {id: CompiledBlock(p, direct=direct) for id, p in plan.singles.items()}
         self._nodes = _nodes(plan)
         self._direct = direct and len(self._nodes) == 1
         self._graph: Any = None
@@ -57,9 +55,7 @@ class CompiledBlock:
             (node,) = self._nodes.values()
             return {**state, **await node(state, frame)}
         config = {"recursion_limit": frame.recursion_limit(len(self._nodes))}
-        result: State = await self.graph.ainvoke(
-            state, config, context=frame, durability="exit"
-        )
+        result: State = await self.graph.ainvoke(state, config, context=frame, durability="exit")
         return result
 
 
@@ -97,11 +93,11 @@ def _graph(plan: BlockPlan, nodes: Mapping[str, Node]) -> StateGraph[Any, Any, A
     home = {s.id: n for n, segment in zip(names, plan.segments, strict=False) for s in segment}
     for name, segment in zip(names, plan.segments or ((),), strict=True):
         reads = channels if not segment else _reads(plan, segment)
-        narrow = TypedDict(name, {**reads, **control}, total=False)  # type: ignore[misc, operator]
+        narrow = TypedDict(name, {**reads, **control}, total=False)  # type: ignore[misc]
         graph.add_node(name, _adapt(nodes[name]), input_schema=narrow)
     graph.add_edge(START, names[0])
     for name, following in zip(names, [*names[1:], END], strict=True):
-        targets: dict[Hashable, str] = {n: n for n in names} | {END: END}
+        targets: dict[Hashable, str] = {**{n: n for n in names}, END: END}
         graph.add_conditional_edges(name, _route(following, home), targets)
     return graph
 

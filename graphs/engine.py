@@ -178,12 +178,8 @@ class Frame:
 
     def recursion_limit(self, nodes: int) -> int:
         """Supersteps that the block may take: its nodes, as often as repairs can repeat them."""
-        repairs = 1 + sum(
-            s.step.repair.attempts if s.step.repair else 3
-            for s in self.block.plan.steps
-            if s.kind == "assert" and s.step.on_false == "repair"  # type: ignore[attr-defined]
-        )
-        return nodes * repairs + 5
+        repairs = sum(repair_attempts(s.step) for s in self.block.plan.steps)
+        return nodes * (1 + repairs) + 5
 
     async def segment(self, segment: Sequence[BoundStep], state: State) -> State:
         """Run fused steps one after another; what they leave for the block's state."""
@@ -219,11 +215,8 @@ class Frame:
     ) -> dict[str, Any] | None:
         if result.error is not None and result.error.code == "assertion_failed":
             target = repair_target(bound, self.block.plan.steps)
-            if target is not None:
-                repair: Any = bound.step
-                allowed = repair.repair.attempts if repair.repair else 3
-                if runs.get(target, 1) < allowed:
-                    return {"kind": "repair", "to": target, "message": result.error.message}
+            if target is not None and runs.get(target, 1) < repair_attempts(bound.step):
+                return {"kind": "repair", "to": target, "message": result.error.message}
         if result.status is Status.FAILED:
             assert result.error is not None
             error = result.error
@@ -352,6 +345,15 @@ def repair_target(bound: BoundStep, siblings: Sequence[BoundStep]) -> str | None
             nearest = sibling.id
     return nearest
 
+
+def repair_attempts(step: Any) -> int:
+    """How often the step that an assertion repairs may run in total; 0: it repairs none."""
+    if step.kind != "assert" or step.on_false != "repair":
+        return 0
+    return int(step.repair.attempts) if step.repair is not None else REPAIR_ATTEMPTS
+
+
+REPAIR_ATTEMPTS = 3
 
 AGENTIC = frozenset({"agent", "claude_code", "decide"})
 

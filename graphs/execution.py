@@ -57,7 +57,7 @@ def new_id() -> str:
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What language models used: tokens in and out, calls, and US dollars where a price is known."""
+    """What language models used: tokens, calls, and US dollars where a price is known."""
 
     input_tokens: int = 0
     output_tokens: int = 0

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from .call import Call, Yield
 from .errors import ExpressionError, NotAllowed, OutputMissing, StoreError
 from .execution import timestamp
-from .expressions import FunctionScope, current_scope, render_text
+from .expressions import FunctionScope, current_scope, text_of
 
 if TYPE_CHECKING:
     from .engine import Run
@@ -37,12 +37,12 @@ class Files:
         self._path = path
 
     @staticmethod
-    def enter(run: Run, path: str) -> Token[FunctionScope | None]:
+    def enter(run: Run, path: str) -> Token[FunctionScope]:
         """Make the step at the path the one that expressions are evaluated for."""
         return current_scope.set(Files(run, path))
 
     @staticmethod
-    def leave(token: Token[FunctionScope | None]) -> None:
+    def leave(token: Token[FunctionScope]) -> None:
         current_scope.reset(token)
 
     def read(self, file: str | Mapping[str, Any]) -> bytes:
@@ -115,7 +115,7 @@ def _named(names: list[str], kind: str, yielded: Yield) -> dict[str, Any]:
 
 
 async def _keep(call: Call, path: Any, name: str) -> Mapping[str, Any]:
-    relative = render_text(path)
+    relative = text_of(path)
     target = inside(call.workspace, relative)
     if not target.is_file():
         raise OutputMissing(

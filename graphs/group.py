@@ -177,5 +177,3 @@ async def _outcome(drive: Callable[[str], Awaitable[Outcome]], id: str) -> Outco
 
 def _failed(outcome: Outcome) -> bool:
     return outcome.failure is not None
-
-

@@ -33,9 +33,7 @@ class Journal:
     Only the driver of the execution writes; it numbers events from 1 without gaps.
     """
 
-    def __init__(
-        self, store: Store, bus: EventBus, execution: Execution, history: History
-    ) -> None:
+    def __init__(self, store: Store, bus: EventBus, execution: Execution, history: History) -> None:
         self._store = store
         self._bus = bus
         self.execution = execution

@@ -27,9 +27,10 @@ class Language:
     def __init__(self, kinds: Registry[StepKind]) -> None:
         self.kinds = kinds
         models = list(dict.fromkeys(kinds.get(name).model for name in kinds))
-        step = Annotated[reduce(or_, models), Field(discriminator="type")]
-        namespace = {"AnyStep": step}
-        for model in (Step, *models, Workflow):
+        union: Any = reduce(or_, models)  # type: ignore[arg-type]
+        namespace = {"AnyStep": Annotated[union, Field(discriminator="type")]}
+        every: list[type[Model]] = [Step, *models, Workflow]
+        for model in every:
             model.model_rebuild(force=True, _types_namespace=namespace)
         self._adapter = TypeAdapter(Workflow)
 
@@ -41,6 +42,7 @@ class Language:
             raise InvalidSpec(
                 [self._problem(e, document) for e in error.errors(include_url=False)]
             ) from None
+        assert isinstance(document.value, dict)
         workflow.written(document.value)
         return workflow
 
@@ -95,12 +97,8 @@ def _place(loc: Sequence[int | str], value: Any) -> Where:
     """Pydantic's way to an error, without the names of the models it tried."""
     where: list[int | str] = []
     for index, segment in enumerate(loc):
-        known = (
-            isinstance(value, Mapping)
-            and segment in value
-            or isinstance(value, list)
-            and isinstance(segment, int)
-            and segment < len(value)
+        known = (isinstance(value, Mapping) and segment in value) or (
+            isinstance(value, list) and isinstance(segment, int) and segment < len(value)
         )
         if known:
             where.append(segment)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 from .binding import BoundField, BoundStep, Fixed, Formula, Tree
@@ -105,7 +106,7 @@ class _Linter:
             what = "one branch is never taken" if place[0] == "condition" else "it never changes"
             yield self._warn((*bound.where, *place), f"the condition is always {value}: {what}")
         for steps in bound.blocks.values():
-            for earlier, later in zip(steps, steps[1:], strict=False):
+            for earlier, later in pairwise(steps):
                 if _ends(earlier):
                     message = f"{later.id!r} can never run: {earlier.id!r} always ends the list"
                     yield self._warn(later.where, message)
@@ -150,7 +151,7 @@ def _ids(field: BoundField) -> Iterator[str]:
             yield rest[0] if root == "steps" and rest else root
     elif isinstance(field, Tree):
         entries = field.entries
-        for entry in entries.values() if isinstance(entries, dict) else entries:
+        for entry in entries.values() if isinstance(entries, Mapping) else entries:
             yield from _ids(entry)
     elif not isinstance(field, Fixed):
         for piece in getattr(field, "pieces", ()):

@@ -56,5 +56,3 @@ class Loader:
         found = lint(program, document, self._language.kinds)
         warnings = sorted({*program.warnings, *found}, key=lambda p: p.position)
         return replace(program, warnings=tuple(warnings))
-
-

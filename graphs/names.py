@@ -43,9 +43,7 @@ class Names:
         self._detached: dict[str, str] = {}
         for step in workflow.steps:
             self._collect(step)
-        self._bare = {
-            i: i not in SCOPE_NAMES and declarable(i) for i in self._steps
-        }
+        self._bare = {i: i not in SCOPE_NAMES and declarable(i) for i in self._steps}
 
     @property
     def bare(self) -> frozenset[str]:
@@ -104,8 +102,7 @@ class Names:
             return self._not_here(root)
         if root in self._steps and not self._bare[root]:
             return (
-                f"`{root}` is a name of the expression language; "
-                f"read the step as `steps['{root}']`"
+                f"`{root}` is a name of the expression language; read the step as `steps['{root}']`"
             )
         return self._step(root, view)
 

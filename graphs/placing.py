@@ -8,7 +8,7 @@ from typing import Any
 from .binding import BoundField, Filled
 from .document import Document
 from .errors import Problem
-from .expressions import ExpressionProblem, Hole, parse_template
+from .expressions import ExpressionProblem, Hole, Template
 from .fields import Where
 from .shell import place
 from .step import Step
@@ -22,19 +22,20 @@ def misplaced(
         return
     given: Any = step
     try:
-        template = parse_template(given.command)
+        template = Template.parse(given.command)
     except ExpressionProblem:
         return
     parts: list[str | int] = []
     starts: list[int] = []
     at = holes = 0
     for part in template.parts:
-        starts.append(at)
         if isinstance(part, Hole):
+            starts.append(part.offset)
             parts.append(holes)
             holes += 1
-            at = part.end
+            at = given.command.index("}}", part.offset + len(part.source)) + 2
         else:
+            starts.append(at)
             parts.append(part)
             at += len(part)
     for problem in place(parts).problems:

@@ -78,9 +78,7 @@ def _graph(
     after: Mapping[str, frozenset[str]],
 ) -> BlockPlan:
     singles = {
-        s.id: BlockPlan(
-            f"{name}/{s.id}", (s,), ((s,),), inner=_inner(name, [s], family, fuse)
-        )
+        s.id: BlockPlan(f"{name}/{s.id}", (s,), ((s,),), inner=_inner(name, [s], family, fuse))
         for s in steps
     }
     return BlockPlan(name, tuple(steps), before=before, after=after, singles=singles)

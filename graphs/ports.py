@@ -61,7 +61,7 @@ class Commit:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """An execution's journal as the engine loads it: results by path, decisions by path and name."""
+    """An execution's journal as loaded: results by path, decisions by path and name."""
 
     results: Mapping[str, StepResult] = field(default_factory=dict)
     decisions: Mapping[tuple[str, str], Any] = field(default_factory=dict)
@@ -120,9 +120,7 @@ class Store(Protocol):
     ) -> Page[Execution]:
         """Executions without their steps, newest first."""
 
-    async def events(
-        self, execution_id: str, *, after: int = 0, limit: int = 1000
-    ) -> Page[Event]:
+    async def events(self, execution_id: str, *, after: int = 0, limit: int = 1000) -> Page[Event]:
         """Durable events with `seq` greater than `after`, in order."""
 
     async def cached(self, key: str) -> StepResult | None:

@@ -59,7 +59,9 @@ async def run_process(
             limit=_CHUNK,
         )
     except OSError as error:
-        raise Terminal(f"could not start {argv[0]!r} in {cwd}: {error.strerror or error}") from error
+        raise Terminal(
+            f"could not start {argv[0]!r} in {cwd}: {error.strerror or error}"
+        ) from error
     try:
         async with asyncio.TaskGroup() as group:
             stdout = group.create_task(_collect(process.stdout, "stdout", on_output))

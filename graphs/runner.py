@@ -72,9 +72,7 @@ def _skipped(bound: BoundStep, path: str, started: str) -> StepResult:
 
 def _ended(bound: BoundStep, path: str, started: str, status: Status) -> StepResult:
     now = timestamp()
-    return StepResult(
-        path, bound.id, bound.kind, status, started_at=started, completed_at=now
-    )
+    return StepResult(path, bound.id, bound.kind, status, started_at=started, completed_at=now)
 
 
 async def _attempts(
@@ -153,7 +151,7 @@ def pause(retry: Retry, attempt: int) -> float:
             factor = 2 ** min(attempt - 1, 62)
     delay = min(retry.delay * factor, retry.max_delay)
     # Shortening, never lengthening, keeps `max_delay` a promise.
-    return delay * random.uniform(0.5, 1.0) if retry.jitter else delay  # noqa: S311
+    return delay * random.uniform(0.5, 1.0) if retry.jitter else delay
 
 
 def _settled(bound: BoundStep, path: str, failure: Failure, attempts: int) -> StepResult:

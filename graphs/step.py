@@ -145,9 +145,7 @@ def _max_attempts(value: object) -> object:
 
 
 RetryField = Annotated[Retry, BeforeValidator(_max_attempts)]
-OnErrorField = Annotated[
-    OnError, BeforeValidator(_max_attempts), BeforeValidator(_written_as_text)
-]
+OnErrorField = Annotated[OnError, BeforeValidator(_max_attempts), BeforeValidator(_written_as_text)]
 
 
 class Step(Model):

@@ -55,9 +55,7 @@ def cache_key(bound: BoundStep, scope: Scope) -> str | None:
     return hashlib.sha256(canonical).hexdigest()
 
 
-async def restored(
-    kept: StepResult, bound: BoundStep, path: str, key: str, run: Run
-) -> StepResult:
+async def restored(kept: StepResult, bound: BoundStep, path: str, key: str, run: Run) -> StepResult:
     """A kept result as this step's own, its files back in the workspace."""
     for artifact in kept.artifacts.values():
         await restore_file(artifact, run)

@@ -13,18 +13,18 @@ from .expressions import (
     ExpressionEngine,
     ExpressionProblem,
     Hole,
+    Template,
     Type,
-    parse_template,
     unwrap_condition,
 )
 from .fields import Where, program_text
 from .names import Names, View, hoisted, reference_outputs
 from .placing import misplaced
-from .program import Program
-from .registry import Registry
 from .policy import policy_of, policy_problems
 from .ports import StepKind
+from .program import Program
 from .refusals import refusals
+from .registry import Registry
 from .scope import SCOPE_NAMES
 from .step import Family, Role, Step
 from .workflow import Workflow
@@ -83,7 +83,7 @@ class _Binder:
         return Program(self._workflow, steps, outputs, frozenset(env), warnings)
 
     def _declare(self) -> Environment:
-        names: dict[str, Type] = {root: Type.MAP for root in ("inputs", "context", "env", "steps")}
+        names: dict[str, Type] = dict.fromkeys(("inputs", "context", "env", "steps"), Type.MAP)
         for name, given in self._workflow.inputs.items():
             sure = given.required or given.default is not None
             names[f"inputs.{name}"] = _TYPES[given.type] if sure else Type.DYN
@@ -178,9 +178,7 @@ class _Binder:
                 (*where, "id"), f"the id {step.id!r} is used in line {line} already; choose another"
             )
 
-    def _field(
-        self, role: Role, value: Any, where: Where, view: View, found: _Found
-    ) -> BoundField:
+    def _field(self, role: Role, value: Any, where: Where, view: View, found: _Found) -> BoundField:
         match role:
             case Role.CONDITION:
                 return self._formula(value, where, view, found, condition=True)
@@ -234,7 +232,7 @@ class _Binder:
         if "{{" not in text:
             return Fixed(text)
         try:
-            template = parse_template(text)
+            template = Template.parse(text)
         except ExpressionProblem as problem:
             self._problem(where, problem.message, problem.offset)
             return Fixed(text)
@@ -260,7 +258,7 @@ class _Binder:
         """Check the names first: they give better messages than the type-checker does."""
         place = ".".join(str(p) for p in where if not isinstance(p, int)) or "value"
         try:
-            plain, back = unwrap_condition(source)
+            plain = unwrap_condition(source)
             references = self._engine.references(plain)
         except ExpressionProblem as problem:
             self._problem(where, self._hint(problem.message, source), offset + problem.offset)
@@ -270,7 +268,7 @@ class _Binder:
             message = self._names.problem(reference, view)
             if message is not None:
                 wrong = True
-                self._problem(where, message, offset + back(reference.offset))
+                self._problem(where, message, offset + reference.offset)
             step = self._names.step_of(reference)
             if step is not None and step not in view.local:
                 found.steps.add(step)
@@ -281,7 +279,7 @@ class _Binder:
         try:
             compiled = self._environment.compile(plain, condition=condition)
         except ExpressionProblem as problem:
-            self._problem(where, problem.message, offset + back(problem.offset))
+            self._problem(where, problem.message, offset + problem.offset)
             return Fixed(None)
         found.functions |= compiled.functions
         return Formula(compiled, str(where[-1]) if isinstance(where[-1], str) else place, condition)
@@ -331,5 +329,3 @@ def _cycle(edges: Mapping[str, frozenset[str]]) -> list[str]:
         if following in walk:
             return walk[walk.index(following) :]
         walk.append(following)
-
-

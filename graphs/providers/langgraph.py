@@ -119,9 +119,7 @@ class LangGraphProvider:
         history = await store.history(execution.id)
         journal = Journal(store, bus, execution, history)
         definition = self.definition(launch)
-        run = Run(
-            execution, definition, journal, self._services, launch.workspace, launch.environ
-        )
+        run = Run(execution, definition, journal, self._services, launch.workspace, launch.environ)
         started = replace(execution, status=Status.RUNNING, started_at=timestamp())
         await journal.update(started, EventType.EXECUTION_STARTED)
         try:
@@ -160,9 +158,7 @@ async def _rolled_back(run: Run, failure: Failure) -> Failure:
     broken = await roll_back(run, failure)
     if not broken:
         return failure
-    return replace(
-        failure, message=f"{failure.message}\nnot compensated: {', '.join(broken)}"
-    )
+    return replace(failure, message=f"{failure.message}\nnot compensated: {', '.join(broken)}")
 
 
 async def _cancelled(run: Run) -> Execution:

@@ -12,7 +12,7 @@ from ..call import Call, Kind, Yield
 from ..errors import AssertionFailed, Terminal
 from ..event import EventType
 from ..execution import Cost
-from ..expressions import render_text
+from ..expressions import text_of
 from ..ports import AgentAnswer, AgentTask
 from ..step import Condition, Duration, Family, Json, Model, Role, Step, Text
 
@@ -161,7 +161,7 @@ def prompt(call: Call, field: str) -> str:
         if literal is not None:
             text += literal
             continue
-        shown = render_text(value)
+        shown = text_of(value)
         if "\n" in shown or len(shown) > 200:
             shown = data(shown)
         text += shown
@@ -238,4 +238,3 @@ async def _decide(call: Call) -> Yield:
 
 AGENT = Kind(Family.AGENTIC, AgentStep, _agent)
 DECIDE = Kind(Family.AGENTIC, DecideStep, _decide)
-

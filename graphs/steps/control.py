@@ -9,7 +9,7 @@ from pydantic import Field
 
 from ..call import Call, Kind, Yield
 from ..errors import NotAllowed
-from ..expressions import render_text
+from ..expressions import text_of
 from ..group import run_all, run_any, run_none
 from ..step import Block, Condition, Expression, Family, Step
 
@@ -47,13 +47,13 @@ class SwitchStep(Step):
 
     type: Literal["switch"]
     value: Expression = Field(description="Its text is compared with the names of the cases.")
-    cases: Annotated[dict[str, Block], Field(min_length=1)] = Field(
-        description="Steps by value."
-    )
+    cases: Annotated[dict[str, Block], Field(min_length=1)] = Field(description="Steps by value.")
     default: Block | None = Field(default=None, description="Steps when no case matches.")
 
     def blocks(self) -> Mapping[tuple[str, ...], tuple[Step, ...]]:
-        inner = {("cases", name): steps for name, steps in self.cases.items()}
+        inner: dict[tuple[str, ...], tuple[Step, ...]] = {
+            ("cases", name): steps for name, steps in self.cases.items()
+        }
         if self.default is not None:
             inner["default",] = self.default
         return inner
@@ -82,7 +82,7 @@ async def _switch(call: Call) -> Yield:
     value = await call.decide("value", lambda: call.value("value"))
     if isinstance(value, list | dict):
         raise NotAllowed("`value` of a switch is a list or a mapping; it must be a single value")
-    text = render_text(value)
+    text = text_of(value)
     if text in step.cases:
         return await _take(call, ("cases", text), text)
     return await _take(call, ("default",) if step.default is not None else None, "default")
@@ -109,4 +109,3 @@ async def _take(call: Call, block: tuple[str, ...] | None, branch: str) -> Yield
 PARALLEL = Kind(Family.CONTROL, ParallelStep, _parallel)
 CONDITIONAL = Kind(Family.CONTROL, ConditionalStep, _conditional)
 SWITCH = Kind(Family.CONTROL, SwitchStep, _switch)
-

@@ -13,7 +13,7 @@ from pydantic import Field
 from ..binding import Part
 from ..call import Call, Kind, Yield
 from ..errors import HttpFailed, Terminal
-from ..expressions import render_text
+from ..expressions import text_of
 from ..step import Data, Family, Role, Step
 
 BODY_LIMIT = 16 * 1024 * 1024
@@ -56,7 +56,7 @@ async def _work(call: Call) -> Yield:
         headers["content-type"] = kind
     headers.setdefault("idempotency-key", call.idempotency_key)
     answer = await fetch(
-        step.method, url, headers=headers, query=query, content=content, timeout=step.timeout
+        step.method, url, headers=headers, query=query, content=content, limit=step.timeout
     )
     return _yield(step, url, answer)
 
@@ -68,7 +68,7 @@ async def fetch(
     headers: dict[str, str] | None = None,
     query: list[tuple[str, str]] | None = None,
     content: bytes | None = None,
-    timeout: float | None = None,
+    limit: float | None = None,
 ) -> httpx.Response:
     """One request, its body read up to `BODY_LIMIT`; raises `HttpFailed` without an answer.
 
@@ -78,9 +78,9 @@ async def fetch(
         raise Terminal(f"the address {url!r} does not begin with http:// or https://")
     try:
         async with (
-            httpx.AsyncClient(timeout=timeout or DEFAULT_TIMEOUT, follow_redirects=True) as client,
+            httpx.AsyncClient(timeout=limit or DEFAULT_TIMEOUT, follow_redirects=True) as client,
             client.stream(
-                method, url, headers=headers, params=query or None, content=content
+                method, url, headers=headers, params=_params(query), content=content
             ) as answer,
         ):
             body = bytearray()
@@ -98,6 +98,11 @@ async def fetch(
     return httpx.Response(answer.status_code, headers=_plain(answer.headers), content=bytes(body))
 
 
+def _params(query: list[tuple[str, str]] | None) -> httpx.QueryParams | None:
+    """None keeps the query that is in the address; an empty one would drop it."""
+    return httpx.QueryParams(query) if query else None
+
+
 def _plain(headers: httpx.Headers) -> list[tuple[str, str]]:
     """The header fields that still hold once the body has been decoded."""
     gone = ("content-encoding", "content-length", "transfer-encoding")
@@ -111,24 +116,24 @@ def address(parts: Sequence[Part]) -> str:
         if literal is not None:
             url += literal
         elif not url:
-            url += render_text(value)
+            url += text_of(value)
         else:
             if "://" not in url or not urlsplit(url).path:
                 _check_host(url, value)
-            url += quote(render_text(value), safe="")
+            url += quote(text_of(value), safe="")
     return url
 
 
 def _check_host(url: str, value: Any) -> None:
     """In the host part a value may only be letters, digits, dots, hyphens and a port."""
-    text = render_text(value)
+    text = text_of(value)
     if not text or not all(c.isalnum() or c in "-._" for c in text):
         raise Terminal(f"the value {text!r} cannot stand in the host of {url!r}")
 
 
 def header(name: str, value: Any) -> str:
     """A header's value; line breaks in it would make another header."""
-    text = render_text(value)
+    text = text_of(value)
     if any(c in text for c in "\r\n\0"):
         raise Terminal(f"the value of header {name!r} has a line break in it")
     return text
@@ -138,7 +143,7 @@ def _query(given: dict[str, Any]) -> list[tuple[str, str]]:
     pairs = []
     for name, value in given.items():
         values = value if isinstance(value, list) else [value]
-        pairs += [(name, render_text(v)) for v in values]
+        pairs += [(name, text_of(v)) for v in values]
     return pairs
 
 

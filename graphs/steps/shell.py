@@ -13,7 +13,7 @@ from pydantic import Field
 from ..call import Call, Kind, Yield
 from ..errors import ShellFailed, Terminal
 from ..event import EventType
-from ..expressions import render_text
+from ..expressions import text_of
 from ..processes import Finished, Stream, run_process
 from ..shell import invocation, place
 from ..step import Data, Family, Role, Step, Text
@@ -45,7 +45,7 @@ async def _work(call: Call) -> Yield:
             literals.append(literal)
         else:
             literals.append(len(values))
-            values.append(render_text(value))
+            values.append(text_of(value))
     private = Path(tempfile.mkdtemp(prefix="assay-"))
     try:
         ready = invocation(place(literals), values, step_id=step.id, directory=private)
@@ -72,14 +72,18 @@ def folder(workspace: Path, relative: str) -> Path:
 
 def _variables(call: Call) -> dict[str, str]:
     given = call.value("env") or {}
-    named = {name: render_text(value) for name, value in given.items()}
+    named = {name: text_of(value) for name, value in given.items()}
     inputs = call.value("inputs")
     if isinstance(inputs, dict):
-        named = {f"INPUT_{k.upper()}": render_text(v) for k, v in inputs.items()} | named
+        named = {f"INPUT_{k.upper()}": text_of(v) for k, v in inputs.items()} | named
     for name, value in named.items():
         if "\0" in value:
             raise Terminal(f"the value of `env` {name!r} holds a NUL, which no variable can")
-    return {**named, "ASSAY_IDEMPOTENCY_KEY": call.idempotency_key}
+    return {
+        **named,
+        "ASSAY_EXECUTION_ID": call.run.execution.id,
+        "ASSAY_IDEMPOTENCY_KEY": call.idempotency_key,
+    }
 
 
 def _say(call: Call, stream: Stream, chunk: bytes) -> None:
