@@ -16,6 +16,7 @@ from ..graphs.language import Language
 from ..graphs.load import Loader
 from ..graphs.manager import Definition, Manager, Surroundings
 from ..graphs.registry import Registry
+from ..graphs.rules import Catalogue
 from ..graphs.services import Services
 from ..graphs.skills import skills as built_in_skills
 from ..graphs.steps import kinds
@@ -59,9 +60,22 @@ class App:
         return await self.manager.run(workflow, inputs)
 
 
-def loader() -> Loader:
-    """A loader of the language with all registered kinds; needs no store."""
-    return Loader(Language(kinds()), cel_engine())
+def loader(catalogue: Catalogue | None = None) -> Loader:
+    """A loader of the language with all registered kinds; needs no store and no LangGraph."""
+    return Loader(Language(kinds()), cel_engine(), catalogue or built_in())
+
+
+def built_in() -> Catalogue:
+    """What an author may name without registering anything."""
+    from ..agents import agent_names, tool_names
+
+    return Catalogue(
+        built_in_skills(),
+        Registry("function", {}, group="assay.functions"),
+        Registry("graph", {}, group="assay.graphs"),
+        agent_names(),
+        tool_names(),
+    )
 
 
 @asynccontextmanager
@@ -112,5 +126,12 @@ async def _compose(settings: Settings, workspace: Path, stack: AsyncExitStack) -
     provider = LangGraphProvider(services)
     stack.push_async_callback(provider.close)
     environ = {**os.environ, **settings.environ}
-    manager = Manager(services, loader(), provider, Surroundings(workspace, environ))
+    catalogue = Catalogue(
+        services.skills,
+        services.functions,
+        services.graphs,
+        frozenset(thinkers.names()),
+        frozenset(thinkers.tools()),
+    )
+    manager = Manager(services, loader(catalogue), provider, Surroundings(workspace, environ))
     return App(manager, services)

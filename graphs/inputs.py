@@ -31,9 +31,8 @@ def accept_inputs(workflow: Workflow, given: Mapping[str, Any]) -> dict[str, Any
     accepted: dict[str, Any] = {}
     for name, declared in workflow.inputs.items():
         if name in given and given[name] is not None:
-            fault = _fault(given[name], declared.type)
-            if fault:
-                faults.append(f"input {name!r} must be {_NOUNS[declared.type]}; {fault}")
+            if why := fault(given[name], declared.type):
+                faults.append(f"input {name!r} must be {_NOUNS[declared.type]}; {why}")
             accepted[name] = given[name]
         elif declared.default is None and declared.required:
             about = f" ({declared.description})" if declared.description else ""
@@ -71,7 +70,8 @@ _NOUNS = {
 }
 
 
-def _fault(value: Any, type: str) -> str | None:
+def fault(value: Any, type: str) -> str | None:
+    """What keeps a value from having the declared type, or None."""
     if not _fits(value, type):
         shown = orjson.dumps(value, default=str).decode()
         return f"{shown[:60]} is not"

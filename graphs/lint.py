@@ -13,16 +13,26 @@ from .fields import Where
 from .ports import StepKind
 from .program import Program
 from .registry import Registry
+from .rules import Catalogue, unknown_names
 from .step import Family
 
 
-def lint(program: Program, document: Document, kinds: Registry[StepKind]) -> Iterator[Problem]:
+def lint(
+    program: Program, document: Document, kinds: Registry[StepKind], catalogue: Catalogue
+) -> Iterator[Problem]:
     """Every warning about a program that is otherwise right."""
-    return _Linter(program, document, kinds).problems()
+    return _Linter(program, document, kinds, catalogue).problems()
 
 
 class _Linter:
-    def __init__(self, program: Program, document: Document, kinds: Registry[StepKind]) -> None:
+    def __init__(
+        self,
+        program: Program,
+        document: Document,
+        kinds: Registry[StepKind],
+        catalogue: Catalogue,
+    ) -> None:
+        self._catalogue = catalogue
         self._program = program
         self._document = document
         self._kinds = kinds
@@ -41,6 +51,8 @@ class _Linter:
         yield from self._softened()
         for bound in _every(steps):
             yield from self._branches(bound)
+            for way, message in unknown_names(bound.step, self._catalogue):
+                yield self._warn((*bound.where, *way), message)
 
     def _unchecked(self, steps: Sequence[BoundStep]) -> Iterator[Problem]:
         """An agent whose work nobody checks (REQUIREMENTS N8)."""

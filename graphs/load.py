@@ -13,6 +13,7 @@ from .expressions import ExpressionEngine
 from .language import Language
 from .lint import lint
 from .program import Program
+from .rules import Catalogue
 from .validation import bind
 from .workflow import Workflow
 
@@ -20,9 +21,10 @@ SUFFIXES = (".yaml", ".yml", ".json")
 
 
 class Loader:
-    """Loads definitions written in one language with one expression engine."""
+    """Loads definitions of one language; `catalogue` is what the linter knows to exist."""
 
-    def __init__(self, language: Language, engine: ExpressionEngine) -> None:
+    def __init__(self, language: Language, engine: ExpressionEngine, catalogue: Catalogue) -> None:
+        self._catalogue = catalogue
         self._language = language
         self._engine = engine
 
@@ -53,6 +55,6 @@ class Loader:
     def _program(self, document: Document) -> Program:
         workflow = self._language.workflow(document)
         program = bind(workflow, document, self._language.kinds, self._engine)
-        found = lint(program, document, self._language.kinds)
+        found = lint(program, document, self._language.kinds, self._catalogue)
         warnings = sorted({*program.warnings, *found}, key=lambda p: p.position)
         return replace(program, warnings=tuple(warnings))

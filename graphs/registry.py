@@ -46,6 +46,10 @@ class Registry(Generic[T]):
             if point.name not in self._things:
                 self._things[point.name] = point.load()
 
+    def __len__(self) -> int:
+        self._discover()
+        return len(self._things)
+
     def __contains__(self, name: object) -> bool:
         self._discover()
         return name in self._things

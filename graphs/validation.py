@@ -25,6 +25,7 @@ from .ports import StepKind
 from .program import Program
 from .refusals import refusals
 from .registry import Registry
+from .rules import broken_rules
 from .scope import SCOPE_NAMES
 from .step import Family, Role, Step
 from .workflow import Workflow
@@ -66,6 +67,7 @@ class _Binder:
     def program(self) -> Program:
         self._problems += refusals(self._workflow, self._document)
         self._problems += policy_problems(self._workflow, self._document)
+        self._problems += broken_rules(self._workflow, self._document, self._kinds)
         steps = self._list(self._workflow.steps, ("steps",), View())
         view = View(frozenset(i for s in steps for i in (s.id, *s.hoisted)))
         outputs: dict[str, BoundField] = {}

@@ -71,8 +71,8 @@ class AgentStep(Step):
     )
     runtime: Literal["model", "cli"] | None = Field(default=None, description="What runs it.")
     verify: Verify | None = Field(default=None, description="What its answer must satisfy.")
-    security_profile: str | None = Field(
-        default=None, description="restricted, standard or trusted."
+    security_profile: Literal["restricted", "standard", "trusted"] | None = Field(
+        default=None, description="What its tools may touch."
     )
 
 

@@ -1,0 +1,165 @@
+"""Rules that concern more than one field: each broken one is a problem with its place."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import jsonschema_rs
+
+from .document import Document
+from .errors import Problem
+from .fields import Where
+from .inputs import fault
+from .ports import StepKind
+from .refusals import placed_steps
+from .registry import Registry, nearest
+from .step import Family, Step
+from .workflow import Workflow
+
+_WORKING = frozenset({Family.DETERMINISTIC, Family.AGENTIC})
+
+Broken = tuple[Where, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """What is registered under a name, as far as it is known when a definition is loaded."""
+
+    skills: Collection[str] = field(default_factory=frozenset)
+    functions: Collection[str] = field(default_factory=frozenset)
+    graphs: Collection[str] = field(default_factory=frozenset)
+    agents: Collection[str] = field(default_factory=frozenset)
+    tools: Collection[str] = field(default_factory=frozenset)
+
+
+def broken_rules(
+    workflow: Workflow, document: Document, kinds: Registry[StepKind]
+) -> Iterator[Problem]:
+    """Every problem of a workflow whose form is right."""
+    found = [*_of_workflow(workflow)]
+    for where, step in placed_steps(workflow.steps, ("steps",)):
+        family = kinds.get(step.kind).family
+        found += [((*where, *way), why) for way, why in _of_step(step, family, workflow)]
+    for where, steps, beside in _lists(workflow.steps, ("steps",)):
+        found += [((*where, *way), why) for way, why in _of_list(steps, kinds, beside)]
+    for where, message in found:
+        yield Problem(document.name, document.position(where), message, where)
+
+
+def _of_workflow(workflow: Workflow) -> Iterator[Broken]:
+    for name in workflow.context.readonly.keys() & workflow.context.mutable.keys():
+        yield (
+            ("context", "mutable", name),
+            f"{name!r} is in `readonly` as well; a context value has one home",
+        )
+    for name, declared in workflow.inputs.items():
+        if declared.default is not None and (why := fault(declared.default, declared.type)):
+            yield ("inputs", name, "default"), f"the default does not fit its type: {why}"
+
+
+def _of_step(step: Step, family: Family, workflow: Workflow) -> Iterator[Broken]:
+    given: Any = step
+    if family not in _WORKING:
+        for name in ("cache", "cache_key", "use_cache", "artifacts"):
+            if getattr(given, name) is not None:
+                yield (name,), f"`{name}` belongs to steps that do work, not to a {step.kind!r}"
+        if isinstance(step.outputs, dict):
+            yield ("outputs",), f"files are left by steps that do work, not by a {step.kind!r}"
+    match step.kind:
+        case "set":
+            for name in given.values:
+                if name not in workflow.context.mutable:
+                    yield (
+                        ("values", name),
+                        f"{name!r} is not declared under `context.mutable`"
+                        f"{nearest(name, workflow.context.mutable)}",
+                    )
+        case "decide":
+            if given.fallback is not None and given.fallback not in given.options:
+                yield (
+                    ("fallback",),
+                    f"{given.fallback!r} is not one of the options"
+                    f"{nearest(given.fallback, given.options)}",
+                )
+        case "agent" | "claude_code":
+            if given.prompt is None and given.agent is None:
+                yield ("type",), "an agentic step needs a `prompt`, or a named `agent`"
+            if given.output is not None and (why := _not_a_schema(given.output)):
+                yield ("output",), f"this is not a JSON Schema: {why}"
+        case "assert":
+            if given.repair is not None and given.on_false != "repair":
+                yield ("repair",), "`repair` goes with `on_false: repair`"
+
+
+def _of_list(steps: Sequence[Step], kinds: Registry[StepKind], beside: bool) -> Iterator[Broken]:
+    """Repairs go backwards: to an agentic step before, in a list that runs in order."""
+    beside = beside or any(s.needs is not None or s.async_ for s in steps)
+    for index, step in enumerate(steps):
+        given: Any = step
+        if step.kind != "assert" or given.on_false != "repair":
+            continue
+        if beside:
+            message = (
+                "`repair` works in lists that run in order, not in branches, `needs` or `async`"
+            )
+            yield (index, "on_false"), message
+            continue
+        before = [s.id for s in steps[:index] if kinds.get(s.kind).family is Family.AGENTIC]
+        named = given.repair.step if given.repair is not None else None
+        if not before:
+            yield (index, "on_false"), "there is no agentic step before it in this list to repair"
+        elif named is not None and named not in before:
+            yield (
+                (index, "repair", "step"),
+                f"{named!r} is not an agentic step before it in this list{nearest(named, before)}",
+            )
+
+
+def _lists(
+    steps: Sequence[Step], where: Where, beside: bool = False
+) -> Iterator[tuple[Where, Sequence[Step], bool]]:
+    """Every list with its place, and whether its steps run beside each other."""
+    yield where, steps, beside
+    for index, step in enumerate(steps):
+        inner: Mapping[Where, Sequence[Step]] = dict(step.blocks())
+        for way, children in {**inner, ("rollback",): step.rollback or ()}.items():
+            branches = step.kind == "parallel" and way == ("steps",)
+            yield from _lists(children, (*where, index, *way), branches)
+
+
+def _not_a_schema(schema: Mapping[str, Any]) -> str | None:
+    try:
+        jsonschema_rs.meta.validate(schema)
+    except jsonschema_rs.ValidationError as error:
+        return error.message
+    return None
+
+
+def unknown_names(step: Step, catalogue: Catalogue) -> Iterator[Broken]:
+    """Names that nobody has registered yet: warnings, since it may still happen."""
+    given: Any = step
+    named = {
+        "skill": ("skill", catalogue.skills),
+        "python": ("function", catalogue.functions),
+        "graph": ("graph", catalogue.graphs),
+        "agent": ("agent", catalogue.agents),
+        "claude_code": ("agent", catalogue.agents),
+    }
+    if step.kind in named:
+        noun, known = named[step.kind]
+        name = getattr(given, noun)
+        if name is not None and name not in known:
+            yield (noun,), f"no {noun} is registered as {name!r}{nearest(name, known)}"
+    allowed = getattr(given, "guardrails", None)
+    for way, tools in (
+        (("tools",), getattr(given, "tools", None)),
+        (("guardrails", "allowed_tools"), allowed.allowed_tools if allowed else None),
+    ):
+        for index, tool in enumerate(tools or ()):
+            if tool not in catalogue.tools:
+                yield (
+                    (*way, index),
+                    f"no tool is called {tool!r}{nearest(tool, catalogue.tools)}",
+                )
