@@ -152,6 +152,7 @@ def test_plain_and_quoted_texts_are_followed_exactly(before: str, quote: str) ->
         (">\n    > one", 1),
         ("one\n    two", 5),
         ("one\n\n    two", 4),
+        ("'one\n\n    two'", 4),
         ("'it''s a'", 3),
         ('"\\ta b"', 2),
         ('"a\\\\b"', 2),
