@@ -11,7 +11,7 @@ from typing import Any
 
 from ..graphs.errors import StoreError
 from ..graphs.execution import Execution
-from ..graphs.expressions import cel_engine
+from ..graphs.expressions import default_engine
 from ..graphs.language import Language
 from ..graphs.load import Loader
 from ..graphs.manager import Definition, Manager, Surroundings
@@ -62,7 +62,7 @@ class App:
 
 def loader(catalogue: Catalogue | None = None) -> Loader:
     """A loader of the language with all registered kinds; needs no store and no LangGraph."""
-    return Loader(Language(kinds()), cel_engine(), catalogue or built_in())
+    return Loader(Language(kinds()), default_engine(), catalogue or built_in())
 
 
 def built_in() -> Catalogue:

@@ -15,6 +15,7 @@ from .errors import InvalidSpec, Problem
 from .fields import Where
 from .ports import StepKind
 from .registry import Registry, nearest
+from . import step
 from .step import Model, Step
 from .workflow import Workflow
 
@@ -28,7 +29,8 @@ class Language:
         self.kinds = kinds
         models = list(dict.fromkeys(kinds.get(name).model for name in kinds))
         union: Any = reduce(or_, models)  # type: ignore[arg-type]
-        namespace = {"AnyStep": Annotated[union, Field(discriminator="type")]}
+        # Inherited fields are read again with the names of the module that declared them.
+        namespace = {**vars(step), "AnyStep": Annotated[union, Field(discriminator="type")]}
         every: list[type[Model]] = [Step, *models, Workflow]
         for model in every:
             model.model_rebuild(force=True, _types_namespace=namespace)

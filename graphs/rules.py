@@ -102,7 +102,7 @@ def _of_list(steps: Sequence[Step], kinds: Registry[StepKind], beside: bool) -> 
             continue
         if beside:
             message = (
-                "`repair` works in lists that run in order, not in branches, `needs` or `async`"
+                "`repair` works in lists that run in order: not among branches, `needs`, `async`"
             )
             yield (index, "on_false"), message
             continue

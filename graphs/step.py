@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Annotated, Any, ClassVar, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeAlias
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from .units import parse_duration, parse_size
+
+if TYPE_CHECKING:
+    AnyStep: TypeAlias = "Step"
 
 Json: TypeAlias = Any
 """A JSON value: None, bool, int, float, str, or lists and text-keyed mappings of these."""
@@ -49,7 +52,8 @@ Expression = Annotated[str, Role.EXPRESSION]
 LAX = Field(strict=False)
 """Lets a JSON list fill a tuple; what is in it stays strict."""
 
-Block: TypeAlias = "Annotated[tuple[AnyStep, ...], Role.BLOCK, Field(min_length=1, strict=False)]"
+Block = Annotated[tuple["AnyStep", ...], Role.BLOCK, Field(min_length=1, strict=False)]
+"""A list of steps. `graphs.language` says which kinds `AnyStep` is."""
 
 Duration = Annotated[
     float,
@@ -206,7 +210,3 @@ class Step(Model):
     def kind(self) -> str:
         """The name of the step's kind: its `type`."""
         return str(getattr(self, "type"))  # noqa: B009 - each kind declares its own literal
-
-
-AnyStep = Step
-"""Any registered kind; `graphs.language` narrows it to the union of all of them."""
