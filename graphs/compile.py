@@ -55,7 +55,7 @@ class CompiledBlock:
             (node,) = self._nodes.values()
             return {**state, **await node(state, frame)}
         config = {"recursion_limit": frame.recursion_limit(len(self._nodes))}
-        result: State = await self.graph.ainvoke(state, config, context=frame, durability="exit")
+        result: State = await self.graph.ainvoke(state, config, context=frame)
         return result
 
 

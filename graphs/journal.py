@@ -83,7 +83,9 @@ class Journal:
     def add(self, result: StepResult) -> StepResult:
         """A result that rides on the next commit: nothing depends on its being durable."""
         event = self._append(_EVENTS[result.status], result.path, _summary(result))
-        numbered = result.with_seq(event.seq)
+        # A compensated step keeps its place in the journal.
+        compensated = result.status is Status.COMPENSATED
+        numbered = result if compensated else result.with_seq(event.seq)
         self._memo[result.path] = numbered
         self._results.append(numbered)
         return numbered

@@ -9,7 +9,7 @@ import sqlite3
 
 from ...graphs.errors import StoreError
 from ...graphs.event import Event, EventType
-from ...graphs.execution import Execution, StepResult
+from ...graphs.execution import Execution, Status, StepResult
 from ...graphs.ports import Commit, History, Page
 from .records import decode, encode, fetch_size, page
 
@@ -20,6 +20,10 @@ _PUT_EXECUTION = (
     " RETURNING key"
 )
 _ADD_RESULT = "INSERT INTO results (execution, seq, path, document) VALUES (?, ?, ?, ?)"
+_COMPENSATE = (
+    "UPDATE results SET document = ?4 WHERE execution = ?1 AND path = ?3"
+    " AND seq = ?2 AND document ->> 'status' = 'completed'"
+)
 _ADD_DECISION = "INSERT INTO decisions (execution, path, name, value) VALUES (?, ?, ?, ?)"
 _ADD_EVENT = "INSERT INTO events (execution, seq, type, at, path, data) VALUES (?, ?, ?, ?, ?, ?)"
 
@@ -27,7 +31,7 @@ _ADD_EVENT = "INSERT INTO events (execution, seq, type, at, path, data) VALUES (
 class Entry:
     """A commit as rows, encoded when it is made so that nothing can change it afterwards."""
 
-    __slots__ = ("_decisions", "_events", "_execution", "_id", "_results")
+    __slots__ = ("_compensated", "_decisions", "_events", "_execution", "_id", "_results")
 
     def __init__(self, commit: Commit) -> None:
         """Raises `StoreError` when a value is not JSON or belongs to another execution."""
@@ -39,6 +43,12 @@ class Entry:
         self._results = [
             (r.seq, r.path, encode(r.to_dict(), f"The result of step {r.path}"))
             for r in commit.results
+            if r.status is not Status.COMPENSATED
+        ]
+        self._compensated = [
+            (r.seq, r.path, encode(r.to_dict(), f"The result of step {r.path}"))
+            for r in commit.results
+            if r.status is Status.COMPENSATED
         ]
         self._decisions = [
             (d.path, d.name, encode(d.value, f"What {d.name!r} of step {d.path} came to"))
@@ -71,6 +81,13 @@ class Entry:
                     connection.execute(sql, (key, *row))
                 except sqlite3.IntegrityError as error:
                     raise self._refused(error, what.format(*row)) from error
+
+        for row in self._compensated:
+            if connection.execute(_COMPENSATE, (key, *row)).rowcount != 1:
+                raise StoreError(
+                    f"Execution {self._id} has no completed step {row[1]!r} with number {row[0]} "
+                    "to compensate."
+                )
 
     def _own(self, execution_id: str) -> None:
         if execution_id != self._id:

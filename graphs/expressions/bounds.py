@@ -1,0 +1,163 @@
+"""What an expression may cost. CEL always ends, but not always soon, nor in little memory.
+
+Shapes that multiply data are refused when the source is read; the size of the data is weighed
+against the shape before each evaluation. One unit of weight is a value, or 16 characters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from math import prod
+
+from ..errors import ExpressionError
+from .ast import Constant
+from .engine import Value
+from .reading import Reading
+
+SOURCE = 8_192  # characters
+LOOPS = 3
+HEAVY_CALLS = 16
+DATA = 250_000  # weight of all that one evaluation reads
+WORK = 20_000_000  # comparisons in loops
+BUILT = 500_000  # weight of what loops may write out
+SEARCHED = 16_000  # weight where regular expressions or unknown texts are searched for
+DEPTH = 200  # of nested lists and maps; CEL recurses over them in C++
+ITERATIONS = 10_000  # CEL's own limit, for all loops of an evaluation together
+
+
+def refusals(reading: Reading, heavy: frozenset[str]) -> Iterator[tuple[int, str]]:
+    """Shapes that are refused, as (offset, message). `heavy` names the functions that do or
+    make much more than their arguments show."""
+    if len(reading.loops) > LOOPS:
+        yield (
+            reading.loops[LOOPS].offset,
+            f"an expression may hold {LOOPS} of all, exists, exists_one, map and filter, "
+            f"not {len(reading.loops)}; split it over two steps",
+        )
+    for loop in reading.loops:
+        if loop.nested and loop.over_state:
+            yield (
+                loop.offset,
+                "a loop inside a loop may only go over the outer loop's own element; "
+                "compute the inner list in a step before",
+            )
+    for offset in reading.sums:
+        yield (
+            offset,
+            "`+` inside all, exists, map or filter must be between numbers; "
+            "wrap a number in double(...), and join text with join(list, separator) outside",
+        )
+    calls = [(call.function, at, looped) for call, at, looped in reading.calls
+             if call.function in heavy]
+    for name, at, looped in calls:
+        if looped:
+            yield at, f"`{name}` cannot be called inside all, exists, map or filter"
+    if len(calls) > HEAVY_CALLS:
+        yield calls[HEAVY_CALLS][1], f"more than {HEAVY_CALLS} calls of {calls[0][0]} and its like"
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """How an expression's shape multiplies its data."""
+
+    elements: int
+    loop_elements: int
+    nested: bool
+    loops: bool
+    builds: bool
+    copies: int
+    uses: int
+    outer_uses: int
+    searches: bool
+
+    @classmethod
+    def of(cls, reading: Reading) -> Budget:
+        loops = reading.loops
+        return cls(
+            elements=reading.elements,
+            loop_elements=sum(loop.elements for loop in loops),
+            nested=any(loop.nested for loop in loops),
+            loops=bool(loops),
+            builds=any(loop.builds for loop in loops),
+            copies=prod(loop.copies for loop in loops),
+            uses=sum(loop.uses for loop in loops),
+            outer_uses=sum(loop.outer_uses for loop in loops),
+            searches=any(_searches(reading)),
+        )
+
+    def check(self, weight: int, loop_weight: int) -> None:
+        """Refuse to evaluate over data of this weight, of which loops repeat `loop_weight`.
+
+        Raises `ExpressionError`.
+        """
+        total = weight + self.elements
+        if total > DATA:
+            raise _too_much("reads", total, DATA)
+        if self.searches and total > SEARCHED:
+            raise _too_much("searches", total, SEARCHED)
+        if not self.loops:
+            return
+        turns = ITERATIONS if self.nested else min(ITERATIONS, total)
+        repeated = (loop_weight + self.loop_elements) * turns
+        work = repeated + self.uses * total + self.outer_uses * total * turns
+        limit = SEARCHED if self.searches else WORK
+        if work > limit:
+            raise _too_much("compares", work, limit)
+        if self.builds and repeated + self.copies * total > BUILT:
+            raise _too_much("builds", repeated + self.copies * total, BUILT)
+
+
+def weigh(value: Value, depth: int = 0) -> int:
+    """The weight of a value that is to enter the engine.
+
+    Raises `ExpressionError` for what the engine would cut, crash on or misread.
+    """
+    kind = type(value)
+    if kind is str:
+        assert isinstance(value, str)
+        return _weigh_text(value)
+    if kind is bool or kind is float or value is None:
+        return 1
+    if isinstance(value, int):
+        if not -(2**63) <= value < 2**64:
+            raise ExpressionError("an integer is larger than 64 bits")
+        return 1
+    if depth == DEPTH:
+        raise ExpressionError(f"a value is nested deeper than {DEPTH} levels")
+    if isinstance(value, list):
+        return 1 + sum([weigh(item, depth + 1) for item in value])
+    if isinstance(value, Mapping):
+        total = 1
+        for key, item in value.items():
+            total += _weigh_text(key) + weigh(item, depth + 1)
+        return total
+    if isinstance(value, (str, float)):
+        return weigh(str(value) if isinstance(value, str) else float(value))
+    raise ExpressionError(f"a value of type {kind.__name__} is not JSON")
+
+
+def _weigh_text(text: str) -> int:
+    if "\0" in text:
+        raise ExpressionError("a text holds a NUL character, which expressions cannot read")
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise ExpressionError("a text holds half a surrogate pair, not a character") from None
+    return 1 + (len(text) >> 4)
+
+
+def _searches(reading: Reading) -> Iterator[bool]:
+    for call, _, _ in reading.calls:
+        if call.function == "matches":
+            yield True
+        elif call.function == "contains":
+            yield not all(isinstance(argument, Constant) for argument in call.arguments)
+
+
+def _too_much(verb: str, weight: int, limit: int) -> ExpressionError:
+    return ExpressionError(
+        f"it {verb} too much at once ({weight:,} units, the limit is {limit:,}); "
+        "name the part that matters, or compute it in a step"
+    )

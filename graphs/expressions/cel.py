@@ -1,0 +1,434 @@
+"""Expressions in CEL, by Google's `cel-expr-python`.
+
+The library is young: everything it returns is checked, and nothing else imports it.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from typing import Any
+
+from cel_expr_python import cel
+
+from ..errors import ExpressionError
+from .arithmetic import DIVIDE, DIVIDE_SAFELY, implementations, operators, replaced
+from .bounds import SOURCE, Budget, refusals, weigh
+from .builtin import builtin_functions
+from .engine import ABSENT, ExpressionProblem, Path, Reference, Resolve, Type, Value
+from .functions import Function, Functions
+from .reading import NAMESPACES, TYPE_NAMES, Mention, Reading, reading
+from .template import closing
+from .wording import compile_problems, quote, run_sentence, type_word
+
+RESERVED = frozenset(
+    "as break const continue else false for function if import in let loop namespace null "
+    "package return true var void while".split()
+)
+CEL_FUNCTIONS = frozenset(
+    "bool bytes double duration dyn has int matches size string timestamp type uint".split()
+)
+CEL_METHODS = frozenset(
+    "all contains endsWith exists exists_one filter getDate getDayOfMonth getDayOfWeek "
+    "getDayOfYear getFullYear getHours getMilliseconds getMinutes getMonth getSeconds hasValue "
+    "map none of ofNonZeroValue optFlatMap optMap or orValue startsWith value".split()
+)
+REMEMBERED = 4_096  # sources whose reading is kept, for `references` is followed by `compile`
+
+
+class CelEngine:
+    """The `ExpressionEngine` for CEL. `functions` are all that expressions may call beside
+    CEL's own."""
+
+    def __init__(self, functions: Iterable[Function] | None = None) -> None:
+        self.functions = Functions(builtin_functions() if functions is None else functions)
+        self.heavy = self.functions.heavy
+        self.callable = CEL_FUNCTIONS | CEL_METHODS | self.functions.keys()
+        self._config = cel.NewEnvConfigFromYaml(json.dumps(_configuration(self.functions)))
+        self._implementations = {**implementations(), **_implementations(self.functions)}
+        self._parser = self._new({})
+        self.read = lru_cache(REMEMBERED)(self._read)
+
+    def environment(self, names: Mapping[str, Type]) -> CelEnvironment:
+        return CelEnvironment(self, self._new(names), names)
+
+    def declarable(self, name: str) -> bool:
+        return (
+            _IDENTIFIER.fullmatch(name) is not None
+            and name not in RESERVED | TYPE_NAMES | NAMESPACES | CEL_FUNCTIONS
+            and name not in self.functions
+        )
+
+    def references(self, source: str) -> tuple[Reference, ...]:
+        return self.read(source).references
+
+    def _read(self, source: str) -> Reading:
+        """The reading of a source that parses. Raises `ExpressionProblem`."""
+        if len(source) > SOURCE:
+            raise ExpressionProblem(
+                f"an expression has at most {SOURCE:,} characters, not {len(source):,}; "
+                "split it over several steps", 0
+            )
+        if strange := _STRANGE.search(source):
+            raise ExpressionProblem(
+                f"the character {ascii(strange[0])} cannot stand in an expression; "
+                "write it as an escape inside a text", strange.start()
+            )
+        return reading(self.compiled(self._parser, source, check=False).serialize())
+
+    def compiled(self, env: Any, source: str, *, check: bool) -> Any:
+        try:
+            return env.compile(source, disable_check=not check)
+        except Exception as error:  # the library raises RuntimeError, and others when it errs
+            found = compile_problems(str(error), source, self.callable)
+            raise ExpressionProblem.of([*found]) from None
+
+    def _new(self, names: Mapping[str, Type]) -> Any:
+        variables = {name: _TYPES[kind] for name, kind in names.items()}
+        return cel.NewEnv(
+            config=self._config, variables=variables, function_impls=self._implementations
+        )
+
+
+class CelEnvironment:
+    """A scope of declared names."""
+
+    def __init__(self, engine: CelEngine, env: Any, names: Mapping[str, Type]) -> None:
+        self._engine = engine
+        self._env = env
+        self._names = frozenset(names)
+        self._roots = frozenset(name.partition(".")[0] for name in names)
+
+    def compile(self, source: str, *, condition: bool = False) -> CelExpression:
+        found = self._engine.read(source)
+        problems = [*self._refusals(found), *refusals(found, self._engine.heavy)]
+        if problems:
+            raise ExpressionProblem.of(problems)
+        packed, insertions = self._pack(source, found)
+        try:
+            program = self._engine.compiled(self._env, packed, check=True)
+        except ExpressionProblem as error:
+            moved = ((_origin(p.offset, insertions), p.message) for p in error.problems)
+            raise ExpressionProblem.of([*moved]) from None
+        kind = program.return_type().name()
+        if kind.startswith("optional_type"):
+            program = self._env.compile(f"({packed}\n).orValue(dyn(null))")
+            kind = "DYN"
+        result = _RESULTS.get(re.split("[<(]", kind, maxsplit=1)[0])
+        if result is None:
+            raise ExpressionProblem(
+                f"an expression cannot yield {type_word(kind)}; convert it to text or a number", 0
+            )
+        if condition and result not in (Type.BOOL, Type.DYN):
+            raise ExpressionProblem(
+                f"a condition must be true or false, but {quote(source)} is {type_word(kind)}; "
+                "compare it with something", 0
+            )
+        if found.divisions:
+            program = self._env.deserialize(_dividing_safely(program.serialize()))
+        return CelExpression(
+            source, found.references, found.functions, result, condition, program,
+            found.alone.path if found.alone else None, self._needs(found), Budget.of(found),
+        )
+
+    def _refusals(self, found: Reading) -> Iterator[tuple[int, str]]:
+        """What CEL would accept and mean otherwise."""
+        for offset, name in found.messages:
+            yield offset, f"`{name}{{...}}` is not supported; write a map, {{'key': value}}"
+        for mention in found.mentions:
+            dotted = ".".join(mention.path)
+            if mention.test and mention.selects == len(mention.path) - 1 and dotted in self._names:
+                yield (
+                    mention.offset,
+                    f"has({dotted}) is always true, for it is declared; write {dotted} != null",
+                )
+        for loop in found.loops:
+            for name in self._roots.intersection(loop.variables):
+                yield loop.offset, f"the variable `{name}` hides another name; call it differently"
+        for call, offset, _ in found.calls:
+            overloads = self._engine.functions.get(call.function, ())
+            count = len(call.arguments)
+            if overloads and call.target is None and not any(f.accepts(count) for f in overloads):
+                arity = " or ".join(dict.fromkeys(f.arity for f in overloads))
+                yield offset, f"`{call.function}` takes {arity}, not {count}"
+
+    def _pack(self, source: str, found: Reading) -> tuple[str, list[int]]:
+        """`hash(a, b)` as `hash([a, b])`, with the places of the added brackets in the result:
+        an overload for each combination of types would cost CEL half of its start."""
+        functions = self._engine.functions
+        added: list[tuple[int, str]] = []
+        for offset in {
+            offset
+            for call, offset, _ in found.calls
+            if call.target is None and any(f.packed for f in functions.get(call.function, ()))
+        }:
+            added += [(offset + 1, "["), (closing(source, offset), "]")]
+        pieces, kept = [], 0
+        for place, bracket in sorted(added):
+            pieces += [source[kept:place], bracket]
+            kept = place
+        places = [place + before for before, (place, _) in enumerate(sorted(added))]
+        return "".join([*pieces, source[kept:]]), places
+
+    def _needs(self, found: Reading) -> tuple[_Need, ...]:
+        """The data that an evaluation takes, without what another part already holds."""
+        whole: dict[tuple[str, Path], list[Mention]] = {}
+        for mention in sorted(found.mentions, key=lambda m: len(m.path)):
+            depth = self._declared(mention)
+            if not depth:
+                continue
+            variable, path = ".".join(mention.path[:depth]), mention.path
+            lengths = range(depth, len(path) + 1)
+            prefixes = ((variable, path[:length]) for length in lengths)
+            holder = next((prefix for prefix in prefixes if prefix in whole), (variable, path))
+            whole.setdefault(holder, []).append(mention)
+        return tuple(
+            _Need(
+                variable,
+                path,
+                depth=variable.count(".") + 1,
+                count=len(mentions),
+                looped=sum(mention.in_loop for mention in mentions),
+                optional=all(mention.optional for mention in mentions),
+            )
+            for (variable, path), mentions in whole.items()
+        )
+
+    def _declared(self, mention: Mention) -> int:
+        """How many keys of a mention the declared name covers; CEL takes the longest."""
+        for depth in range(mention.selects + 1, 0, -1):
+            if ".".join(mention.path[:depth]) in self._names:
+                return depth
+        return 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Need:
+    """One value to pass in: `depth` keys of `path` are the variable's name. The expression
+    names it or a part of it `count` times, of these `looped` times within loops."""
+
+    variable: str
+    path: Path
+    depth: int
+    count: int
+    looped: int
+    optional: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CelExpression:
+    """A checked expression of CEL."""
+
+    source: str
+    references: tuple[Reference, ...]
+    functions: frozenset[str]
+    type: Type
+    condition: bool
+    _program: Any
+    _alone: Path | None
+    _needs: tuple[_Need, ...]
+    _budget: Budget
+
+    def evaluate(self, resolve: Resolve) -> Value:
+        try:
+            value = self._evaluate(resolve)
+        except ExpressionError as error:
+            raise ExpressionError(f"{quote(self.source)} failed: {error.message}") from None
+        if self.condition and not isinstance(value, bool):
+            raise ExpressionError(
+                f"{quote(self.source)} must be true or false, but it is {_shown(value)}; "
+                "compare it with something"
+            )
+        return value
+
+    def _evaluate(self, resolve: Resolve) -> Value:
+        if self._alone is not None:
+            value = resolve(self._alone)
+            if value is ABSENT:
+                raise _absent(self._alone)
+            return value
+        data: dict[str, Any] = {}
+        missing: Path | None = None
+        weight = looped = 0
+        for need in self._needs:
+            part = resolve(need.path)
+            if part is ABSENT:
+                if not need.optional:
+                    missing = missing or need.path
+                _place_parents(data, need, resolve)
+                continue
+            weighed = weigh(part)
+            weight += weighed * need.count
+            looped += weighed * need.looped
+            _place(data, (need.variable, *need.path[need.depth :]), part)
+        self._budget.check(weight, looped)
+        return self._run(data, missing)
+
+    def _run(self, data: Mapping[str, Any], missing: Path | None) -> Value:
+        try:
+            outcome = self._program.eval(data=data)
+            failed = outcome.type().name() == "ERROR"
+            value = outcome.value() if failed else outcome.plain_value()
+        except (TypeError, SystemError):  # how the library fails to convert optional values
+            raise ExpressionError(
+                "it holds an optional value; end it with .orValue(...)"
+            ) from None
+        except Exception as error:
+            failed, value = True, str(error)
+        if failed:
+            if missing is not None and _ABSENCE.search(str(value)):
+                raise _absent(missing)
+            raise ExpressionError(run_sentence(str(value)))
+        return _plain(value)
+
+
+def _place_parents(data: dict[str, Any], need: _Need, resolve: Resolve) -> None:
+    """Where a value is absent, pass what is above it, so that CEL sees what exactly is."""
+    for length in range(len(need.path) - 1, need.depth - 1, -1):
+        parent = resolve(need.path[:length])
+        if parent is not ABSENT:
+            shown = {} if isinstance(parent, Mapping) else parent
+            weigh(shown)
+            _place(data, (need.variable, *need.path[need.depth : length]), shown)
+            return
+
+
+def _place(data: dict[str, Any], keys: Path, value: Value) -> None:
+    *parents, last = keys
+    for key in parents:
+        data = data.setdefault(key, {})
+        if not isinstance(data, dict):
+            return
+    data.setdefault(last, value)
+
+
+def _absent(path: Path) -> ExpressionError:
+    name = path[0] + "".join(
+        f".{key}" if _IDENTIFIER.fullmatch(key) else f"['{key}']" for key in path[1:]
+    )
+    return ExpressionError(f"`{name}` is absent; test the step's status first, or use `.?`")
+
+
+def _plain(value: Any) -> Value:
+    """CEL's result as plain JSON."""
+    if value is None or isinstance(value, (bool, int, str)):
+        return value
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise ExpressionError(f"the result is {value}, which is not a finite number")
+        return value
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    if isinstance(value, dict):
+        if not all(isinstance(key, str) for key in value):
+            raise ExpressionError("a map of the result has a key that is not text")
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    raise ExpressionError("the result is bytes or a type; convert it with string(...)")
+
+
+def _shown(value: Value) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 60 else f"a {type(value).__name__} of {len(text):,} characters"
+
+
+def _dividing_safely(serialized: bytes) -> bytes:
+    """A checked tree whose divisions refuse zero."""
+    data = bytearray(serialized)
+    for place in reading(serialized).divisions:
+        data[place : place + len(DIVIDE)] = DIVIDE_SAFELY.encode()
+    return bytes(data)
+
+
+def _origin(offset: int, insertions: list[int]) -> int:
+    """The place in the author's source of a place in the packed one."""
+    return offset - bisect_left(insertions, offset)
+
+
+def _configuration(functions: Functions) -> dict[str, Any]:
+    return {
+        "stdlib": {"exclude_functions": [{"name": name} for name in replaced()]},
+        "extensions": [{"name": "optional", "version": 2}],
+        "functions": operators()
+        + [
+            {"name": name, "overloads": [_overload(function) for function in overloads]}
+            for name, overloads in functions.items()
+        ],
+    }
+
+
+def _overload(function: Function) -> dict[str, Any]:
+    parameters = (Type.LIST,) if function.packed else function.parameters
+    return {
+        "id": _overload_id(function),
+        "args": [_DECLARED[parameter] for parameter in parameters],
+        "return": _DECLARED[function.result],
+    }
+
+
+def _overload_id(function: Function) -> str:
+    return "_".join(("assay", function.name, *function.parameters))
+
+
+def _implementations(functions: Functions) -> dict[str, Callable[..., Any]]:
+    return {
+        _overload_id(function): _guarded(function)
+        for overloads in functions.values()
+        for function in overloads
+    }
+
+
+def _guarded(function: Function) -> Callable[..., Any]:
+    """A function that fails in words, and gives nothing that CEL would misread."""
+
+    def call(*arguments: Any) -> Any:
+        try:
+            given = arguments[0] if function.packed else arguments
+            result = function.implementation(*given)
+            weigh(result)
+        except ExpressionError:
+            raise
+        except Exception as error:
+            raise ExpressionError(f"{function.name} failed: {error}") from error
+        return result
+
+    return call
+
+
+_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
+_STRANGE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
+_ABSENCE = re.compile("Key not found|No value with name|SELECT|container type|dereference")
+_DECLARED: dict[Type, dict[str, Any]] = {
+    Type.DYN: {"type_name": "dyn"},
+    Type.BOOL: {"type_name": "bool"},
+    Type.INT: {"type_name": "int"},
+    Type.NUMBER: {"type_name": "double"},
+    Type.STRING: {"type_name": "string"},
+    Type.LIST: {"type_name": "list", "params": [{"type_name": "dyn"}]},
+    Type.MAP: {"type_name": "map", "params": [{"type_name": "dyn"}] * 2},
+    Type.NULL: {"type_name": "null_type"},
+}
+_TYPES = {
+    Type.DYN: cel.Type.DYN,
+    Type.BOOL: cel.Type.BOOL,
+    Type.INT: cel.Type.INT,
+    Type.NUMBER: cel.Type.DOUBLE,
+    Type.STRING: cel.Type.STRING,
+    Type.LIST: cel.Type.List(cel.Type.DYN),
+    Type.MAP: cel.Type.Map(cel.Type.STRING, cel.Type.DYN),
+    Type.NULL: cel.Type.NULL,
+}
+_RESULTS = {
+    "DYN": Type.DYN, "BOOL": Type.BOOL, "INT": Type.INT, "UINT": Type.INT,
+    "DOUBLE": Type.NUMBER, "DURATION": Type.NUMBER, "STRING": Type.STRING,
+    "TIMESTAMP": Type.STRING, "LIST": Type.LIST, "MAP": Type.MAP, "NULL": Type.NULL,
+}
