@@ -10,12 +10,12 @@ from typing import Annotated, Any
 from pydantic import Field, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
+from . import step
 from .document import Document
 from .errors import InvalidSpec, Problem
 from .fields import Where
 from .ports import StepKind
 from .registry import Registry, nearest
-from . import step
 from .step import Model, Step
 from .workflow import Workflow
 
@@ -28,7 +28,7 @@ class Language:
     def __init__(self, kinds: Registry[StepKind]) -> None:
         self.kinds = kinds
         models = list(dict.fromkeys(kinds.get(name).model for name in kinds))
-        union: Any = reduce(or_, models)  # type: ignore[arg-type]
+        union: Any = reduce(or_, models)
         # Inherited fields are read again with the names of the module that declared them.
         namespace = {**vars(step), "AnyStep": Annotated[union, Field(discriminator="type")]}
         every: list[type[Model]] = [Step, *models, Workflow]

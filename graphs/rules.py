@@ -123,13 +123,13 @@ def _lists(
     """Every list with its place, and whether its steps run beside each other."""
     yield where, steps, beside
     for index, step in enumerate(steps):
-        inner: Mapping[Where, Sequence[Step]] = dict(step.blocks())
-        for way, children in {**inner, ("rollback",): step.rollback or ()}.items():
+        inner = {**step.blocks(), ("rollback",): step.rollback or ()}
+        for way, children in inner.items():
             branches = step.kind == "parallel" and way == ("steps",)
             yield from _lists(children, (*where, index, *way), branches)
 
 
-def _not_a_schema(schema: Mapping[str, Any]) -> str | None:
+def _not_a_schema(schema: dict[str, Any]) -> str | None:
     try:
         jsonschema_rs.meta.validate(schema)
     except jsonschema_rs.ValidationError as error:

@@ -46,6 +46,10 @@ class FolderBlobs:
             return False
         return await asyncio.to_thread(self._place(sha256).is_file)
 
+    def path(self, sha256: str) -> Path | None:
+        place = self._place(sha256) if _DIGEST.fullmatch(sha256) else None
+        return place if place is not None and place.is_file() else None
+
     def _put_bytes(self, data: bytes) -> str:
         sha256 = hashlib.sha256(data).hexdigest()
         if not self._holds(sha256, len(data)):
@@ -96,7 +100,7 @@ class FolderBlobs:
         """The blob is there whole; one that was cut short is written again."""
         try:
             return self._place(sha256).stat().st_size == size
-        except FileNotFoundError:
+        except OSError:  # whatever it is, writing will meet it again and say so
             return False
 
     @contextmanager
@@ -112,7 +116,7 @@ class FolderBlobs:
                     Path(temporary.name).unlink(missing_ok=True)
         except OSError as error:
             raise StoreError(
-                f"Cannot write to {self._folder}: {error.strerror or error}."
+                f"Cannot keep a blob in {self._folder}: {error.strerror or error}."
             ) from error
 
     def _keep(self, temporary: IO[bytes], sha256: str) -> None:

@@ -25,7 +25,7 @@ from .engine import ABSENT, ExpressionProblem, Path, Reference, Resolve, Type, V
 from .functions import Function, Functions
 from .reading import NAMESPACES, TYPE_NAMES, Mention, Reading, reading
 from .template import closing
-from .wording import compile_problems, quote, run_sentence, type_word
+from .wording import compile_problems, name_start, quote, run_sentence, type_word
 
 RESERVED = frozenset(
     "as break const continue else false for function if import in let loop namespace null "
@@ -109,7 +109,7 @@ class CelEnvironment:
         found = self._engine.read(source)
         problems = [*self._refusals(found), *refusals(found, self._engine.heavy)]
         if problems:
-            raise ExpressionProblem.of(problems)
+            raise ExpressionProblem.of([(name_start(source, at), said) for at, said in problems])
         packed, insertions = self._pack(source, found)
         try:
             program = self._engine.compiled(self._env, packed, check=True)

@@ -24,11 +24,20 @@ def compile_problems(
         line, column = int(match["line"]), int(match["column"])
         placed = 1 <= line <= len(starts) and column >= 1
         offset = min(starts[line - 1] + column - 1, len(source)) if placed else 0
-        yield offset, _compile_sentence(match["text"], source, offset, functions)
+        sentence = _compile_sentence(match["text"], source, offset, functions)
+        yield name_start(source, offset), sentence
         if "Syntax error" in match["text"] or not placed:
             return  # what follows a syntax error is an echo of it
     if not _ERROR.search(message):
         yield 0, _compile_sentence(message, source, 0, functions)
+
+
+def name_start(source: str, offset: int) -> int:
+    """Where the name of a call starts, of which CEL gives the place of the bracket."""
+    if source.startswith("(", offset):
+        while offset and (source[offset - 1].isalnum() or source[offset - 1] == "_"):
+            offset -= 1
+    return offset
 
 
 def run_sentence(error: str) -> str:
@@ -106,6 +115,8 @@ def _syntax_sentence(text: str, source: str, offset: int) -> str:
     if "<EOF>'" in text or offset >= len(source):
         return "the expression ends too early; something is missing at its end"
     if "token recognition error" in text and source[offset] in "'\"":
+        if "\\" in source[offset:]:
+            return "a text is not closed or has an unknown escape; write \\\\ for a backslash"
         return "a text is not closed; add the quote at its end"
     word = re.match(r"\w+|[=&|<>!]{1,2}|\S", source[offset:])
     token = word[0] if word else source[offset]
@@ -135,12 +146,14 @@ def _no_overload(function: str, types: str) -> str:
         return (
             f"`? :` takes true or false before the `?`, not {type_word(kinds[0])}"
             if kinds[0] not in ("bool", "dyn")
-            else f"both sides of `:` must be alike, not {type_word(kinds[1])} and {type_word(kinds[2])}"
+            else f"both sides of `:` must be alike, not {type_word(kinds[1])} and "
+            f"{type_word(kinds[2])}; wrap both in dyn(...)"
         )
     symbol = function.strip("_").replace("@in", "in").replace("@/@", "/")
     words = " and ".join(type_word(kind) for kind in kinds)
     if function in _COMPARING and len(kinds) == 2:
-        return f"operator `{symbol}` cannot compare {type_word(kinds[0])} with {type_word(kinds[1])}"
+        first, second = map(type_word, kinds)
+        return f"operator `{symbol}` cannot compare {first} with {second}; convert one side"
     if function in _CALCULATING and len(kinds) == 2:
         wanted = {"string"} & set(kinds)
         hint = "; wrap the other in string(...)" if wanted and symbol == "+" else ""

@@ -18,7 +18,9 @@ _TIME_OPTIONS = re.compile(rf"(?:[ \t]+(?:-p|--){_WORD_END})*")
 _OPERATOR = re.compile(r";;&|;;|;&|&&|\|\||\|&|[;|\n)]|&(?!>)")
 _CONDITION_OPERATOR = re.compile(r"&&|\|\||[()]|[<>](?!\()")
 _PARENTHESES = re.compile(r"\([ \t]*\)")
-_REDIRECTION = re.compile(rf"(?:[0-9]+|\{{{NAME}\}})?(<<<|<<-?|<>|<&|>&|>>|>\||&>>|&>|[<>])(?!\()")
+_REDIRECTION = re.compile(
+    rf"(?:[0-9]+|\{{{NAME}\}})?(&>>?|(?:<<<|<<-?|<>|<&|>&|>>|>\||[<>])(?!\())"
+)
 _DELIMITER = re.compile(
     rf"(?:'[^'\n\0]*'|\"[^\"\\$`\n\0]*\"|\\[^\n\0]|[^\s;&|<>()'\"\\$`\0])+{_WORD_END}"
 )
@@ -62,8 +64,11 @@ class Grammar(Words):
             elif operator:
                 piped = operator in ("|", "|&")
             else:
+                start = self.at
                 last = self._command(last if piped else None)
                 piped = False
+                if self.at == start:
+                    raise Unreadable(start, "no command begins like this")
 
     def _take(self, pattern: re.Pattern[str]) -> str:
         """Consume what the pattern matches here; a newline is left to `newline`."""

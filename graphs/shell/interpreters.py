@@ -66,10 +66,18 @@ class _Reading:
     ended: bool = False
     programmed: bool = False
     closes: bool = False
+    shifted: bool = False
 
     def role(self, word: Word) -> Role:
         if SPLIT in word.text and word.contents and not self.ended:
             return Role.UNCLEAR
+        if word.vanishes and not self.ended:
+            self.shifted = True
+            return Role.OPTION
+        role = self._role(word)
+        return Role.UNCLEAR if self.shifted and role is not Role.PROGRAM else role
+
+    def _role(self, word: Word) -> Role:
         if self.owed:
             self.ended = self.ended or self.closes
             return self.owed.pop()
@@ -77,6 +85,7 @@ class _Reading:
         if not self.ended:
             if text == "--":
                 self.ended = True
+                self.shifted = False
                 return Role.OPTION
             if text[:1] in ("-", "+") and len(text) > 1:
                 return self._option(text)

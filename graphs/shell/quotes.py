@@ -58,7 +58,7 @@ class Quotes(ABC):
             return self.backticks(SPLIT)
         if char in "<>":
             self.at += 2
-            return self.substitution(SPLIT)
+            return self.substitution(QUOTED)
         if char in "?*+@!" and self.text.startswith("(", self.at + 1):
             self.at += 1
             self.enclosed("(", ")", IN_PATTERN)
@@ -163,6 +163,8 @@ class Quotes(ABC):
             return self._double()
         parameter = _PARAMETER.match(self.text, self.at, self.end)
         self.at = parameter.end() if parameter else self.at + 1
+        if following == "@":
+            return SPLIT
         return mark if parameter else "$"
 
     def _parenthesis(self, mark: str) -> str:
@@ -183,7 +185,7 @@ class Quotes(ABC):
         found = _EVALUATED.match(self.text, start, self.at)
         if found:
             self.script.evaluated += filter(None, found.group("subscript", "offset"))
-        return mark
+        return SPLIT if "@" in self.text[start : self.at] else mark
 
     def backticks(self, mark: str) -> str:
         opening, self.at = self.at, self.at + 1

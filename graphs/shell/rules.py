@@ -35,6 +35,7 @@ _VARIABLE = re.compile(r"([A-Za-z_]\w*)\+?=", re.ASCII)
 PROGRAM_TEXT = "a value here would be program text of `%s`: pass it as an argument"
 COMMAND_NAME = "a value may not name the command"
 PRINTF_FORMAT = "printf reads % and \\ in this value: write '%s' and pass it as an argument"
+SHIFTED = "a value may become the command if an expansion before it is empty: put that in quotes"
 QUOTE_IT = 'write "$(…)"'
 
 
@@ -96,6 +97,10 @@ class _Check:
         elif depth > _DEEPEST:
             for word in rest:
                 self._refuse(word.holes, "the command is inside too many others")
+        elif words[0].vanishes and rest:
+            self._refuse(rest[0].holes, SHIFTED)
+            self.words(rest, depth + 1)
+            self._nested(words)
         elif name in _PREFIXES:
             self._prefixed(name, rest, depth)
         elif name in EVALUATING:
@@ -139,8 +144,9 @@ class _Check:
             elif not (name in ("env", "sudo") and _VARIABLE.match(word.text)):
                 self.words(words, depth + 1)
                 return
-            for argument in words[:after]:
-                self._refuse_split(argument)
+            if any(SPLIT in argument.text for argument in words[:after]):
+                for argument in words:
+                    self._refuse(argument.holes, SHIFTED)
             words = words[after:]
 
     def _refuse_split(self, word: Word) -> None:
@@ -173,6 +179,8 @@ class _Check:
                 )
 
     def _printf(self, words: Sequence[Word]) -> None:
+        while len(words) > 1 and words[0].vanishes and not words[0].holes:
+            words = words[1:]
         if words and words[0].text.startswith("-v"):
             options = 2 if words[0].text == "-v" else 1
             for word in words[:options]:
@@ -210,7 +218,7 @@ class _Check:
             elif role is Role.UNCLEAR:
                 self._refuse(
                     word.holes,
-                    f"`{name}` may take this for an option with program text: put -- before it",
+                    f"`{name}` may take a value here for program text or an option: put -- before it",
                 )
         if found.reads_program(words[1:]):
             self._refuse(self.command.fed, f"a value here would be program text of `{name}`")
@@ -223,7 +231,7 @@ class _Check:
 
     def _nested(self, words: Sequence[Word]) -> None:
         """Look for `sh -c TEXT` in the words of a program not known here, such as docker."""
-        if words[0].text in (SPLIT, QUOTED):
+        if SPLIT in words[0].text or QUOTED in words[0].text:
             for before, word in pairwise(words):
                 if re.fullmatch("-[A-Za-z]*c", before.text):
                     self._refuse(word.holes, "a value after -c may be program text")

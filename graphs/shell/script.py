@@ -13,10 +13,10 @@ HOLE = "\0"
 """Stands in the text for a hole: the one character that no shell text can hold."""
 
 SPLIT = "\x01"
-"""Stands in `Word.text` for an expansion whose result is split into words."""
+"""Stands in `Word.text` for an expansion that may be any number of words, or none."""
 
 QUOTED = "\x02"
-"""Stands in `Word.text` for an expansion inside double quotes."""
+"""Stands in `Word.text` for an expansion that stays one word."""
 
 
 class Unreadable(Exception):
@@ -70,8 +70,13 @@ class Word:
 
     @property
     def name(self) -> str:
-        """The word as the name of a program, without its folder."""
-        return self.text.rsplit("/", 1)[-1]
+        """The word as the name of a program, without its folder and expansions."""
+        return self.text.rsplit("/", 1)[-1].strip(SPLIT + QUOTED)
+
+    @property
+    def vanishes(self) -> bool:
+        """Whether it is no word at all, and the next one in its place, if a variable is empty."""
+        return bool(self.text) and not self.text.strip(SPLIT)
 
 
 @dataclass(slots=True)

@@ -100,7 +100,7 @@ async def fetch(
 
 def _params(query: list[tuple[str, str]] | None) -> httpx.QueryParams | None:
     """None keeps the query that is in the address; an empty one would drop it."""
-    return httpx.QueryParams(query) if query else None
+    return httpx.QueryParams(tuple(query)) if query else None
 
 
 def _plain(headers: httpx.Headers) -> list[tuple[str, str]]:
