@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
@@ -11,7 +13,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from assay.graphs.document import Document, Json, read, read_value
+from assay.graphs.document import MAX_BYTES, Document, Json, read, read_value
 from assay.graphs.errors import InvalidSpec, Position
 from assay.graphs.yaml_core import core_value
 
@@ -227,6 +229,39 @@ def test_any_bytes_or_text_are_read_or_refused(
 @given(values)
 def test_a_python_value_reads_as_its_json(value: Any) -> None:
     assert read_value(value, "f").value == json.loads(json.dumps(value))
+
+
+@pytest.mark.parametrize("format", ["yaml", "json"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[" * 60_000,
+        "{" * MAX_BYTES,
+        "- " * (MAX_BYTES // 2),
+        "? " * (MAX_BYTES // 2),
+        '{"a":' * (MAX_BYTES // 5),
+        "[" + "1," * (MAX_BYTES // 2 - 1) + "]",
+        "[" + "{}," * (MAX_BYTES // 3 - 2) + "{}]",
+        "[" + "[],\n" * (MAX_BYTES // 4 - 2) + "]",
+        "a: 1\n" * (MAX_BYTES // 5),
+        "\n" * MAX_BYTES,
+        "9" * MAX_BYTES,
+        "0" * MAX_BYTES,
+        "1e" + "9" * (MAX_BYTES - 2),
+        '"' + '\\"' * (MAX_BYTES // 2 - 1) + '"',
+        "".join(f"%TAG !{i:x}! t\n" for i in range(69_000)) + "---\na\n",
+        "a\n...\n" + "".join(f"%TAG !{i:x}! t\n" for i in range(69_000)) + "---\na\n",
+        "[" + ",".join(f"&a{i} x" for i in range(80_000)) + "]",
+    ],
+    ids=lambda text: repr(text[:12]),
+)
+def test_no_mebibyte_takes_long(text: str, format: Literal["yaml", "json"]) -> None:
+    """Measured at 0.3 s for the worst; the bound only has to tell that from quadratic."""
+    started = time.process_time()
+    assert len(text) <= MAX_BYTES
+    with suppress(InvalidSpec):
+        read(text, "f", format=format)
+    assert time.process_time() - started < 3
 
 
 def read_or_refuse(text: str | bytes, format: Literal["yaml", "json"]) -> Document | None:
