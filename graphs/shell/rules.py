@@ -92,6 +92,7 @@ class _Check:
     def words(self, words: Sequence[Word], depth: int = 0) -> None:
         """Check one command, or the one inside `depth` others."""
         name, rest = words[0].name, words[1:]
+        self._run(words[0])
         if words[0].holes:
             self._refuse(words[0].holes, COMMAND_NAME)
         elif depth > _DEEPEST:
@@ -106,6 +107,7 @@ class _Check:
         elif name in EVALUATING:
             for word in rest:
                 self._refuse(word.holes, f"`{name}` may evaluate a value")
+                self._run(word)
         elif name in ("export", "readonly"):
             self._exported(name, rest)
         elif name in ("test", "["):
@@ -120,6 +122,10 @@ class _Check:
             self._interpreter(words)
         else:
             self._nested(words)
+
+    def _run(self, word: Word) -> None:
+        if SPLIT in word.text or QUOTED in word.text:
+            self.script.run.append(word.raw)
 
     def _refuse(self, holes: Sequence[Hole], message: str) -> None:
         self.script.refuse_all(holes, message)
@@ -215,10 +221,11 @@ class _Check:
         for word, role in found.roles(words[1:]):
             if role is Role.PROGRAM:
                 self._refuse(word.holes, PROGRAM_TEXT % name)
+                self._run(word)
             elif role is Role.UNCLEAR:
                 self._refuse(
                     word.holes,
-                    f"`{name}` may take a value here for program text or an option: put -- before it",
+                    f"`{name}` may take a value here for program text or an option: write -- first",
                 )
         if found.reads_program(words[1:]):
             self._refuse(self.command.fed, f"a value here would be program text of `{name}`")
@@ -242,6 +249,7 @@ class _Check:
             for argument, role in found.roles(words[at + 1 :]) if found else ():
                 if role is Role.PROGRAM:
                     self._refuse(argument.holes, PROGRAM_TEXT % word.name)
+                    self._run(argument)
                 if role in (Role.PROGRAM, Role.FILE):
                     break
             if at == len(words) - 1:

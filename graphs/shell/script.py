@@ -103,7 +103,11 @@ class Assignment:
 
 @dataclass(slots=True)
 class Script:
-    """Everything read from one text. Refusals and warnings go by the offset of their hole."""
+    """Everything read from one text. Refusals and warnings go by the offset of their hole.
+
+    `evaluated` are texts that bash calculates, `run` are words that are run as they come out of
+    their expansions: a command's name, program text.
+    """
 
     text: str
     holes: list[Hole] = field(default_factory=list)
@@ -111,6 +115,7 @@ class Script:
     assignments: list[Assignment] = field(default_factory=list)
     functions: set[str] = field(default_factory=set)
     evaluated: list[str] = field(default_factory=list)
+    run: list[str] = field(default_factory=list)
     edits: list[tuple[int, int, str]] = field(default_factory=list)
     refusals: dict[int, str] = field(default_factory=dict)
     warnings: dict[int, str] = field(default_factory=dict)

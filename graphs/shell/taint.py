@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import re
 
-from .rules import ARITHMETIC_TESTS, EVALUATING, integers
+from .rules import ARITHMETIC_TESTS, integers
 from .script import Hole, Script, listed
 
 _REFERENCE = re.compile(r"\$\{?[!#]?([A-Za-z_]\w*|[0-9@*])", re.ASCII)
 _NAME = re.compile(r"\$\{?[!#]?([0-9@*])|([A-Za-z_]\w*)", re.ASCII)
+_CALCULATED = (
+    "{} holds a value and reaches arithmetic, where bash runs text such as a[$(…)]:"
+    " make sure that it is a number"
+)
+_RUN = "${} holds a value and is run as a command or as program text: pass it as an argument"
 _SUBSTITUTION = re.compile(r"\$\([^()]*\)")
 _READING = listed("read mapfile readarray")
 _POSITIONAL = "0123456789@*"
@@ -19,14 +24,13 @@ def warn(script: Script) -> None:
     names = _holding(script)
     for text in _evaluated(script):
         for position, name in _NAME.findall(_SUBSTITUTION.sub("", text)):
-            hole = names.get(position or name)
-            if hole is not None:
-                shown = f"${position}" if position else name
-                script.warnings.setdefault(
-                    hole.at,
-                    f"{shown} holds a value and reaches a place that bash evaluates, where text"
-                    " such as a[$(…)] is run: make sure that it is a number",
-                )
+            if (position or name) in names:
+                hole, shown = names[position or name], f"${position}" if position else name
+                script.warnings.setdefault(hole.at, _CALCULATED.format(shown))
+    for text in script.run:
+        for name in _REFERENCE.findall(_SUBSTITUTION.sub("", text)):
+            if name in names:
+                script.warnings.setdefault(names[name].at, _RUN.format(name))
 
 
 def _holding(script: Script) -> dict[str, Hole]:
@@ -68,7 +72,7 @@ def _follow(script: Script, names: dict[str, Hole]) -> None:
 
 
 def _evaluated(script: Script) -> list[str]:
-    """Return the texts that bash evaluates: arithmetic, subscripts, words of `let` and `eval`."""
+    """Return the texts that bash calculates: arithmetic, subscripts, words of `let`."""
     texts = list(script.evaluated)
     evaluating = integers(script)
     texts += [each.raw for each in script.assignments if each.name in evaluating]
@@ -76,6 +80,6 @@ def _evaluated(script: Script) -> list[str]:
         words = [word.raw for word in command.words]
         if words[:1] == ["[["] and ARITHMETIC_TESTS.intersection(words):
             texts += words[1:-1]
-        elif words and words[0] in EVALUATING - _READING:
+        elif words[:1] == ["let"]:
             texts += words[1:]
     return texts

@@ -8,9 +8,11 @@ from __future__ import annotations
 import os
 import random
 import re
+import signal
 import subprocess
 import time
 from collections import Counter
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from assay.graphs.shell import invocation, place
@@ -18,7 +20,7 @@ from assay.graphs.shell import invocation, place
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from assay.graphs.shell import Placement
+    from assay.graphs.shell import Invocation, Placement
 
 SECONDS = float(os.environ.get("ASSAY_FUZZ_SECONDS", "5"))
 SEED = int(os.environ.get("ASSAY_FUZZ_SEED", "20260101"))
@@ -161,15 +163,65 @@ COMMANDS = [
     "bash -c 'probe \"$1\"' _ $W",
     "find . -maxdepth 0 -name $W -exec printf %s {} \\;",
     "sed -n p -- $W",
+    "timeout 1 true $W",
+]
+# Commands that would run a value, were they placed.
+TRAPS = [
+    "$W",
+    "$(echo $W)",
+    "A=$W $W",
+    "> out $W",
+    "if $W; then C; fi",
+    "case x in x) $W;; esac",
+    "[[ $W -eq $W ]] && C",
+    "[[ -v $W ]] || C",
+    "[ $W $W ]",
+    "[ $(echo $W) = x ]",
+    "A[$W]=1",
+    "A=([$W]=1)",
+    "OPTIND=$W",
+    "declare -i N; N=$W",
+    ": $(($W)) ${A[$W]} ${A:$W}",
+    "((A=$W))",
+    "for ((i=$W; i<1; i++)); do C; done",
+    "C >&$W",
+    "cat <<EOF\n$W `echo $W` ${A:-$W}\nEOF",
+    "echo `$W`",
+    "echo ${A:-$(eval $W)}",
     "eval $W",
     "exec $W",
-    "timeout 1 true $W",
+    "trap $W EXIT",
+    "unset $W",
+    "read -r $W <<< x",
+    "printf -v $W x",
+    "printf $W x y",
+    "compgen -W $W",
+    "wait -p $W",
+    "export $W",
+    "readonly -a B=$W",
+    "local B=$W",
+    "f() { local -a B=$W; }; f",
+    "bash -c $W",
+    "env bash -c $W",
+    "echo $W | sh",
+    "sh <<EOF\n$W\nEOF",
+    "sh <<< $W",
+    "env $W",
+    "timeout 1 $W",
+    "timeout $(echo $W) true",
+    "command $W",
+    "find . -maxdepth 0 -exec $W \\;",
+    "sed -n $W /dev/null",
+    "sed -n p $W",
+    "awk $W",
+    "coproc N { $W; }",
+    "set -x; PS4=$W; C",
 ]
 
 VALUES = [
     "$(>CANARY)",
     "`>CANARY`",
-    *["a[$(>CANARY)]"] * 5,
+    *["a[$(>CANARY)]", "canary"] * 15,
     "x[a[$(>CANARY)]]",
     "A[$(>CANARY)]=2",
     "[$(>CANARY)]=1",
@@ -222,7 +274,7 @@ def test_random_commands_never_execute_a_value(tmp_path: Path) -> None:
     while time.monotonic() < stop:
         template = soup(chance) if chance.random() < 0.5 else command(chance)
         tally["generated"] += 1
-        parts = split(template)
+        parts = split(template if chance.random() < 0.5 else template.replace(HOLE, BARE_HOLE))
         placement = place(parts)
         if placement.problems or not placement.holes:
             warned = "warned" if placement.problems else "without a value"
@@ -255,7 +307,7 @@ def command(chance: random.Random) -> str:
 
 def _grown(chance: random.Random, text: str, steps: int) -> str:
     for _ in range(steps):
-        text = _replaced(chance, r"\bC\b(?!\w)", text, COMMANDS)
+        text = _replaced(chance, text, TRAPS if chance.random() < 0.1 else COMMANDS)
     text = re.sub(r"\bC\b", lambda _: f"probe {HOLE}", text)
     for _ in range(2):
         text = re.sub(r"\$W", lambda _: chance.choice(WORDS), text)
@@ -263,8 +315,8 @@ def _grown(chance: random.Random, text: str, steps: int) -> str:
     return text.replace("$W", HOLE)
 
 
-def _replaced(chance: random.Random, pattern: str, text: str, choices: list[str]) -> str:
-    found = list(re.finditer(pattern, text))
+def _replaced(chance: random.Random, text: str, choices: list[str]) -> str:
+    found = list(re.finditer(r"\bC\b", text))
     if not found:
         return text
     one = chance.choice(found)
@@ -293,6 +345,7 @@ class Yard:
         self.canary = folder / "sang"
         self.out = folder / "out"
         self.work = folder / "work"
+        self.errors = folder / "errors"
         self.arrived = 0
         self.work.mkdir()
         self.out.mkdir()
@@ -311,18 +364,8 @@ class Yard:
         self.runs += 1
         self._sweep()
         ready = invocation(placement, values, step_id="fuzz", directory=self.work)
-        try:
-            done = subprocess.run(
-                ready.argv,
-                env={**self.env, **ready.env},
-                cwd=self.work,
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                timeout=3,
-            )
-        except subprocess.TimeoutExpired:
-            return "timed out"
-        told = f"{placement}\nvalues: {values}\n{done.stderr.decode(errors='replace')}"
+        errors = self._process(ready)
+        told = f"{placement}\nvalues: {values}\n{errors}"
         assert not self.canary.exists(), f"a value was executed:\n{told}"
         records = b"".join(path.read_bytes() for path in self.out.iterdir())
         for record in records.split(b"\0"):
@@ -330,8 +373,27 @@ class Yard:
             if whole and b":R" not in whole[2]:
                 assert whole[2] == values[int(whole[1])].encode(), f"{record!r} arrived:\n{told}"
                 self.arrived += 1
-        unparsed = re.search(rb"syntax error|unexpected (EOF|argument|token)", done.stderr)
+        unparsed = re.search(r"syntax error|unexpected (EOF|argument|token)", errors)
         return "not parsed by bash" if unparsed else "ran"
+
+    def _process(self, ready: Invocation) -> str:
+        """Run to the end, or for two seconds; kill what is left of it; return its messages."""
+        with self.errors.open("wb") as errors:
+            process = subprocess.Popen(
+                ready.argv,
+                env={**self.env, **ready.env},
+                cwd=self.work,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=errors,
+                start_new_session=True,
+            )
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(timeout=2)
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        return self.errors.read_text(errors="replace")
 
     def _sweep(self) -> None:
         for path in (*self.work.iterdir(), *self.out.iterdir()):
