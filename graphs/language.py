@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import reduce
-from operator import or_
-from typing import Annotated, Any
+from typing import Any, Literal
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import ValidationError
+from pydantic.json_schema import models_json_schema
 from pydantic_core import ErrorDetails
 
-from . import step
 from .document import Document
 from .errors import InvalidSpec, Problem
 from .fields import Where
 from .ports import StepKind
 from .registry import Registry, nearest
-from .step import Model, Step
+from .step import Model
 from .workflow import Workflow
 
 SCHEMA_ID = "https://json-schema.org/draft/2020-12/schema"
@@ -27,30 +25,39 @@ class Language:
 
     def __init__(self, kinds: Registry[StepKind]) -> None:
         self.kinds = kinds
-        models = list(dict.fromkeys(kinds.get(name).model for name in kinds))
-        union: Any = reduce(or_, models)
-        # Inherited fields are read again with the names of the module that declared them.
-        namespace = {**vars(step), "AnyStep": Annotated[union, Field(discriminator="type")]}
-        every: list[type[Model]] = [Step, *models, Workflow]
-        for model in every:
-            model.model_rebuild(force=True, _types_namespace=namespace)
-        self._adapter = TypeAdapter(Workflow)
 
     def workflow(self, document: Document) -> Workflow:
         """The workflow a document means; raises `InvalidSpec` with every problem of form."""
+        if not isinstance(document.value, dict):
+            raise InvalidSpec([self._not_a_workflow(document)])
         try:
-            workflow = self._adapter.validate_python(document.value)
+            workflow = Workflow.model_validate(document.value, context={"kinds": self.kinds})
         except ValidationError as error:
-            raise InvalidSpec(
-                [self._problem(e, document) for e in error.errors(include_url=False)]
-            ) from None
-        assert isinstance(document.value, dict)
+            errors = _told(error.errors(include_url=False))
+            raise InvalidSpec([self._problem(e, document) for e in errors]) from None
         workflow.written(document.value)
         return workflow
 
     def schema(self) -> dict[str, Any]:
         """The JSON Schema (2020-12) of a document."""
-        return {"$schema": SCHEMA_ID, **self._adapter.json_schema(by_alias=True)}
+        inputs: list[tuple[type[Model], Literal["validation"]]] = [(Workflow, "validation")]
+        names = {name: self.kinds.get(name).model for name in self.kinds}
+        inputs += [(model, "validation") for model in dict.fromkeys(names.values())]
+        refs, schema = models_json_schema(inputs)
+        kinds = {name: refs[model, "validation"]["$ref"] for name, model in names.items()}
+        any_step = {
+            "oneOf": [{"$ref": ref} for ref in sorted(set(kinds.values()))],
+            "discriminator": {"propertyName": "type", "mapping": kinds},
+        }
+        definitions = {**schema["$defs"], "AnyStep": any_step}
+        root = definitions.pop("Workflow")
+        whole = {"$schema": SCHEMA_ID, **root, "$defs": dict(sorted(definitions.items()))}
+        linked: dict[str, Any] = _linked(whole)
+        return linked
+
+    def _not_a_workflow(self, document: Document) -> Problem:
+        message = f"a definition is a mapping with `name` and `steps`, not {_noun(document.value)}"
+        return Problem(document.name, document.position(()), message)
 
     def _problem(self, error: ErrorDetails, document: Document) -> Problem:
         where = _place(error["loc"], document.value)
@@ -59,7 +66,7 @@ class Language:
         key = False
         if kind == "extra_forbidden":
             key = True
-        elif kind == "union_tag_invalid":
+        elif kind == "kind_unknown":
             at = (*where, "type")
         message = self._message(error, where, document.value)
         return Problem(document.name, document.position(at, key=key), message, at)
@@ -71,12 +78,14 @@ class Language:
             case "extra_forbidden":
                 known = _fields_at(self.kinds, value, where[:-1])
                 return f"the field {name!r} is not known here{nearest(name, known)}"
+            case "too_short":
+                return f"{name!r} is empty; it needs at least {error['ctx']['min_length']}"
             case "missing":
                 return f"the field {name!r} is missing; add it"
-            case "union_tag_invalid":
+            case "kind_unknown":
                 tag = given.get("type") if isinstance(given, Mapping) else None
                 return f"{tag!r} is not a kind of step{nearest(str(tag), self.kinds)}"
-            case "union_tag_not_found":
+            case "kind_missing":
                 return "this step has no `type`; say which kind it is (shell, agent, assert …)"
             case "string_type":
                 hint = f'; write it as text: "{given}"' if isinstance(given, int | float) else ""
@@ -95,8 +104,19 @@ _ID_RULE = "letters, digits, - and _, beginning with a letter or _"
 _PATTERNS = {"name": "a slug: lower-case letters and digits, parted by - _ or ."}
 
 
+def _linked(value: Any) -> Any:
+    """The schema with every place of a step pointing to the one list of kinds."""
+    if isinstance(value, list):
+        return [_linked(entry) for entry in value]
+    if not isinstance(value, dict):
+        return value
+    if value == {"title": "AnyStep"}:
+        return {"$ref": "#/$defs/AnyStep"}
+    return {key: _linked(entry) for key, entry in value.items()}
+
+
 def _place(loc: Sequence[int | str], value: Any) -> Where:
-    """Pydantic's way to an error, without the names of the models it tried."""
+    """Pydantic's way to an error, without the names of the alternatives it tried."""
     where: list[int | str] = []
     for index, segment in enumerate(loc):
         known = (isinstance(value, Mapping) and segment in value) or (
@@ -123,6 +143,11 @@ def _fields_at(kinds: Registry[StepKind], value: Any, where: Where) -> list[str]
     if model is None:
         return []
     return [info.alias or name for name, info in model.model_fields.items()]
+
+
+def _told(errors: Sequence[ErrorDetails]) -> list[ErrorDetails]:
+    """Without the lists that are only too short because what is in them is wrong."""
+    return [error for error in errors if error["type"] != "too_short" or not error["input"]]
 
 
 def _noun(value: Any) -> str:

@@ -93,7 +93,7 @@ async def _attempts(
         except Exception as error:
             failure, again = _judge(error, call, retry)
             inner = error.yielded if isinstance(error, InnerFailure) else Yield()
-            if not again or attempt >= retry.attempts:
+            if not again or attempt >= retry.total:
                 result = _settled(bound, path, failure, attempt)
                 return replace(result, context=inner.context), inner.visible
         delay = pause(retry, attempt)
@@ -102,7 +102,7 @@ async def _attempts(
             path,
             step=bound.id,
             attempt=attempt + 1,
-            of=retry.attempts,
+            of=retry.total,
             delay=delay,
             error=failure.to_dict(),
         )

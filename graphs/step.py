@@ -10,12 +10,18 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeAlias
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    ValidationInfo,
+    WithJsonSchema,
+)
+from pydantic_core import PydanticCustomError
 
 from .units import parse_duration, parse_size
-
-if TYPE_CHECKING:
-    AnyStep: TypeAlias = "Step"
 
 Json: TypeAlias = Any
 """A JSON value: None, bool, int, float, str, or lists and text-keyed mappings of these."""
@@ -52,8 +58,30 @@ Expression = Annotated[str, Role.EXPRESSION]
 LAX = Field(strict=False)
 """Lets a JSON list fill a tuple; what is in it stays strict."""
 
-Block = Annotated[tuple["AnyStep", ...], Role.BLOCK, Field(min_length=1, strict=False)]
-"""A list of steps. `graphs.language` says which kinds `AnyStep` is."""
+
+def _of_its_kind(value: object, info: ValidationInfo) -> object:
+    """A step as the model of its kind; the context of validation holds the registered kinds."""
+    assert info.context is not None
+    kinds = info.context["kinds"]
+    if not isinstance(value, Mapping):
+        raise PydanticCustomError("step", "a step is a mapping with an `id` and a `type`")
+    kind = value.get("type")
+    if kind is None:
+        raise PydanticCustomError("kind_missing", "no `type`")
+    if not isinstance(kind, str) or kind not in kinds:
+        raise PydanticCustomError("kind_unknown", "unknown `type`")
+    return kinds.get(kind).model.model_validate(value, context=info.context)
+
+
+if TYPE_CHECKING:
+    AnyStep: TypeAlias = "Step"
+else:
+    AnyStep = Annotated[
+        Any, PlainValidator(_of_its_kind), WithJsonSchema({"title": "AnyStep"}, mode="validation")
+    ]
+
+Block = Annotated[tuple[AnyStep, ...], Role.BLOCK, LAX, Field(min_length=1)]
+"""A list of steps, each of one of the registered kinds."""
 
 Duration = Annotated[
     float,
@@ -87,13 +115,17 @@ class Model(BaseModel):
     )
 
 
+Attempts = Annotated[int, Field(ge=1, le=100)]
+Backoff = Literal["exponential", "linear", "fixed"]
+Strategy = Literal["halt", "skip", "rollback", "retry"]
+
+
 class Retry(Model):
     """How often to try a step, and how long to wait in between."""
 
-    attempts: Annotated[int, Field(ge=1, le=100)] = Field(
-        default=3, description="Attempts in total, the first included."
-    )
-    backoff: Literal["exponential", "linear", "fixed"] = Field(
+    attempts: Attempts = Field(default=3, description="Attempts in total, the first included.")
+    max_attempts: Attempts | None = Field(default=None, description="The same as `attempts`.")
+    backoff: Backoff = Field(
         default="exponential", description="How the delay grows from one attempt to the next."
     )
     delay: Duration = Field(default=1.0, description="Wait before the second attempt.")
@@ -103,19 +135,23 @@ class Retry(Model):
         default=(), description="Only errors with one of these codes; all that may pass if empty."
     )
 
+    @property
+    def total(self) -> int:
+        """Attempts in total, however it was spelled."""
+        return self.max_attempts or self.attempts
+
 
 class OnError(Model):
     """What happens when a step has failed for good (`strategy`); with `retry`'s fields beside."""
 
-    strategy: Literal["halt", "skip", "rollback", "retry"] = Field(
+    strategy: Strategy = Field(
         description="halt fails the list, skip goes on, rollback compensates, retry tries again."
     )
-    attempts: Annotated[int, Field(ge=1, le=100)] | None = Field(
+    attempts: Attempts | None = Field(
         default=None, description="With `retry`: attempts in total (3 if absent)."
     )
-    backoff: Literal["exponential", "linear", "fixed"] | None = Field(
-        default=None, description="With `retry`: how the delay grows."
-    )
+    max_attempts: Attempts | None = Field(default=None, description="The same as `attempts`.")
+    backoff: Backoff | None = Field(default=None, description="With `retry`: how the delay grows.")
     delay: Duration | None = Field(default=None, description="With `retry`: the first delay.")
     max_delay: Duration | None = Field(default=None, description="With `retry`: the longest delay.")
     jitter: bool | None = Field(default=None, description="With `retry`: randomise the delay.")
@@ -142,14 +178,9 @@ def _written_as_text(value: object) -> object:
     return {"strategy": value} if isinstance(value, str) else value
 
 
-def _max_attempts(value: object) -> object:
-    if isinstance(value, dict) and "max_attempts" in value and "attempts" not in value:
-        return {("attempts" if k == "max_attempts" else k): v for k, v in value.items()}
-    return value
-
-
-RetryField = Annotated[Retry, BeforeValidator(_max_attempts)]
-OnErrorField = Annotated[OnError, BeforeValidator(_max_attempts), BeforeValidator(_written_as_text)]
+OnErrorField = Annotated[
+    OnError, BeforeValidator(_written_as_text, json_schema_input_type=Strategy | OnError)
+]
 
 
 class Step(Model):
@@ -179,7 +210,7 @@ class Step(Model):
     artifacts: dict[Identifier, Text] | None = Field(
         default=None, description="Files kept by SHA-256 when the step ends."
     )
-    retry: RetryField | None = Field(default=None, description="How often to try.")
+    retry: Retry | None = Field(default=None, description="How often to try.")
     timeout: Duration | None = Field(default=None, description="Limit for one attempt.")
     on_error: OnErrorField | None = Field(
         default=None, description="What happens when the step has failed."

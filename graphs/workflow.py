@@ -18,7 +18,7 @@ from .step import (
     Json,
     Model,
     OnErrorField,
-    RetryField,
+    Retry,
     Size,
     Text,
 )
@@ -60,7 +60,7 @@ class Defaults(Model):
     """What steps that do work have unless they say otherwise."""
 
     timeout: Duration | None = Field(default=None, description="Limit for one attempt.")
-    retry: RetryField | None = Field(default=None, description="How often to try.")
+    retry: Retry | None = Field(default=None, description="How often to try.")
     on_error: OnErrorField | None = Field(default=None, description="What a failure means.")
 
 

@@ -38,9 +38,10 @@ class AssertStep(Step):
         description="fail the step; stop: the workflow completes; skip the rest of the list; "
         "repair: an agentic step tries again.",
     )
-    repair: Annotated[Repair | None, BeforeValidator(_written_as_true)] = Field(
-        default=None, description="With `on_false: repair`: which step, and how often."
-    )
+    repair: Annotated[
+        Repair | None,
+        BeforeValidator(_written_as_true, json_schema_input_type=Literal[True] | Repair | None),
+    ] = Field(default=None, description="With `on_false: repair`: which step, and how often.")
 
 
 async def _work(call: Call) -> Yield:
