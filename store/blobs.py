@@ -42,13 +42,11 @@ class FolderBlobs:
         return await asyncio.to_thread(self._get, sha256)
 
     async def has(self, sha256: str) -> bool:
-        if not _DIGEST.fullmatch(sha256):
-            return False
-        return await asyncio.to_thread(self._place(sha256).is_file)
+        return await asyncio.to_thread(self.path, sha256) is not None
 
     def path(self, sha256: str) -> Path | None:
-        place = self._place(sha256) if _DIGEST.fullmatch(sha256) else None
-        return place if place is not None and place.is_file() else None
+        place = self._place(sha256)
+        return place if _DIGEST.fullmatch(sha256) and place.is_file() else None
 
     def _put_bytes(self, data: bytes) -> str:
         sha256 = hashlib.sha256(data).hexdigest()

@@ -31,6 +31,6 @@ async def connect(url: str) -> Store:
 
     if rest in (":memory:", "/:memory:"):
         return await SqliteStore.open(None)
-    if not rest.startswith("/") or rest == "/":
+    if not rest.startswith("/") or rest == "/" or "\0" in rest:
         raise ConfigurationError(f"{url!r} does not name a file; give {_FORMS}.")
     return await SqliteStore.open(Path(rest[1:]))

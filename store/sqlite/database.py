@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 PATIENCE = 10.0
 """Seconds to wait for a lock that another process holds."""
 
+_SETTINGS = ("synchronous = FULL", "foreign_keys = ON", "journal_size_limit = 67108864")
 _APPLICATION_ID = 0x41535359
 _MIGRATION = re.compile(r"(\d{4})_\w+\.sql")
 _MEANING = {
@@ -72,6 +73,7 @@ class Database:
 
     def open(self) -> sqlite3.Connection:
         """One more connection, usable from any one thread at a time. Raises `StoreError`."""
+        connection = None
         try:
             connection = sqlite3.connect(
                 ":memory:" if self.path is None else self.path,
@@ -79,11 +81,12 @@ class Database:
                 isolation_level=None,  # transactions begin and end where we say so
                 check_same_thread=False,
             )
+            for setting in _SETTINGS:
+                connection.execute(f"PRAGMA {setting}")
         except sqlite3.Error as error:
+            if connection is not None:
+                connection.close()
             raise self.fault(error) from error
-        connection.execute("PRAGMA synchronous = FULL")
-        connection.execute("PRAGMA foreign_keys = ON")
-        connection.execute("PRAGMA journal_size_limit = 67108864")
         return connection
 
     def fault(self, error: sqlite3.Error | UnicodeEncodeError) -> AssayError:

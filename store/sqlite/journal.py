@@ -22,7 +22,7 @@ _PUT_EXECUTION = (
 _ADD_RESULT = "INSERT INTO results (execution, seq, path, document) VALUES (?, ?, ?, ?)"
 _COMPENSATE = (
     "UPDATE results SET document = ?4 WHERE execution = ?1 AND path = ?3"
-    " AND seq = ?2 AND document ->> 'status' = 'completed'"
+    " AND seq = ?2 AND json_extract(document, '$.status') = 'completed'"
 )
 _ADD_DECISION = "INSERT INTO decisions (execution, path, name, value) VALUES (?, ?, ?, ?)"
 _ADD_EVENT = "INSERT INTO events (execution, seq, type, at, path, data) VALUES (?, ?, ?, ?, ?, ?)"
@@ -40,16 +40,11 @@ class Entry:
         if commit.execution is not None:
             self._own(commit.execution.id)
             self._execution = _row(commit.execution)
-        self._results = [
-            (r.seq, r.path, encode(r.to_dict(), f"The result of step {r.path}"))
-            for r in commit.results
-            if r.status is not Status.COMPENSATED
-        ]
-        self._compensated = [
-            (r.seq, r.path, encode(r.to_dict(), f"The result of step {r.path}"))
-            for r in commit.results
-            if r.status is Status.COMPENSATED
-        ]
+        self._results: list[tuple[int, str, str]] = []
+        self._compensated: list[tuple[int, str, str]] = []
+        for r in commit.results:
+            rows = self._compensated if r.status is Status.COMPENSATED else self._results
+            rows.append((r.seq, r.path, encode(r.to_dict(), f"The result of step {r.path}")))
         self._decisions = [
             (d.path, d.name, encode(d.value, f"What {d.name!r} of step {d.path} came to"))
             for d in commit.decisions
@@ -61,7 +56,7 @@ class Entry:
             self._events.append((event.seq, event.type.value, event.at, event.path, data))
 
     def write(self, connection: sqlite3.Connection) -> None:
-        """Append it. Raises `StoreError` when any of it is there already."""
+        """Append it. Raises `StoreError` when its place is taken, or not there to compensate."""
         if self._execution is not None:
             (key,) = connection.execute(_PUT_EXECUTION, self._execution).fetchone()
         else:
@@ -81,7 +76,6 @@ class Entry:
                     connection.execute(sql, (key, *row))
                 except sqlite3.IntegrityError as error:
                     raise self._refused(error, what.format(*row)) from error
-
         for row in self._compensated:
             if connection.execute(_COMPENSATE, (key, *row)).rowcount != 1:
                 raise StoreError(

@@ -1,0 +1,34 @@
+"""The implementations that the contract suites are held against."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from assay.store.connect import connect
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from assay.graphs.ports import Store
+
+LASTING = ["sqlite"]
+"""Stores that a second opening finds as the first left them."""
+
+
+@pytest.fixture(params=LASTING)
+def lasting_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    return _url(request.param, tmp_path)
+
+
+@pytest.fixture(params=[*LASTING, "memory"])
+async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
+    opened = await connect(_url(request.param, tmp_path))
+    yield opened
+    await opened.close()
+
+
+def _url(implementation: str, folder: Path) -> str:
+    return {"sqlite": f"sqlite:///{folder}/store.db", "memory": "sqlite://:memory:"}[implementation]

@@ -1,0 +1,67 @@
+"""What the folder of blobs does beside its port."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+import pytest
+
+from assay.graphs.errors import StoreError
+from assay.store.blobs import FolderBlobs
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = pytest.mark.anyio
+
+
+def blob_files(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
+async def test_equal_bytes_are_one_file_and_nothing_else_is_left(tmp_path: Path) -> None:
+    blobs = FolderBlobs(tmp_path / "blobs")
+    source = tmp_path / "source"
+    source.write_bytes(b"same")
+    for data in (b"same", source, b"same"):
+        await blobs.put(data)
+    assert [path.read_bytes() for path in blob_files(tmp_path / "blobs")] == [b"same"]
+
+
+async def test_a_damaged_blob_is_reported_with_its_place(tmp_path: Path) -> None:
+    blobs = FolderBlobs(tmp_path)
+    sha256 = await blobs.put(b"whole")
+    (place,) = blob_files(tmp_path)
+    assert blobs.path(sha256) == place
+    place.write_bytes(b"wrong")
+    with pytest.raises(StoreError, match=f"{place} is damaged"):
+        await blobs.get(sha256)
+
+
+async def test_a_blob_that_was_cut_short_is_healed_by_putting_it_again(tmp_path: Path) -> None:
+    blobs = FolderBlobs(tmp_path)
+    sha256 = await blobs.put(b"whole")
+    (place,) = blob_files(tmp_path)
+    place.write_bytes(b"who")
+    await blobs.put(b"whole")
+    assert await blobs.get(sha256) == b"whole"
+
+
+async def test_two_that_share_a_folder_see_each_others_blobs(tmp_path: Path) -> None:
+    sha256 = await FolderBlobs(tmp_path).put(b"shared")
+    assert await FolderBlobs(tmp_path).get(sha256) == b"shared"
+
+
+async def test_a_folder_that_cannot_be_written_to_is_named(tmp_path: Path) -> None:
+    occupied = tmp_path / "occupied"
+    occupied.write_text("a file, not a folder")
+    blobs = FolderBlobs(occupied)
+    with pytest.raises(StoreError, match=str(occupied)):
+        await blobs.put(b"x")
+    source = tmp_path / "source"
+    source.write_bytes(b"x")
+    with pytest.raises(StoreError, match=str(occupied)):
+        await blobs.put(source)
+    with pytest.raises(StoreError, match=str(occupied)):
+        await blobs.get(hashlib.sha256(b"x").hexdigest())
