@@ -21,7 +21,7 @@ divisions are renamed, to a name of the same length that no author can write."""
 
 def operators() -> list[dict[str, Any]]:
     """Declarations of the operators, as CEL's environment configuration wants them."""
-    found = [
+    found: list[dict[str, Any]] = [
         {"name": name, "overloads": [*_same(verb, kinds, None), *_mixed(verb, "double")]}
         for name, verb, kinds in _ARITHMETIC
     ]

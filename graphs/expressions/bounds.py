@@ -6,14 +6,14 @@ against the shape before each evaluation. One unit of weight is a value, or 16 c
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
-from math import prod
+from math import isqrt, prod
 
 from ..errors import ExpressionError
 from .ast import Constant
 from .engine import Value
-from .reading import Reading
+from .reading import Loop, Reading
 
 SOURCE = 8_192  # characters
 LOOPS = 3
@@ -21,6 +21,7 @@ HEAVY_CALLS = 16
 DATA = 250_000  # weight of all that one evaluation reads
 WORK = 20_000_000  # comparisons in loops
 BUILT = 500_000  # weight of what loops may write out
+APPENDED = 4_000_000  # CEL copies the list for each element that map and filter append
 SEARCHED = 16_000  # weight where regular expressions or unknown texts are searched for
 DEPTH = 200  # of nested lists and maps; CEL recurses over them in C++
 ITERATIONS = 10_000  # CEL's own limit, for all loops of an evaluation together
@@ -70,9 +71,13 @@ class Budget:
     uses: int
     outer_uses: int
     searches: bool
+    joins: bool
+    makes_lists: bool
+    longest: int | None
 
     @classmethod
-    def of(cls, reading: Reading) -> Budget:
+    def of(cls, reading: Reading, makers: Set[str]) -> Budget:
+        """`makers` names the functions that may give lists longer than their arguments."""
         loops = reading.loops
         return cls(
             elements=reading.elements,
@@ -84,12 +89,14 @@ class Budget:
             uses=sum(loop.uses for loop in loops),
             outer_uses=sum(loop.outer_uses for loop in loops),
             searches=any(_searches(reading)),
+            joins=reading.joins,
+            makes_lists=any(call.function in makers for call, _, _ in reading.calls),
+            longest=_longest_allowed(loops),
         )
 
-    def check(self, weight: int, loop_weight: int) -> None:
-        """Refuse to evaluate over data of this weight, of which loops repeat `loop_weight`.
-
-        Raises `ExpressionError`.
+    def check(self, weight: int, loop_weight: int, longest: int) -> None:
+        """Refuse to evaluate over data of this weight, of which loops repeat `loop_weight`,
+        and whose lists have at most `longest` elements. Raises `ExpressionError`.
         """
         total = weight + self.elements
         if total > DATA:
@@ -98,7 +105,10 @@ class Budget:
             raise _too_much("searches", total, SEARCHED)
         if not self.loops:
             return
-        turns = ITERATIONS if self.nested else min(ITERATIONS, total)
+        longest = max(longest, self.elements)
+        self.check_length(longest)
+        unknown = self.nested or self.makes_lists
+        turns = ITERATIONS if unknown else min(ITERATIONS, longest)
         repeated = (loop_weight + self.loop_elements) * turns
         work = repeated + self.uses * total + self.outer_uses * total * turns
         limit = SEARCHED if self.searches else WORK
@@ -106,6 +116,33 @@ class Budget:
             raise _too_much("compares", work, limit)
         if self.builds and repeated + self.copies * total > BUILT:
             raise _too_much("builds", repeated + self.copies * total, BUILT)
+
+
+    def check_length(self, length: int) -> None:
+        """Refuse a list that is too long for the loops. Raises `ExpressionError`."""
+        if self.longest is not None and length > self.longest:
+            raise ExpressionError(
+                f"its map and filter go over at most {self.longest:,} elements here, "
+                f"not {length:,}; filter the list in a step before"
+            )
+
+
+def _longest_allowed(loops: Sequence[Loop]) -> int | None:
+    appending = sum(loop.appends for loop in loops)
+    if not appending:
+        return None
+    if any(loop.nested for loop in loops):
+        return APPENDED // (appending * ITERATIONS)
+    return isqrt(APPENDED // appending)
+
+
+def longest(value: Value) -> int:
+    """The number of elements of the longest list or map in a value."""
+    if isinstance(value, Mapping):
+        return max([len(value), *map(longest, value.values())])
+    if isinstance(value, list):
+        return max([len(value), *map(longest, value)])
+    return 0
 
 
 def weigh(value: Value, depth: int = 0) -> int:

@@ -10,16 +10,17 @@ import math
 import re
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
-from cel_expr_python import cel
+from cel_expr_python import cel  # type: ignore[import-untyped]
 
 from ..errors import ExpressionError
 from .arithmetic import DIVIDE, DIVIDE_SAFELY, implementations, operators, replaced
-from .bounds import SOURCE, Budget, refusals, weigh
+from .bounds import SOURCE, Budget, longest, refusals, weigh
 from .builtin import builtin_functions
 from .engine import ABSENT, ExpressionProblem, Path, Reference, Resolve, Type, Value
 from .functions import Function, Functions
@@ -27,18 +28,20 @@ from .reading import NAMESPACES, TYPE_NAMES, Mention, Reading, reading
 from .template import closing
 from .wording import compile_problems, name_start, quote, run_sentence, type_word
 
-RESERVED = frozenset(
-    "as break const continue else false for function if import in let loop namespace null "
-    "package return true var void while".split()
-)
-CEL_FUNCTIONS = frozenset(
-    "bool bytes double duration dyn has int matches size string timestamp type uint".split()
-)
-CEL_METHODS = frozenset(
-    "all contains endsWith exists exists_one filter getDate getDayOfMonth getDayOfWeek "
-    "getDayOfYear getFullYear getHours getMilliseconds getMinutes getMonth getSeconds hasValue "
-    "map none of ofNonZeroValue optFlatMap optMap or orValue startsWith value".split()
-)
+RESERVED = frozenset((
+    "as", "break", "const", "continue", "else", "false", "for", "function", "if", "import", "in",
+    "let", "loop", "namespace", "null", "package", "return", "true", "var", "void", "while",
+))
+CEL_FUNCTIONS = frozenset((
+    "bool", "bytes", "double", "duration", "dyn", "has", "int", "matches", "size", "string",
+    "timestamp", "type", "uint",
+))
+CEL_METHODS = frozenset((
+    "all", "contains", "endsWith", "exists", "exists_one", "filter", "getDate",
+    "getDayOfMonth", "getDayOfWeek", "getDayOfYear", "getFullYear", "getHours",
+    "getMilliseconds", "getMinutes", "getMonth", "getSeconds", "hasValue", "map", "none", "of",
+    "ofNonZeroValue", "optFlatMap", "optMap", "or", "orValue", "startsWith", "value",
+))
 REMEMBERED = 4_096  # sources whose reading is kept, for `references` is followed by `compile`
 
 
@@ -49,6 +52,7 @@ class CelEngine:
     def __init__(self, functions: Iterable[Function] | None = None) -> None:
         self.functions = Functions(builtin_functions() if functions is None else functions)
         self.heavy = self.functions.heavy
+        self.makers = self.functions.makers
         self.callable = CEL_FUNCTIONS | CEL_METHODS | self.functions.keys()
         self._config = cel.NewEnvConfigFromYaml(json.dumps(_configuration(self.functions)))
         self._implementations = {**implementations(), **_implementations(self.functions)}
@@ -77,7 +81,7 @@ class CelEngine:
             )
         if strange := _STRANGE.search(source):
             raise ExpressionProblem(
-                f"the character {ascii(strange[0])} cannot stand in an expression; "
+                f"the character {strange[0]!a} cannot stand in an expression; "
                 "write it as an escape inside a text", strange.start()
             )
         return reading(self.compiled(self._parser, source, check=False).serialize())
@@ -134,7 +138,9 @@ class CelEnvironment:
             program = self._env.deserialize(_dividing_safely(program.serialize()))
         return CelExpression(
             source, found.references, found.functions, result, condition, program,
-            found.alone.path if found.alone else None, self._needs(found), Budget.of(found),
+            found.alone.path if found.alone else None,
+            self._needs(found),
+            Budget.of(found, self._engine.makers),
         )
 
     def _refusals(self, found: Reading) -> Iterator[tuple[int, str]]:
@@ -255,7 +261,7 @@ class CelExpression:
             return value
         data: dict[str, Any] = {}
         missing: Path | None = None
-        weight = looped = 0
+        weight = looped = length = 0
         for need in self._needs:
             part = resolve(need.path)
             if part is ABSENT:
@@ -266,9 +272,19 @@ class CelExpression:
             weighed = weigh(part)
             weight += weighed * need.count
             looped += weighed * need.looped
+            if self._budget.loops:
+                elements = longest(part)
+                joined = length + elements * need.count
+                length = joined if self._budget.joins else max(length, elements)
             _place(data, (need.variable, *need.path[need.depth :]), part)
-        self._budget.check(weight, looped)
-        return self._run(data, missing)
+        self._budget.check(weight, looped, length)
+        if self._budget.longest is None:
+            return self._run(data, missing)
+        token = _budget.set(self._budget)
+        try:
+            return self._run(data, missing)
+        finally:
+            _budget.reset(token)
 
     def _run(self, data: Mapping[str, Any], missing: Path | None) -> Value:
         try:
@@ -293,7 +309,7 @@ def _place_parents(data: dict[str, Any], need: _Need, resolve: Resolve) -> None:
     for length in range(len(need.path) - 1, need.depth - 1, -1):
         parent = resolve(need.path[:length])
         if parent is not ABSENT:
-            shown = {} if isinstance(parent, Mapping) else parent
+            shown: Value = {} if isinstance(parent, Mapping) else parent
             weigh(shown)
             _place(data, (need.variable, *need.path[need.depth : length]), shown)
             return
@@ -301,11 +317,12 @@ def _place_parents(data: dict[str, Any], need: _Need, resolve: Resolve) -> None:
 
 def _place(data: dict[str, Any], keys: Path, value: Value) -> None:
     *parents, last = keys
+    inner: Any = data
     for key in parents:
-        data = data.setdefault(key, {})
-        if not isinstance(data, dict):
+        inner = inner.setdefault(key, {})
+        if not isinstance(inner, dict):
             return
-    data.setdefault(last, value)
+    inner.setdefault(last, value)
 
 
 def _absent(path: Path) -> ExpressionError:
@@ -395,6 +412,8 @@ def _guarded(function: Function) -> Callable[..., Any]:
             given = arguments[0] if function.packed else arguments
             result = function.implementation(*given)
             weigh(result)
+            if budget := _budget.get():
+                budget.check_length(longest(result))
         except ExpressionError:
             raise
         except Exception as error:
@@ -403,6 +422,9 @@ def _guarded(function: Function) -> Callable[..., Any]:
 
     return call
 
+
+_budget: ContextVar[Budget | None] = ContextVar("_budget", default=None)
+"""That of the evaluation under way, when lists that functions make must be short."""
 
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 _STRANGE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")

@@ -82,6 +82,15 @@ class Functions(Mapping[str, tuple[Function, ...]]):
         )
 
 
+    @property
+    def makers(self) -> frozenset[str]:
+        """Names of the functions that may give a list or map."""
+        made = {Type.DYN, Type.LIST, Type.MAP}
+        return frozenset(
+            name for name, overloads in self.items() if any(f.result in made for f in overloads)
+        )
+
+
 class FunctionScope(Protocol):
     """What functions see of the world while one expression is evaluated."""
 

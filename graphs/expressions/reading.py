@@ -21,9 +21,10 @@ from .ast import (
 )
 from .engine import Path, Reference
 
-TYPE_NAMES = frozenset(
-    ["bool", "bytes", "double", "dyn", "int", "list", "map", "null_type", "optional_type", "string", "type", "uint"]
-)
+TYPE_NAMES = frozenset((
+    "bool", "bytes", "double", "dyn", "int", "list", "map", "null_type", "optional_type",
+    "string", "type", "uint",
+))
 NAMESPACES = frozenset({"optional", "google", "cel"})
 _ACCUMULATOR = "@result"  # which no author can write
 
@@ -47,6 +48,7 @@ class Loop:
     variables: tuple[str, ...]
     nested: bool
     over_state: bool = False
+    appends: bool = False  # to a list, as map and filter do
     builds: bool = False  # more than a selection of what it repeats over
     elements: int = 0  # written in lists and maps of the body
     uses: int = 0  # of variables, its own or an outer loop's, in the body
@@ -72,6 +74,7 @@ class Reading:
     loops: list[Loop] = field(default_factory=list)
     messages: list[tuple[int, str]] = field(default_factory=list)
     sums: list[int] = field(default_factory=list)
+    joins: bool = False  # any `+` that may join texts or lists
     elements: int = 0  # written in lists and maps, anywhere
     divisions: list[int] = field(default_factory=list)  # places in the serialised tree
 
@@ -87,11 +90,9 @@ class Reading:
     @property
     def alone(self) -> Mention | None:
         """The mention that is the whole expression, when it is nothing else."""
-        if isinstance(self.root, (Identifier, Select)) or _is_key(self.root):
-            if len(self.mentions) == 1 and not self.calls:
-                mention = self.mentions[0]
-                return None if mention.optional else mention
-        return None
+        if len(self.mentions) != 1 or _chain(self.root) is None:
+            return None
+        return None if self.mentions[0].optional else self.mentions[0]
 
 
 def reading(serialized: bytes) -> Reading:
@@ -171,8 +172,10 @@ class _Walk:
             self.found.calls.append((node, self.at(node), bool(loops)))
         if name == "_/_":
             self.found.divisions.append(node.name_at)
-        if name == "_+_" and loops and not any(map(_is_number, arguments)):
-            self.found.sums.append(self.at(node))
+        if name == "_+_" and not any(map(_is_number, arguments)):
+            self.found.joins = True
+            if loops:
+                self.found.sums.append(self.at(node))
         target = node.target
         if target is not None and not (
             isinstance(target, Identifier) and target.name in NAMESPACES - bound
@@ -218,6 +221,7 @@ def _bodies(step: Node, loop: Loop) -> Iterable[Node]:
 def _added(added: Node, loop: Loop) -> Iterable[Node]:
     if isinstance(added, Display):  # of `map` and `filter`: one more element of the result
         (element,) = added.elements
+        loop.appends = True
         loop.builds = not (isinstance(element, Identifier) and element.name in loop.variables)
         return added.elements
     return (added,)
@@ -264,7 +268,9 @@ def _is_key(node: Node) -> bool:
     return isinstance(key, Constant) and key.kind == "string"
 
 
-_NUMBERS = frozenset(["int", "double", "uint", "size", "len", "round", "abs", "_-_", "_*_", "_/_", "_%_", "-_"])
+_NUMBERS = frozenset(
+    ("int", "double", "uint", "size", "len", "round", "abs", "_-_", "_*_", "_/_", "_%_", "-_")
+)
 
 
 def _is_number(node: Node) -> bool:
