@@ -35,31 +35,42 @@ def page() -> str:
     definitions = schema["$defs"]
     common = set(_common(definitions))
     mapping = definitions["AnyStep"]["discriminator"]["mapping"]
-    parts = [HEAD, _section("Workflow", schema, definitions)]
+    parts = [HEAD, _section("Workflow", schema)]
     shell = definitions["ShellStep"]["properties"]
     shared = {"properties": {n: p for n, p in shell.items() if n in common}, "required": ["id"]}
-    parts.append(_section("Every step", shared, definitions, later=LATER["Step"]))
+    parts.append(_section("Every step", shared, later=LATER["Step"]))
     for kind, reference in mapping.items():
         name = reference.rsplit("/", 1)[-1]
         own = definitions[name]
         properties = {n: p for n, p in own["properties"].items() if n not in common | {"type"}}
         title = f"`{kind}`" + (" *(later)*" if kind in LATER_KINDS else "")
         body = {**own, "properties": properties}
-        parts.append(_section(title, body, definitions, later=LATER.get(name, set())))
-    used = ("Input", "Output", "Context", "Defaults", "ErrorHandling", "Retry", "OnError", "Cache",
-            "Guardrails", "Verify", "Check", "Repair")
-    parts += [_section(name, definitions[name], definitions) for name in used]
+        parts.append(_section(title, body, later=LATER.get(name, set())))
+    used = (
+        "Input",
+        "Output",
+        "Context",
+        "Defaults",
+        "ErrorHandling",
+        "Retry",
+        "OnError",
+        "Cache",
+        "Guardrails",
+        "Verify",
+        "Check",
+        "Repair",
+    )
+    parts += [_section(name, definitions[name]) for name in used]
     return "\n".join(parts)
 
 
 def _common(definitions: dict[str, Any]) -> list[str]:
-    every = [d["properties"] for n, d in definitions.items() if n.endswith("Step") and n != "AnyStep"]
+    kinds = [d for n, d in definitions.items() if n.endswith("Step") and n != "AnyStep"]
+    every = [kind["properties"] for kind in kinds]
     return [name for name in every[0] if all(name in p for p in every) and name != "type"]
 
 
-def _section(
-    title: str, schema: dict[str, Any], definitions: dict[str, Any], later: set[str] | None = None
-) -> str:
+def _section(title: str, schema: dict[str, Any], later: set[str] | None = None) -> str:
     later = LATER.get(title, set()) if later is None else later
     required = set(schema.get("required", ()))
     lines = [f"## {title}\n"]
