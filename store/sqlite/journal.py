@@ -21,8 +21,8 @@ _PUT_EXECUTION = (
 )
 _ADD_RESULT = "INSERT INTO results (execution, seq, path, document) VALUES (?, ?, ?, ?)"
 _COMPENSATE = (
-    "UPDATE results SET document = ?4 WHERE execution = ?1 AND path = ?3"
-    " AND seq = ?2 AND json_extract(document, '$.status') = 'completed'"
+    "UPDATE results SET document = ? WHERE execution = ? AND seq = ? AND path = ?"
+    " AND json_extract(document, '$.status') = 'completed'"
 )
 _ADD_DECISION = "INSERT INTO decisions (execution, path, name, value) VALUES (?, ?, ?, ?)"
 _ADD_EVENT = "INSERT INTO events (execution, seq, type, at, path, data) VALUES (?, ?, ?, ?, ?, ?)"
@@ -76,10 +76,10 @@ class Entry:
                     connection.execute(sql, (key, *row))
                 except sqlite3.IntegrityError as error:
                     raise self._refused(error, what.format(*row)) from error
-        for row in self._compensated:
-            if connection.execute(_COMPENSATE, (key, *row)).rowcount != 1:
+        for seq, path, document in self._compensated:
+            if connection.execute(_COMPENSATE, (document, key, seq, path)).rowcount != 1:
                 raise StoreError(
-                    f"Execution {self._id} has no completed step {row[1]!r} with number {row[0]} "
+                    f"Execution {self._id} has no completed step {path!r} with number {seq} "
                     "to compensate."
                 )
 
@@ -121,9 +121,9 @@ def history(connection: sqlite3.Connection, execution_id: str) -> History:
         "SELECT path, name, value FROM decisions WHERE execution = ?", (key,)
     )
     (seq,) = connection.execute(
-        "SELECT max(ifnull((SELECT max(seq) FROM results WHERE execution = ?1), 0),"
-        " ifnull((SELECT max(seq) FROM events WHERE execution = ?1), 0))",
-        (key,),
+        "SELECT max(ifnull((SELECT max(seq) FROM results WHERE execution = :key), 0),"
+        " ifnull((SELECT max(seq) FROM events WHERE execution = :key), 0))",
+        {"key": key},
     ).fetchone()
     return History(
         results(connection, key, execution_id),

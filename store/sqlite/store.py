@@ -46,6 +46,11 @@ class SqliteStore:
     async def register(self, workflow: Workflow) -> None:
         await self._write(partial(workflows.register, workflow=workflow))
 
+    async def keep(self, workflow: Workflow) -> None:
+        if workflow.digest not in self._kept:
+            await self._write(partial(workflows.keep, workflow=workflow))
+            self._kept.add(workflow.digest)
+
     async def workflow(self, name: str, version: str | None = None) -> Mapping[str, Any]:
         return await self._read(partial(workflows.document, name=name, version=version))
 

@@ -46,6 +46,13 @@ def register(connection: sqlite3.Connection, workflow: Workflow) -> None:
         )
 
 
+def keep(connection: sqlite3.Connection, workflow: Workflow) -> None:
+    connection.execute(
+        "INSERT INTO definitions (digest, document) VALUES (?, ?) ON CONFLICT DO NOTHING",
+        (workflow.digest, encode(workflow.document, f"Workflow {workflow.name}")),
+    )
+
+
 def document(connection: sqlite3.Connection, name: str, version: str | None) -> Mapping[str, Any]:
     row = connection.execute(
         "SELECT document FROM workflows WHERE name = ? AND version = ifnull(?, version)"
@@ -59,22 +66,25 @@ def document(connection: sqlite3.Connection, name: str, version: str | None) -> 
 
 def document_by_digest(connection: sqlite3.Connection, digest: str) -> Mapping[str, Any]:
     row = connection.execute(
-        "SELECT document FROM workflows WHERE digest = ? LIMIT 1", (digest,)
+        "SELECT document FROM workflows WHERE digest = ?1"
+        " UNION ALL SELECT document FROM definitions WHERE digest = ?1 LIMIT 1",
+        (digest,),
     ).fetchone()
     if row is None:
         raise WorkflowNotFound(
-            f"No workflow with digest {digest!r} is registered; register that content again."
+            f"No workflow with digest {digest!r} is kept; register that content again."
         )
     return _parse(row[0], f"The workflow with digest {digest}")
 
 
 def listing(connection: sqlite3.Connection, after: str | None, limit: int) -> Page[WorkflowInfo]:
-    where, place = "", tuple[Any, ...]()
+    where, place = "", dict[str, Any]()
     if after is not None:
         cursor = _CURSOR.fullmatch(after)
         if cursor is None:
             raise InvalidInput(f"{after!r} is no cursor of this listing; begin without one.")
-        where, place = "WHERE name > ?1 OR (name = ?1 AND key < ?2)", (cursor[1], int(cursor[2]))
+        where = "WHERE name > :name OR (name = :name AND key < :key)"
+        place = {"name": cursor[1], "key": int(cursor[2])}
     rows = connection.execute(
         "SELECT key, name, version, digest, description, registered_at FROM workflows"
         f" {where} ORDER BY name, key DESC LIMIT {fetch_size(limit)}",

@@ -194,8 +194,8 @@ async def test_only_a_completed_step_is_compensated(store: Store, path: str, seq
     undone = result("twice", 4, status=Status.COMPENSATED)
     await store.commit(Commit(of.id, results=[undone]))
     before = await store.history(of.id)
+    results = [result("fresh", 9), result(path, seq, status=Status.COMPENSATED)]
     with pytest.raises(StoreError, match=repr(path)):
-        results = [result("fresh", 9), result(path, seq, status=Status.COMPENSATED)]
         await store.commit(Commit(of.id, results=results))
     assert await store.history(of.id) == before
 

@@ -14,6 +14,11 @@ CREATE TABLE workflows (
 ) STRICT;
 CREATE INDEX workflows_by_digest ON workflows (digest);
 
+CREATE TABLE definitions (  -- what executions are pinned to, registered or not
+    digest   TEXT PRIMARY KEY,
+    document TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE executions (
     key      INTEGER PRIMARY KEY,  -- short, because every journal entry repeats it
     id       TEXT NOT NULL UNIQUE,
