@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
@@ -20,6 +21,7 @@ from ..graphs.rules import Catalogue
 from ..graphs.services import Services
 from ..graphs.skills import skills as built_in_skills
 from ..graphs.steps import kinds
+from ..graphs.workflow import Workflow
 from ..store.blobs import FolderBlobs
 from ..store.bus import LocalBus
 from ..store.connect import connect
@@ -45,6 +47,10 @@ class App:
         """Make a compiled LangGraph graph runnable as `type: graph`."""
         self._services.graphs.register(name, graph)
 
+    async def register(self, workflow: Definition) -> Workflow:
+        """Keep a definition under its name and version, for good."""
+        return await self.manager.register(workflow)
+
     async def start(
         self, workflow: Definition, inputs: Mapping[str, Any] | None = None
     ) -> Execution:
@@ -58,6 +64,11 @@ class App:
     async def run(self, workflow: Definition, inputs: Mapping[str, Any] | None = None) -> Execution:
         """Start and wait; raises `ExecutionFailed` unless it completed."""
         return await self.manager.run(workflow, inputs)
+
+
+def _path(path: str) -> str:
+    """The search path, with the programs beside this Python last: an installed pytest is found."""
+    return os.pathsep.join([path, str(Path(sys.executable).parent)])
 
 
 def loader(catalogue: Catalogue | None = None) -> Loader:
@@ -125,7 +136,7 @@ async def _compose(settings: Settings, workspace: Path, stack: AsyncExitStack) -
     )
     provider = LangGraphProvider(services)
     stack.push_async_callback(provider.close)
-    environ = {**os.environ, **settings.environ}
+    environ = {**settings.environ, "PATH": _path(settings.environ.get("PATH", os.defpath))}
     catalogue = Catalogue(
         services.skills,
         services.functions,

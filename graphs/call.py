@@ -35,8 +35,6 @@ class Yield:
     reason: str | None = None
     visible: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     failure: Failure | None = None
-    repair: str | None = None
-    events: Sequence[Event] = ()
 
 
 class Call:

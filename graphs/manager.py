@@ -69,13 +69,24 @@ class Manager:
         document = await self._services.store.workflow(name, version or None)
         return self._loader.mapping(document, name)
 
+    async def register(self, definition: Definition) -> Workflow:
+        """Keep a definition under its name and version, for good.
+
+        The same content again changes nothing; other content raises `WorkflowConflict`.
+        """
+        workflow = (await self.load(definition)).workflow
+        self._provider.validate(workflow)
+        await self._provider.create_workflow(workflow)
+        _log.info("registered %s@%s", workflow.name, workflow.version)
+        return workflow
+
     async def start(
         self, definition: Definition, inputs: Mapping[str, Any] | None = None, *, fuse: bool = True
     ) -> Execution:
         """Begin an execution; returns it `queued`, as soon as it is durable.
 
-        Raises `InvalidSpec`, `InvalidInput`, `WorkflowNotFound` or `WorkflowConflict`; then
-        nothing has been started.
+        Raises `InvalidSpec`, `InvalidInput` or `WorkflowNotFound`; then nothing has been
+        started. A file or mapping is run as it is, without registering it.
         """
         program = await self.load(definition)
         workflow = program.workflow
@@ -83,7 +94,7 @@ class Manager:
         beside = Path(definition).parent if isinstance(definition, str | Path) else Path()
         launch = await self._launch(program, beside, fuse, 0)
         self._provider.validate(workflow)
-        await self._provider.create_workflow(workflow)
+        await self._services.store.keep(workflow)
         execution = self._queued(program, launch, accepted)
         event = Event(execution.id, EventType.EXECUTION_QUEUED, execution.created_at, seq=1)
         await self._services.store.commit(Commit(execution.id, events=[event], execution=execution))

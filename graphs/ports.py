@@ -85,6 +85,9 @@ class Store(Protocol):
         The same digest again changes nothing; another digest raises `WorkflowConflict`.
         """
 
+    async def keep(self, workflow: Workflow) -> None:
+        """Keep the document for `workflow_by_digest`, without registering name and version."""
+
     async def workflow(self, name: str, version: str | None = None) -> Mapping[str, Any]:
         """The document of that version, or of the latest registered; else `WorkflowNotFound`."""
 

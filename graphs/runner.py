@@ -48,7 +48,8 @@ async def run_step(
         journal.note(EventType.STEP_STARTED, path, step=bound.id, kind=bound.kind)
         result, visible = await _attempts(bound, path, scope, frame, feedback)
     except asyncio.CancelledError:
-        journal.add(_ended(bound, path, started, Status.CANCELLED))
+        if journal.result(path) is None:
+            journal.add(_ended(bound, path, started, Status.CANCELLED))
         raise
     except AssayError as error:
         result = _settled(bound, path, Failure(error.code, error.message, path), 0)

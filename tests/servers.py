@@ -93,7 +93,7 @@ def _handler(site: Site) -> type[BaseHTTPRequestHandler]:
             self.end_headers()
             self.wfile.write(body)
 
-        do_GET = do_POST = do_PUT = do_DELETE = answer  # noqa: N815 - names of http.server
+        do_GET = do_POST = do_PUT = do_DELETE = answer
 
         def log_message(self, format: str, *args: object) -> None:
             """Say nothing."""
@@ -103,7 +103,7 @@ def _handler(site: Site) -> type[BaseHTTPRequestHandler]:
 
 def _proxy(port: int) -> type[BaseHTTPRequestHandler]:
     class Proxy(BaseHTTPRequestHandler):
-        def do_CONNECT(self) -> None:  # noqa: N802 - a name of http.server
+        def do_CONNECT(self) -> None:
             with socket.create_connection(("127.0.0.1", port)) as site:
                 self.send_response(200)
                 self.end_headers()

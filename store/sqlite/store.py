@@ -28,6 +28,7 @@ class SqliteStore:
         """Use `open`. Without a reader the writer's connection reads too."""
         self._writer = writer
         self._reader = reader
+        self._kept: set[str] = set()
         self._write = writer.run
         self._read = writer.run if reader is None else reader.run
 
