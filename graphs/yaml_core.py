@@ -71,6 +71,7 @@ def core_value(text: str) -> Json:
 
 
 def _report(event: yaml.Event, text: str, builder: Builder) -> None:
+    assert event.start_mark is not None
     at = event.start_mark.index
     if isinstance(event, yaml.ScalarEvent):
         _scalar(event, at, builder)
@@ -86,7 +87,7 @@ def _report(event: yaml.Event, text: str, builder: Builder) -> None:
     elif isinstance(event, yaml.CollectionEndEvent):
         builder.close()
     elif isinstance(event, yaml.AliasEvent):
-        builder.alias(event.anchor, at)
+        builder.alias(str(event.anchor), at)
     elif isinstance(event, yaml.DocumentStartEvent):
         if builder.started:
             builder.stop(at, "a second document begins here; write it into a file of its own")
