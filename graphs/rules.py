@@ -15,7 +15,7 @@ from .inputs import fault
 from .ports import StepKind
 from .refusals import placed_steps
 from .registry import Registry, nearest
-from .step import Family, Step
+from .step import Family, OnError, Step
 from .workflow import Workflow
 
 _WORKING = frozenset({Family.DETERMINISTIC, Family.AGENTIC})
@@ -49,6 +49,14 @@ def broken_rules(
 
 
 def _of_workflow(workflow: Workflow) -> Iterator[Broken]:
+    handling = workflow.error_handling
+    for where, on_error in (
+        (("error_handling", "default"), handling.default),
+        (("defaults", "on_error"), workflow.defaults.on_error),
+        *((("error_handling", "per_step", id), o) for id, o in handling.per_step.items()),
+    ):
+        for way, message in _beside_strategy(on_error) if on_error is not None else ():
+            yield (*where, *way), message
     for name in workflow.context.readonly.keys() & workflow.context.mutable.keys():
         yield (
             ("context", "mutable", name),
@@ -59,8 +67,18 @@ def _of_workflow(workflow: Workflow) -> Iterator[Broken]:
             yield ("inputs", name, "default"), f"the default does not fit its type: {why}"
 
 
+_NO_INPUTS = frozenset(
+    {"http", "set", "emit", "assert", "parallel", "conditional", "switch", "loop", "foreach"}
+)
+
+
 def _of_step(step: Step, family: Family, workflow: Workflow) -> Iterator[Broken]:
     given: Any = step
+    if step.inputs is not None and step.kind in _NO_INPUTS:
+        yield ("inputs",), f"a {step.kind!r} takes no `inputs`; write the values where it uses them"
+    if step.on_error is not None:
+        for way, message in _beside_strategy(step.on_error):
+            yield ("on_error", *way), message
     if family not in _WORKING:
         for name in ("cache", "cache_key", "use_cache", "artifacts"):
             if getattr(given, name) is not None:
@@ -91,6 +109,16 @@ def _of_step(step: Step, family: Family, workflow: Workflow) -> Iterator[Broken]
         case "assert":
             if given.repair is not None and given.on_false != "repair":
                 yield ("repair",), "`repair` goes with `on_false: repair`"
+
+
+def _beside_strategy(on_error: OnError) -> Iterator[Broken]:
+    if on_error.strategy != "retry":
+        for name in sorted(on_error.model_fields_set - {"strategy"}):
+            yield (
+                (name,),
+                f"`{name}` goes with `strategy: retry`, not with {on_error.strategy!r}; "
+                "write it under `retry:`",
+            )
 
 
 def _of_list(steps: Sequence[Step], kinds: Registry[StepKind], beside: bool) -> Iterator[Broken]:
