@@ -66,9 +66,9 @@ def document(connection: sqlite3.Connection, name: str, version: str | None) -> 
 
 def document_by_digest(connection: sqlite3.Connection, digest: str) -> Mapping[str, Any]:
     row = connection.execute(
-        "SELECT document FROM workflows WHERE digest = ?1"
-        " UNION ALL SELECT document FROM definitions WHERE digest = ?1 LIMIT 1",
-        (digest,),
+        "SELECT document FROM workflows WHERE digest = :digest"
+        " UNION ALL SELECT document FROM definitions WHERE digest = :digest LIMIT 1",
+        {"digest": digest},
     ).fetchone()
     if row is None:
         raise WorkflowNotFound(

@@ -61,6 +61,23 @@ async def test_a_registered_version_never_changes(store: Store) -> None:
     assert "changed" not in await store.workflow("build")
 
 
+async def test_what_is_only_kept_is_found_by_digest_and_not_registered(store: Store) -> None:
+    for _ in range(2):
+        await store.keep(workflow(digest="d7"))
+    assert await store.workflow_by_digest("d7") == {"name": "build", "version": "1"}
+    assert (await store.workflows()).items == []
+    with pytest.raises(WorkflowNotFound):
+        await store.workflow("build")
+    await store.register(workflow(digest="d8"))  # and takes no version
+
+
+async def test_what_is_kept_outlives_its_registered_version(store: Store) -> None:
+    await store.register(workflow())
+    await store.keep(workflow())
+    await store.delete_workflow("build")
+    assert await store.workflow_by_digest("d1") == {"name": "build", "version": "1"}
+
+
 async def test_what_was_never_registered_is_not_found(store: Store) -> None:
     await store.register(workflow())
     for missing in (
@@ -132,9 +149,12 @@ async def test_a_cursor_that_was_never_given_out_is_refused(store: Store, after:
 async def test_workflows_are_there_when_the_store_is_opened_again(lasting_url: str) -> None:
     first = await connect(lasting_url)
     await first.register(workflow())
+    await first.keep(workflow(digest="d7"))
     await first.close()
     again = await connect(lasting_url)
     try:
-        assert await again.workflow("build", "1") == {"name": "build", "version": "1"}
+        document = {"name": "build", "version": "1"}
+        assert await again.workflow("build", "1") == document
+        assert await again.workflow_by_digest("d7") == document
     finally:
         await again.close()
