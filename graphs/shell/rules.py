@@ -28,6 +28,7 @@ SPECIAL = listed(
 """Variables whose value bash evaluates, or takes its settings from."""
 
 _FIND_COMMANDS = listed("-exec -execdir -ok -okdir")
+_INTEGERS = listed("declare typeset local")
 _PRINTERS = listed("echo printf cat")
 _DEEPEST = 16
 _VARIABLE = re.compile(r"([A-Za-z_]\w*)\+?=", re.ASCII)
@@ -263,7 +264,7 @@ def integers(script: Script) -> set[str]:
     found: set[str] = set()
     for command in script.commands:
         words = [word.text for word in command.words]
-        if words and words[0] in ("declare", "typeset", "local"):
+        if not _INTEGERS.isdisjoint(words):
             options = "".join(word for word in words[1:] if word.startswith("-"))
             if "i" in options or "n" in options:
                 found.update(word.partition("=")[0] for word in words[1:])
@@ -271,12 +272,12 @@ def integers(script: Script) -> set[str]:
 
 
 def _check_variables(script: Script) -> None:
-    evaluated = integers(script)
+    evaluated = SPECIAL | integers(script)
     for assignment in script.assignments:
-        if assignment.name in SPECIAL | evaluated:
+        if assignment.name in evaluated:
             script.refuse_all(assignment.holes, f"bash evaluates the value of {assignment.name}")
     for command in script.commands:
         for word in command.words[1:]:
             named = _VARIABLE.match(word.text)
-            if named and named[1] in SPECIAL:
+            if named and named[1] in evaluated:
                 script.refuse_all(word.holes, f"bash evaluates the value of {named[1]}")

@@ -203,7 +203,8 @@ REFUSED = {
     ],
     "in variables that are evaluated": [
         "declare -i N\nN={{x}}",
-        "N={{x}}\ndeclare -i N",
+        "N={{x}}\nbuiltin declare -i N",
+        "declare -i N; command export N={{x}}",
         "declare -n N; for N in {{x}}; do a; done",
         "OPTIND={{x}}",
         "export RANDOM={{x}}",

@@ -221,7 +221,7 @@ TRAPS = [
 VALUES = [
     "$(>CANARY)",
     "`>CANARY`",
-    *["a[$(>CANARY)]", "canary"] * 15,
+    *["a[$(>CANARY)]", "canary", "-v"] * 15,
     "x[a[$(>CANARY)]]",
     "A[$(>CANARY)]=2",
     "[$(>CANARY)]=1",
@@ -307,7 +307,7 @@ def command(chance: random.Random) -> str:
 
 def _grown(chance: random.Random, text: str, steps: int) -> str:
     for _ in range(steps):
-        text = _replaced(chance, text, TRAPS if chance.random() < 0.1 else COMMANDS)
+        text = _replaced(chance, text, TRAPS if chance.random() < 0.2 else COMMANDS)
     text = re.sub(r"\bC\b", lambda _: f"probe {HOLE}", text)
     for _ in range(2):
         text = re.sub(r"\$W", lambda _: chance.choice(WORDS), text)
