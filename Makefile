@@ -7,6 +7,7 @@ WORKERS ?= $(shell $(PYTHON) -c 'import os; print(max(2, min(8, os.cpu_count() o
 # uv does not read pip's settings, so it is told which index pip would ask.
 INDEX = $${UV_DEFAULT_INDEX:-$${PIP_INDEX_URL:-$$(.venv/bin/python -m pip config get global.index-url 2>/dev/null)}}
 UV    = UV_DEFAULT_INDEX="$(INDEX)" .venv/bin/uv pip
+PIP   = .venv/bin/python -m pip install -q --disable-pip-version-check
 LOCK  = $(UV) compile -q --upgrade --universal --python-version 3.11 \
         --generate-hashes --no-emit-index-url --no-annotate --no-header
 
@@ -39,7 +40,8 @@ lock: .venv/ready ## Pin the newest versions that fit, with their hashes
 	@$(LOCK) pyproject.toml --group dev -o requirements/dev.txt
 	@echo uv | $(LOCK) - -o requirements/uv.txt
 
-# pip is slower than uv, and knows every way its user may have set it up.
+# pip is slower than uv, but knows every way its user may have set it up and
+# needs no cache; so it starts, ends, and stands in.
 .venv/ready: pyproject.toml requirements/uv.txt requirements/dev.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 		echo 'Assay needs Python 3.11 or newer, and "$(PYTHON)" is not.' >&2; \
@@ -48,8 +50,8 @@ lock: .venv/ready ## Pin the newest versions that fit, with their hashes
 	@echo 'Setting up .venv (once, about a minute) ...'
 	@.venv/bin/python -c 'import pip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 		|| $(PYTHON) -m venv --clear .venv
-	@.venv/bin/python -m pip install -q --require-hashes -r requirements/uv.txt
+	@$(PIP) --require-hashes -r requirements/uv.txt
 	@$(UV) install -q --python .venv --require-hashes -r requirements/dev.txt \
-		|| .venv/bin/python -m pip install -q --require-hashes -r requirements/dev.txt
-	@$(UV) install -q --python .venv --no-deps --no-build-isolation -e .
+		|| { echo 'uv could not; pip tries ...'; $(PIP) --require-hashes -r requirements/dev.txt; }
+	@$(PIP) --no-deps --no-build-isolation -e .
 	@touch $@
