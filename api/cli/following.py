@@ -1,0 +1,88 @@
+"""The events of an execution as they happen: none lost, none twice, in order."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from typing import TYPE_CHECKING
+
+from ...graphs.event import Event, EventType
+
+if TYPE_CHECKING:
+    from ...graphs.manager import Manager
+
+LAST = frozenset(
+    {
+        EventType.EXECUTION_COMPLETED,
+        EventType.EXECUTION_FAILED,
+        EventType.EXECUTION_CANCELLED,
+    }
+)
+"""After one of these nothing more is said."""
+
+
+async def follow(manager: Manager, execution_id: str) -> AsyncIterator[Event]:
+    """Every durable event from the first on, the live ones in between.
+
+    Ends with the execution, or when nothing drives it here any more. What the bus drops for
+    a slow reader is read from the store. Raises what driving the execution raised.
+    """
+    # First listen, then read: what happens in between arrives twice, and is told once.
+    live = manager.follow(execution_id)
+    driven = asyncio.ensure_future(manager.wait(execution_id))
+    upcoming: asyncio.Future[Event] | None = None
+    order = Order()
+    try:
+        while not order.ended:
+            event = None
+            if upcoming is not None:
+                await asyncio.wait((upcoming, driven), return_when=asyncio.FIRST_COMPLETED)
+                if upcoming.done():
+                    event = upcoming.result()
+            if event is None or event.seq > order.seen + 1:
+                async for missed in manager.events(execution_id, after=order.seen):
+                    for told in order.next(missed):
+                        yield told
+                if event is None and upcoming is not None:
+                    driven.result()
+                    return
+            if event is not None:
+                for told in order.next(event):
+                    yield told
+            upcoming = asyncio.ensure_future(_anext(live))
+    finally:
+        driven.cancel()
+        if upcoming is not None:
+            upcoming.cancel()
+
+
+class Order:
+    """Puts events in order: durable ones by `seq`, each once, a step's live ones after its start.
+
+    A start may become durable a little after the step has begun to speak.
+    """
+
+    def __init__(self) -> None:
+        self.seen = 0
+        self.ended = False
+        self._started: set[str] = set()
+        self._early: dict[str, list[Event]] = {}
+
+    def next(self, event: Event) -> Iterator[Event]:
+        """The events to tell now that this one has come."""
+        if event.type.live:
+            if event.path in self._started:
+                yield event
+            else:
+                self._early.setdefault(event.path, []).append(event)
+        elif event.seq > self.seen:
+            self.seen = event.seq
+            self.ended = event.type in LAST
+            yield event
+            if event.path not in self._started:
+                self._started.add(event.path)
+                yield from self._early.pop(event.path, ())
+
+
+async def _anext(events: AsyncIterator[Event]) -> Event:
+    return await anext(events)

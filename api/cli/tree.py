@@ -1,0 +1,260 @@
+"""What is known of an execution, step by step: a fold of its events, in the order of the file."""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from ...graphs.event import Event, EventType
+from ...graphs.execution import Cost, Execution, Status, StepResult
+from .text import clean
+
+if TYPE_CHECKING:
+    from ...graphs.binding import BoundStep
+
+TAIL = 3
+"""Lines of a step's output that are kept to be looked at."""
+
+_ENDS: Mapping[EventType, Status] = {
+    EventType.STEP_COMPLETED: Status.COMPLETED,
+    EventType.STEP_FAILED: Status.FAILED,
+    EventType.STEP_SKIPPED: Status.SKIPPED,
+    EventType.STEP_CANCELLED: Status.CANCELLED,
+    EventType.STEP_COMPENSATED: Status.COMPENSATED,
+}
+_LIFE: Mapping[EventType, Status] = {
+    EventType.EXECUTION_QUEUED: Status.QUEUED,
+    EventType.EXECUTION_STARTED: Status.RUNNING,
+    EventType.EXECUTION_COMPLETED: Status.COMPLETED,
+    EventType.EXECUTION_FAILED: Status.FAILED,
+    EventType.EXECUTION_CANCELLED: Status.CANCELLED,
+}
+
+
+class Tail:
+    """The last lines of what a step says, however it is cut into pieces."""
+
+    def __init__(self) -> None:
+        self._lines: deque[str] = deque(maxlen=TAIL)
+        self._open = ""
+
+    def feed(self, text: str) -> None:
+        *whole, self._open = (self._open + text).replace("\r\n", "\n").split("\n")
+        self._lines.extend(line for line in map(_overwritten, whole) if line.strip())
+        # A line without an end must not grow for ever.
+        self._open = self._open[-4096:]
+
+    @property
+    def lines(self) -> list[str]:
+        """At most `TAIL` lines, oldest first, the unfinished one included."""
+        last = _overwritten(self._open)
+        return [*self._lines, *([last] if last.strip() else [])][-TAIL:]
+
+
+def _overwritten(line: str) -> str:
+    """What is left to see of a line that returns to its beginning, as progress bars do."""
+    return clean(line.rstrip("\r").rsplit("\r", 1)[-1])
+
+
+@dataclass(slots=True)
+class Node:
+    """A step at its path, or what only holds steps: an iteration, a later attempt, a rollback.
+
+    `status` is None before the step begins. `of` is how many attempts there may be;
+    `retries_at` is when the next begins, as a POSIX time.
+    """
+
+    path: str
+    label: str
+    kind: str = ""
+    status: Status | None = None
+    started_at: str | None = None
+    ended_at: str | None = None
+    attempt: int = 1
+    of: int = 1
+    retries_at: float = 0.0
+    cached: bool = False
+    error: str = ""
+    reason: str = ""
+    cost: Cost = field(default_factory=Cost)
+    tail: Tail = field(default_factory=Tail)
+    children: dict[str, Node] = field(default_factory=dict)
+
+    def every(self) -> Iterator[Node]:
+        """The node and all nodes inside it."""
+        yield self
+        for child in self.children.values():
+            yield from child.every()
+
+    @property
+    def standing(self) -> Status | None:
+        """Its status; that of a mere holder is what its children's come to."""
+        if self.kind or not self.children:
+            return self.status
+        found = {child.standing for child in self.children.values()}
+        for status in (Status.RUNNING, Status.FAILED, Status.CANCELLED):
+            if status in found:
+                return status
+        if None in found:
+            return Status.RUNNING if found - {None} else None
+        return Status.SKIPPED if found == {Status.SKIPPED} else Status.COMPLETED
+
+
+class Tree:
+    """The steps of one execution. `fold` takes each event once, in order."""
+
+    def __init__(self, title: str, steps: Sequence[BoundStep] = ()) -> None:
+        self.title = title
+        self.execution_id = ""
+        self.status = Status.QUEUED
+        self.started_at: str | None = None
+        self.ended_at: str | None = None
+        self.cost = Cost()
+        self.notices: list[str] = []
+        self.current: Node | None = None
+        self.roots: dict[str, Node] = {}
+        self._nodes: dict[str, Node] = {}
+        self._expect(steps, "")
+
+    @classmethod
+    def of(cls, execution: Execution) -> Tree:
+        """The tree of an execution as it was recorded."""
+        tree = cls(f"{execution.workflow}@{execution.version}")
+        tree.execution_id = execution.id
+        for result in execution.steps.values():
+            tree._settle(result)
+        tree.finish(execution)
+        return tree
+
+    def finish(self, execution: Execution) -> None:
+        """Take over how the execution ended, or where it is."""
+        self.status = execution.status
+        self.started_at = execution.started_at
+        self.ended_at = execution.completed_at
+        self.cost = execution.cost
+
+    def fold(self, event: Event) -> None:
+        """Take one event into account."""
+        self.execution_id = event.execution_id
+        if event.type in _LIFE:
+            self.status = _LIFE[event.type]
+            if event.type is EventType.EXECUTION_STARTED:
+                self.started_at = event.at
+            elif self.status.terminal:
+                self.ended_at = event.at
+        elif event.type is EventType.NOTICE:
+            self.notices.append(str(event.data.get("message", "")))
+        elif event.path:
+            self._fold_step(self._node(event.path), event)
+
+    def every(self) -> Iterator[Node]:
+        for root in self.roots.values():
+            yield from root.every()
+
+    def _fold_step(self, node: Node, event: Event) -> None:
+        data = event.data
+        node.kind = str(data.get("kind", node.kind))
+        match event.type:
+            case EventType.STEP_STARTED:
+                node.status, node.started_at = Status.RUNNING, event.at
+                self.current = node
+            case EventType.STEP_RETRYING:
+                node.attempt, node.of = int(data["attempt"]), int(data["of"])
+                node.error = str((data.get("error") or {}).get("message", ""))
+                began = datetime.fromisoformat(event.at).timestamp()
+                node.retries_at = began + float(data.get("delay", 0))
+            case EventType.OUTPUT | EventType.TOKEN:
+                node.tail.feed(_said(data))
+                self.current = node
+            case ending if ending in _ENDS:
+                self._end(node, _ENDS[ending], event)
+
+    def _end(self, node: Node, status: Status, event: Event) -> None:
+        data = event.data
+        node.status = status
+        node.started_at = data.get("started_at") or node.started_at
+        node.ended_at = data.get("completed_at") or event.at
+        node.attempt = int(data.get("attempts") or node.attempt)
+        node.cached = bool(data.get("cached"))
+        node.reason = str(data.get("reason") or "")
+        node.error = _own_error(node.path, data.get("error"))
+        if status is not Status.COMPENSATED:
+            node.cost = Cost(**data["cost"]) if data.get("cost") else node.cost
+            self.cost += node.cost
+        if self.current is node:
+            running = [n for n in self.every() if n.status is Status.RUNNING]
+            self.current = running[-1] if running else None
+
+    def _settle(self, result: StepResult) -> None:
+        node = self._node(result.path)
+        node.kind, node.status = result.kind, result.status
+        node.started_at, node.ended_at = result.started_at, result.completed_at
+        node.attempt, node.cached = result.attempts, result.cached
+        node.reason, node.cost = result.reason or "", result.cost or Cost()
+        error = result.error.to_dict() if result.error is not None else None
+        node.error = _own_error(result.path, error)
+
+    def _expect(self, steps: Sequence[BoundStep], prefix: str) -> None:
+        """Steps that are sure to have this path, should they run, are shown from the start."""
+        for bound in steps:
+            node = self._node(f"{prefix}{bound.id}")
+            node.kind = bound.kind
+            if not bound.step.local:
+                for way, inner in bound.blocks.items():
+                    if way != ("rollback",):
+                        self._expect(inner, f"{node.path}.")
+
+    def _node(self, path: str) -> Node:
+        if path not in self._nodes:
+            parent, label = split(path)
+            siblings = self._node(parent).children if parent else self.roots
+            node = self._nodes[path] = Node(path, label)
+            siblings[path] = node
+        return self._nodes[path]
+
+
+_PLACE = re.compile(r"(?P<parent>.*?)(?P<mark>\.|~|#|\[|/)(?P<last>[^.~#\[/]*)\Z", re.DOTALL)
+
+
+def split(path: str) -> tuple[str, str]:
+    """The path that holds this one (empty: the execution itself), and its name in there.
+
+    `fix[2].edit` is `edit` in `fix[2]`, which is `[2]` in `fix`; `fix#2` is the second attempt
+    of `fix`. `fix~2` is not inside `fix`: it is the same step again, beside it.
+    """
+    found = _PLACE.match(path)
+    if found is None:
+        return "", path
+    parent, mark, last = found["parent"], found["mark"], found["last"]
+    match mark:
+        case "[":
+            return parent, f"[{last}"
+        case "#":
+            return parent, f"attempt {last}"
+        case "~":
+            outer, name = split(parent)
+            return outer, f"{name} (time {last})"
+    return parent, last
+
+
+def _said(data: Mapping[str, Any]) -> str:
+    """What a live event says, as lines."""
+    if "text" in data:
+        return str(data["text"])
+    if "tool" in data:
+        refused = "" if data.get("allowed", True) else " (refused)"
+        return f"→ {data['tool']}{refused}\n"
+    if "verify" in data:
+        return "".join(f"✗ {message}\n" for message in data["verify"])
+    return ""
+
+
+def _own_error(path: str, error: Mapping[str, Any] | None) -> str:
+    """The error's message where it began; the steps around it only hand it on."""
+    if not error or error.get("path") not in ("", None, path):
+        return ""
+    return str(error.get("message", ""))
