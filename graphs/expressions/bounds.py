@@ -6,7 +6,7 @@ against the shape before each evaluation. One unit of weight is a value, or 16 c
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 from math import isqrt, prod
 
@@ -27,9 +27,11 @@ DEPTH = 200  # of nested lists and maps; CEL recurses over them in C++
 ITERATIONS = 10_000  # CEL's own limit, for all loops of an evaluation together
 
 
-def refusals(reading: Reading, heavy: frozenset[str]) -> Iterator[tuple[int, str]]:
+def refusals(
+    reading: Reading, heavy: Set[str], numbers: Set[str]
+) -> Iterator[tuple[int, str]]:
     """Shapes that are refused, as (offset, message). `heavy` names the functions that do or
-    make much more than their arguments show."""
+    make much more than their arguments show, `numbers` the names declared as numbers."""
     if len(reading.loops) > LOOPS:
         yield (
             reading.loops[LOOPS].offset,
@@ -43,7 +45,9 @@ def refusals(reading: Reading, heavy: frozenset[str]) -> Iterator[tuple[int, str
                 "a loop inside a loop may only go over the outer loop's own element; "
                 "compute the inner list in a step before",
             )
-    for offset in reading.sums:
+    for offset, paths in reading.sums:
+        if any(".".join(path) in numbers for path in paths):
+            continue
         yield (
             offset,
             "`+` inside all, exists, map or filter must be between numbers; "
@@ -138,11 +142,11 @@ def _longest_allowed(loops: Sequence[Loop]) -> int | None:
 
 def longest(value: Value) -> int:
     """The number of elements of the longest list or map in a value."""
-    if isinstance(value, Mapping):
-        return max([len(value), *map(longest, value.values())])
-    if isinstance(value, list):
-        return max([len(value), *map(longest, value)])
-    return 0
+    if not isinstance(value, (list, dict)):
+        return 0
+    parts = value.values() if isinstance(value, dict) else value
+    nested = [longest(part) for part in parts if isinstance(part, (list, dict))]
+    return max(len(value), *nested) if nested else len(value)
 
 
 def weigh(value: Value, depth: int = 0) -> int:
@@ -150,11 +154,9 @@ def weigh(value: Value, depth: int = 0) -> int:
 
     Raises `ExpressionError` for what the engine would cut, crash on or misread.
     """
-    kind = type(value)
-    if kind is str:
-        assert isinstance(value, str)
+    if isinstance(value, str):
         return _weigh_text(value)
-    if kind is bool or kind is float or value is None:
+    if value is None or isinstance(value, float):
         return 1
     if isinstance(value, int):
         if not -(2**63) <= value < 2**64:
@@ -164,14 +166,10 @@ def weigh(value: Value, depth: int = 0) -> int:
         raise ExpressionError(f"a value is nested deeper than {DEPTH} levels")
     if isinstance(value, list):
         return 1 + sum([weigh(item, depth + 1) for item in value])
-    if isinstance(value, Mapping):
-        total = 1
-        for key, item in value.items():
-            total += _weigh_text(key) + weigh(item, depth + 1)
-        return total
-    if isinstance(value, (str, float)):
-        return weigh(str(value) if isinstance(value, str) else float(value))
-    raise ExpressionError(f"a value of type {kind.__name__} is not JSON")
+    if isinstance(value, dict):
+        keys = _weigh_text("".join(value)) + len(value)
+        return keys + sum([weigh(item, depth + 1) for item in value.values()])
+    raise ExpressionError(f"a value of type {type(value).__name__} is not JSON")
 
 
 def _weigh_text(text: str) -> int:

@@ -6,27 +6,24 @@ The library is young: everything it returns is checked, and nothing else imports
 from __future__ import annotations
 
 import json
-import math
 import re
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextvars import ContextVar
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
 from cel_expr_python import cel  # type: ignore[import-untyped]
 
-from ..errors import ExpressionError
+from ..errors import ConfigurationError, ExpressionError
 from .arithmetic import DIVIDE, DIVIDE_SAFELY, implementations, operators, replaced
 from .bounds import SOURCE, Budget, longest, refusals, weigh
 from .builtin import builtin_functions
-from .engine import ABSENT, ExpressionProblem, Path, Reference, Resolve, Type, Value
+from .engine import ExpressionProblem, Path, Reference, Type
+from .evaluation import CelExpression, Need, current_budget
 from .functions import Function, Functions
 from .reading import NAMESPACES, TYPE_NAMES, Mention, Reading, reading
 from .template import closing
-from .wording import compile_problems, name_start, quote, run_sentence, type_word
+from .wording import compile_problems, name_start, quote, type_word
 
 RESERVED = frozenset((
     "as", "break", "const", "continue", "else", "false", "for", "function", "if", "import", "in",
@@ -42,6 +39,7 @@ CEL_METHODS = frozenset((
     "getMilliseconds", "getMinutes", "getMonth", "getSeconds", "hasValue", "map", "none", "of",
     "ofNonZeroValue", "optFlatMap", "optMap", "or", "orValue", "startsWith", "value",
 ))
+_TAKEN = RESERVED | TYPE_NAMES | NAMESPACES | CEL_FUNCTIONS
 REMEMBERED = 4_096  # sources whose reading is kept, for `references` is followed by `compile`
 
 
@@ -53,6 +51,8 @@ class CelEngine:
         self.functions = Functions(builtin_functions() if functions is None else functions)
         self.heavy = self.functions.heavy
         self.makers = self.functions.makers
+        for name in self.functions.keys() & _TAKEN:
+            raise ConfigurationError(f"a function cannot be called `{name}`, as CEL has its own")
         self.callable = CEL_FUNCTIONS | CEL_METHODS | self.functions.keys()
         self._config = cel.NewEnvConfigFromYaml(json.dumps(_configuration(self.functions)))
         self._implementations = {**implementations(), **_implementations(self.functions)}
@@ -65,7 +65,7 @@ class CelEngine:
     def declarable(self, name: str) -> bool:
         return (
             _IDENTIFIER.fullmatch(name) is not None
-            and name not in RESERVED | TYPE_NAMES | NAMESPACES | CEL_FUNCTIONS
+            and name not in _TAKEN
             and name not in self.functions
         )
 
@@ -107,11 +107,14 @@ class CelEnvironment:
         self._engine = engine
         self._env = env
         self._names = frozenset(names)
+        self._numbers = {n for n, kind in names.items() if kind in (Type.INT, Type.NUMBER)}
         self._roots = frozenset(name.partition(".")[0] for name in names)
 
     def compile(self, source: str, *, condition: bool = False) -> CelExpression:
         found = self._engine.read(source)
-        problems = [*self._refusals(found), *refusals(found, self._engine.heavy)]
+        problems = [
+            *self._refusals(found), *refusals(found, self._engine.heavy, self._numbers)
+        ]
         if problems:
             raise ExpressionProblem.of([(name_start(source, at), said) for at, said in problems])
         packed, insertions = self._pack(source, found)
@@ -182,7 +185,7 @@ class CelEnvironment:
         places = [place + before for before, (place, _) in enumerate(sorted(added))]
         return "".join([*pieces, source[kept:]]), places
 
-    def _needs(self, found: Reading) -> tuple[_Need, ...]:
+    def _needs(self, found: Reading) -> tuple[Need, ...]:
         """The data that an evaluation takes, without what another part already holds."""
         whole: dict[tuple[str, Path], list[Mention]] = {}
         for mention in sorted(found.mentions, key=lambda m: len(m.path)):
@@ -195,7 +198,7 @@ class CelEnvironment:
             holder = next((prefix for prefix in prefixes if prefix in whole), (variable, path))
             whole.setdefault(holder, []).append(mention)
         return tuple(
-            _Need(
+            Need(
                 variable,
                 path,
                 depth=variable.count(".") + 1,
@@ -212,150 +215,6 @@ class CelEnvironment:
             if ".".join(mention.path[:depth]) in self._names:
                 return depth
         return 0
-
-
-@dataclass(frozen=True, slots=True)
-class _Need:
-    """One value to pass in: `depth` keys of `path` are the variable's name. The expression
-    names it or a part of it `count` times, of these `looped` times within loops."""
-
-    variable: str
-    path: Path
-    depth: int
-    count: int
-    looped: int
-    optional: bool
-
-
-@dataclass(frozen=True, slots=True)
-class CelExpression:
-    """A checked expression of CEL."""
-
-    source: str
-    references: tuple[Reference, ...]
-    functions: frozenset[str]
-    type: Type
-    condition: bool
-    _program: Any
-    _alone: Path | None
-    _needs: tuple[_Need, ...]
-    _budget: Budget
-
-    def evaluate(self, resolve: Resolve) -> Value:
-        try:
-            value = self._evaluate(resolve)
-        except ExpressionError as error:
-            raise ExpressionError(f"{quote(self.source)} failed: {error.message}") from None
-        if self.condition and not isinstance(value, bool):
-            raise ExpressionError(
-                f"{quote(self.source)} must be true or false, but it is {_shown(value)}; "
-                "compare it with something"
-            )
-        return value
-
-    def _evaluate(self, resolve: Resolve) -> Value:
-        if self._alone is not None:
-            value = resolve(self._alone)
-            if value is ABSENT:
-                raise _absent(self._alone)
-            return value
-        data: dict[str, Any] = {}
-        missing: Path | None = None
-        weight = looped = length = 0
-        for need in self._needs:
-            part = resolve(need.path)
-            if part is ABSENT:
-                if not need.optional:
-                    missing = missing or need.path
-                _place_parents(data, need, resolve)
-                continue
-            weighed = weigh(part)
-            weight += weighed * need.count
-            looped += weighed * need.looped
-            if self._budget.loops:
-                elements = longest(part)
-                joined = length + elements * need.count
-                length = joined if self._budget.joins else max(length, elements)
-            _place(data, (need.variable, *need.path[need.depth :]), part)
-        self._budget.check(weight, looped, length)
-        if self._budget.longest is None:
-            return self._run(data, missing)
-        token = _budget.set(self._budget)
-        try:
-            return self._run(data, missing)
-        finally:
-            _budget.reset(token)
-
-    def _run(self, data: Mapping[str, Any], missing: Path | None) -> Value:
-        try:
-            outcome = self._program.eval(data=data)
-            failed = outcome.type().name() == "ERROR"
-            value = outcome.value() if failed else outcome.plain_value()
-        except (TypeError, SystemError):  # how the library fails to convert optional values
-            raise ExpressionError(
-                "it holds an optional value; end it with .orValue(...)"
-            ) from None
-        except Exception as error:
-            failed, value = True, str(error)
-        if failed:
-            if missing is not None and _ABSENCE.search(str(value)):
-                raise _absent(missing)
-            raise ExpressionError(run_sentence(str(value)))
-        return _plain(value)
-
-
-def _place_parents(data: dict[str, Any], need: _Need, resolve: Resolve) -> None:
-    """Where a value is absent, pass what is above it, so that CEL sees what exactly is."""
-    for length in range(len(need.path) - 1, need.depth - 1, -1):
-        parent = resolve(need.path[:length])
-        if parent is not ABSENT:
-            shown: Value = {} if isinstance(parent, Mapping) else parent
-            weigh(shown)
-            _place(data, (need.variable, *need.path[need.depth : length]), shown)
-            return
-
-
-def _place(data: dict[str, Any], keys: Path, value: Value) -> None:
-    *parents, last = keys
-    inner: Any = data
-    for key in parents:
-        inner = inner.setdefault(key, {})
-        if not isinstance(inner, dict):
-            return
-    inner.setdefault(last, value)
-
-
-def _absent(path: Path) -> ExpressionError:
-    name = path[0] + "".join(
-        f".{key}" if _IDENTIFIER.fullmatch(key) else f"['{key}']" for key in path[1:]
-    )
-    return ExpressionError(f"`{name}` is absent; test the step's status first, or use `.?`")
-
-
-def _plain(value: Any) -> Value:
-    """CEL's result as plain JSON."""
-    if value is None or isinstance(value, (bool, int, str)):
-        return value
-    if isinstance(value, float):
-        if not math.isfinite(value):
-            raise ExpressionError(f"the result is {value}, which is not a finite number")
-        return value
-    if isinstance(value, list):
-        return [_plain(item) for item in value]
-    if isinstance(value, dict):
-        if not all(isinstance(key, str) for key in value):
-            raise ExpressionError("a map of the result has a key that is not text")
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, datetime):
-        return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
-    if isinstance(value, timedelta):
-        return value.total_seconds()
-    raise ExpressionError("the result is bytes or a type; convert it with string(...)")
-
-
-def _shown(value: Value) -> str:
-    text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= 60 else f"a {type(value).__name__} of {len(text):,} characters"
 
 
 def _dividing_safely(serialized: bytes) -> bytes:
@@ -412,7 +271,7 @@ def _guarded(function: Function) -> Callable[..., Any]:
             given = arguments[0] if function.packed else arguments
             result = function.implementation(*given)
             weigh(result)
-            if budget := _budget.get():
+            if budget := current_budget.get():
                 budget.check_length(longest(result))
         except ExpressionError:
             raise
@@ -423,12 +282,8 @@ def _guarded(function: Function) -> Callable[..., Any]:
     return call
 
 
-_budget: ContextVar[Budget | None] = ContextVar("_budget", default=None)
-"""That of the evaluation under way, when lists that functions make must be short."""
-
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 _STRANGE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
-_ABSENCE = re.compile("Key not found|No value with name|SELECT|container type|dereference")
 _DECLARED: dict[Type, dict[str, Any]] = {
     Type.DYN: {"type_name": "dyn"},
     Type.BOOL: {"type_name": "bool"},

@@ -65,15 +65,18 @@ class Loop:
 
 @dataclass(slots=True)
 class Reading:
-    """Everything found in one walk over a tree. `sums` are the offsets of `+` within a loop
-    that are not evidently between numbers; `calls` are (call, offset, whether in a loop)."""
+    """Everything found in one walk over a tree.
+
+    `calls` are (call, offset, whether in a loop); `sums` are the `+` within loops that are not
+    evidently between numbers, as (offset, operands that are paths).
+    """
 
     root: Node
     mentions: list[Mention] = field(default_factory=list)
     calls: list[tuple[Call, int, bool]] = field(default_factory=list)
     loops: list[Loop] = field(default_factory=list)
     messages: list[tuple[int, str]] = field(default_factory=list)
-    sums: list[int] = field(default_factory=list)
+    sums: list[tuple[int, tuple[Path, ...]]] = field(default_factory=list)
     joins: bool = False  # any `+` that may join texts or lists
     elements: int = 0  # written in lists and maps, anywhere
     divisions: list[int] = field(default_factory=list)  # places in the serialised tree
@@ -175,7 +178,8 @@ class _Walk:
         if name == "_+_" and not any(map(_is_number, arguments)):
             self.found.joins = True
             if loops:
-                self.found.sums.append(self.at(node))
+                chains = filter(None, map(_chain, arguments))
+                self.found.sums.append((self.at(node), tuple(chain.path for chain in chains)))
         target = node.target
         if target is not None and not (
             isinstance(target, Identifier) and target.name in NAMESPACES - bound

@@ -73,12 +73,13 @@ def _parse(data: bytes, report: _Report) -> None:
             raise ValueError("it declares a DTD of its own, which is not read")
 
     def entity(*_: object) -> None:
-        raise ValueError("it declares an entity, which is not read")
+        raise ValueError("it uses an entity of its own, which is not read")
 
     parser.StartElementHandler = start
     parser.EndElementHandler = end
     parser.StartDoctypeDeclHandler = doctype
     parser.EntityDeclHandler = entity
+    parser.SkippedEntityHandler = entity
     try:
         parser.Parse(data, True)
     except expat.ExpatError as error:

@@ -1,0 +1,168 @@
+"""A checked expression of CEL, and how data gets into it and its value out again."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from ..errors import ExpressionError
+from .bounds import Budget, longest, weigh
+from .engine import ABSENT, Path, Reference, Resolve, Type, Value
+from .wording import quote, run_sentence
+
+current_budget: ContextVar[Budget | None] = ContextVar("current_budget", default=None)
+"""That of the evaluation under way, when lists that functions make must be short."""
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """One value to pass in: `depth` keys of `path` are the variable's name. The expression
+    names it or a part of it `count` times, of these `looped` times within loops."""
+
+    variable: str
+    path: Path
+    depth: int
+    count: int
+    looped: int
+    optional: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CelExpression:
+    """A checked expression of CEL."""
+
+    source: str
+    references: tuple[Reference, ...]
+    functions: frozenset[str]
+    type: Type
+    condition: bool
+    _program: Any
+    _alone: Path | None
+    _needs: tuple[Need, ...]
+    current_budget: Budget
+
+    def evaluate(self, resolve: Resolve) -> Value:
+        try:
+            value = self._evaluate(resolve)
+        except ExpressionError as error:
+            raise ExpressionError(f"{quote(self.source)} failed: {error.message}") from None
+        if self.condition and not isinstance(value, bool):
+            raise ExpressionError(
+                f"{quote(self.source)} must be true or false, but it is {_shown(value)}; "
+                "compare it with something"
+            )
+        return value
+
+    def _evaluate(self, resolve: Resolve) -> Value:
+        if self._alone is not None:
+            value = resolve(self._alone)
+            if value is ABSENT:
+                raise _absent(self._alone)
+            return value
+        data: dict[str, Any] = {}
+        missing: Path | None = None
+        weight = looped = length = 0
+        for need in self._needs:
+            part = resolve(need.path)
+            if part is ABSENT:
+                if not need.optional:
+                    missing = missing or need.path
+                _place_parents(data, need, resolve)
+                continue
+            weighed = weigh(part)
+            weight += weighed * need.count
+            looped += weighed * need.looped
+            if self.current_budget.loops:
+                elements = longest(part)
+                joined = length + elements * need.count
+                length = joined if self.current_budget.joins else max(length, elements)
+            _place(data, (need.variable, *need.path[need.depth :]), part)
+        self.current_budget.check(weight, looped, length)
+        if self.current_budget.longest is None:
+            return self._run(data, missing)
+        token = current_budget.set(self.current_budget)
+        try:
+            return self._run(data, missing)
+        finally:
+            current_budget.reset(token)
+
+    def _run(self, data: Mapping[str, Any], missing: Path | None) -> Value:
+        try:
+            outcome = self._program.eval(data=data)
+            failed = outcome.type().name() == "ERROR"
+            value = outcome.value() if failed else outcome.plain_value()
+        except (TypeError, SystemError):  # how the library fails to convert optional values
+            raise ExpressionError(
+                "it holds an optional value; end it with .orValue(...)"
+            ) from None
+        except Exception as error:
+            failed, value = True, str(error)
+        if failed:
+            if missing is not None and _ABSENCE.search(str(value)):
+                raise _absent(missing)
+            raise ExpressionError(run_sentence(str(value)))
+        return _plain(value)
+
+
+def _place_parents(data: dict[str, Any], need: Need, resolve: Resolve) -> None:
+    """Where a value is absent, pass what is above it, so that CEL sees what exactly is."""
+    for length in range(len(need.path) - 1, need.depth - 1, -1):
+        parent = resolve(need.path[:length])
+        if parent is not ABSENT:
+            shown: Value = {} if isinstance(parent, Mapping) else parent
+            weigh(shown)
+            _place(data, (need.variable, *need.path[need.depth : length]), shown)
+            return
+
+
+def _place(data: dict[str, Any], keys: Path, value: Value) -> None:
+    *parents, last = keys
+    inner: Any = data
+    for key in parents:
+        inner = inner.setdefault(key, {})
+        if not isinstance(inner, dict):
+            return
+    inner.setdefault(last, value)
+
+
+def _absent(path: Path) -> ExpressionError:
+    name = path[0] + "".join(
+        f".{key}" if _NAME.fullmatch(key) else f"['{key}']" for key in path[1:]
+    )
+    return ExpressionError(f"`{name}` is absent; test the step's status first, or use `.?`")
+
+
+def _plain(value: Any) -> Value:
+    """CEL's result as plain JSON."""
+    if value is None or isinstance(value, (bool, int, str)):
+        return value
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise ExpressionError(f"the result is {value}, which is not a finite number")
+        return value
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    if isinstance(value, dict):
+        if not all(isinstance(key, str) for key in value):
+            raise ExpressionError("a map of the result has a key that is not text")
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    raise ExpressionError("the result is bytes or a type; convert it with string(...)")
+
+
+def _shown(value: Value) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 60 else f"a {type(value).__name__} of {len(text):,} characters"
+
+
+_ABSENCE = re.compile("Key not found|No value with name|SELECT|container type|dereference")
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
