@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sqlite3
 import time
@@ -50,13 +51,7 @@ class Database:
         written to.
         """
         if self.path is not None:
-            try:
-                self.path.parent.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                reason = error.strerror or error
-                raise StoreError(
-                    f"{self} needs the folder {self.path.parent}, which cannot be made: {reason}."
-                ) from error
+            self._check_place(self.path)
         connection = self.open()
         try:
             self._check_owner(connection)
@@ -101,9 +96,24 @@ class Database:
         """What to raise when a closed store is used."""
         return StoreError(f"{self} is closed; connect to it again.")
 
+    def _check_place(self, path: Path) -> None:
+        """Make the folder; refuse a file that could be opened, yet never written to."""
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            writable = not path.exists() or os.access(path, os.W_OK)
+        except OSError as error:
+            raise StoreError(
+                f"{self} needs the folder {path.parent}, which cannot be used: "
+                f"{error.strerror or error}."
+            ) from error
+        if not writable:
+            raise StoreError(f"{self} {_MEANING[sqlite3.SQLITE_READONLY]}.")
+
     def _check_owner(self, connection: sqlite3.Connection) -> None:
+        connection.execute("BEGIN")  # one moment: another process may just be making the file
         (owner,) = connection.execute("PRAGMA application_id").fetchone()
         (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        connection.execute("ROLLBACK")
         if owner != _APPLICATION_ID and (owner or tables):
             raise StoreError(f"{self} belongs to another program; give another file.")
 

@@ -99,7 +99,7 @@ async def test_a_folder_in_place_of_the_file_is_refused(tmp_path: Path) -> None:
 
 async def test_a_file_in_place_of_the_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "occupied").write_text("")
-    with pytest.raises(StoreError, match="occupied, which cannot be made"):
+    with pytest.raises(StoreError, match="occupied, which cannot be used"):
         await connect(f"sqlite:///{tmp_path}/occupied/store.db")
 
 
