@@ -1,0 +1,127 @@
+"""One agent at work: LangChain's `create_agent` from the first message to the answer.
+
+Imports LangChain: load it only when an agent is about to run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import aclosing, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from langchain.agents import create_agent
+from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage, ToolMessage
+from langchain_core.runnables.config import var_child_runnable_config
+from langchain_core.tools import BaseTool, StructuredTool
+from langsmith import tracing_context
+
+from ..graphs.execution import Cost
+from ..graphs.ports import AgentListener
+from .answers import AnswerForm
+from .failures import translated
+from .guard import AnswerCheck, ToolGuard, TurnLimit, tool_errors
+from .models import Model
+from .tools import TOOLS, Reach, Tool, clean
+
+_STEPS_A_TURN = 8
+"""Graph steps of one turn at most: the model, its tools, and the hooks around them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Briefing:
+    """What an agent is given; `messages` are the user's, in order."""
+
+    model: Model
+    system: str
+    messages: Sequence[str]
+    tools: Sequence[str]
+    reach: Reach
+    form: AnswerForm | None
+    max_iterations: int
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of it: the answer, the tools that were executed in order, the cost."""
+
+    answer: Any
+    tool_calls: Sequence[str]
+    cost: Cost
+    finish_reason: str | None
+
+
+async def converse(briefing: Briefing, listener: AgentListener) -> Outcome:
+    """Let the agent work until it answers. Raises what the port `Agents` allows, no other."""
+    messages = [HumanMessage(clean(text)) for text in briefing.messages]
+    config = {"recursion_limit": _STEPS_A_TURN * (briefing.max_iterations + 1)}
+    state: dict[str, Any] = {}
+    try:
+        with _apart():
+            stream = _agent(briefing, listener).astream(
+                {"messages": messages}, config, stream_mode=["messages", "values"]
+            )
+            async with aclosing(stream):
+                async for mode, item in stream:
+                    if mode == "values":
+                        state = item
+                    elif isinstance(item[0], AIMessageChunk) and item[0].text:
+                        listener.token(item[0].text)
+    except Exception as error:
+        ours = translated(error, briefing.model)
+        raise ours from (None if ours is error else error)
+    return _outcome(state, frozenset(briefing.tools))
+
+
+def _agent(briefing: Briefing, listener: AgentListener) -> Any:
+    system = [briefing.system] if briefing.system else []
+    if briefing.form is not None:
+        system.append(briefing.form.request())
+    return create_agent(
+        briefing.model.chat,
+        [_bound(name, TOOLS[name], briefing.reach) for name in briefing.tools],
+        system_prompt=clean("\n\n".join(system)) or None,
+        middleware=[
+            ToolGuard(listener),
+            tool_errors(),
+            TurnLimit(briefing.max_iterations),
+            AnswerCheck(briefing.model, briefing.form),
+        ],
+        checkpointer=False,
+    )
+
+
+def _bound(name: str, tool: type[Tool], reach: Reach) -> BaseTool:
+    async def work(**arguments: Any) -> str:
+        return clean(await tool(**arguments).work(reach))
+
+    return StructuredTool(
+        name=name, description=tool.__doc__ or name, args_schema=tool, coroutine=work
+    )
+
+
+@contextmanager
+def _apart() -> Iterator[None]:
+    """Outside the graph that the step is a node of, and never traced to a service."""
+    token = var_child_runnable_config.set(None)
+    try:
+        with tracing_context(enabled=False):
+            yield
+    finally:
+        var_child_runnable_config.reset(token)
+
+
+def _outcome(state: dict[str, Any], offered: frozenset[str]) -> Outcome:
+    replies = [m for m in state["messages"] if isinstance(m, AIMessage)]
+    used = [r.usage_metadata for r in replies if r.usage_metadata is not None]
+    done = [m.name for m in state["messages"] if isinstance(m, ToolMessage)]
+    return Outcome(
+        answer=state["answer"],
+        tool_calls=[name for name in done if name in offered],
+        cost=Cost(
+            sum(u["input_tokens"] for u in used),
+            sum(u["output_tokens"] for u in used),
+            len(replies),
+        ),
+        finish_reason=replies[-1].response_metadata.get("finish_reason"),
+    )

@@ -1,0 +1,152 @@
+"""The port `Agents`: from a step's task to an agent's answer. Loads LangChain at first use."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import os
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from ..graphs.ports import AgentAnswer, AgentListener, AgentTask
+from ..graphs.registry import Registry
+from .answers import AnswerForm
+from .catalogue import NamedAgent, find_agent, named_agents
+from .models import DEMO, DEMO_NOTICE, Model, ModelSettings, build_model
+from .profiles import Profile, profile
+from .tools import ALIASES, RUNS_PROGRAMS, TOOLS, Reach, clean, tool_names
+
+if TYPE_CHECKING:
+    from httpx2 import AsyncClient
+
+    from .conversation import Briefing, Outcome
+
+DEFAULT_PROFILE = "trusted"
+
+
+class LangChainAgents:
+    """Agents on LangChain.
+
+    `environ` is where settings come from unless `settings` are given, and what programs of
+    tools inherit as far as their profile lets them. `default_profile` is for steps that
+    name none.
+    """
+
+    def __init__(
+        self,
+        environ: Mapping[str, str] | None = None,
+        *,
+        settings: ModelSettings | None = None,
+        registry: Registry[NamedAgent] | None = None,
+        default_profile: str = DEFAULT_PROFILE,
+    ) -> None:
+        self._environ = dict(os.environ if environ is None else environ)
+        self._settings = settings or ModelSettings.from_env(self._environ)
+        self._registry = registry or named_agents()
+        self._default_profile = profile(default_profile).name
+        self._client: AsyncClient | None = None
+
+    def names(self) -> Sequence[str]:
+        return list(self._registry)
+
+    def tools(self) -> Sequence[str]:
+        return sorted([*TOOLS, *ALIASES])
+
+    async def run(self, task: AgentTask, listener: AgentListener) -> AgentAnswer:
+        """Raises `ModelFailed`, `NotAllowed`, `LimitReached`, `NotRegistered` or
+        `ConfigurationError`, and nothing else."""
+        agent = self._agent(task)
+        bounds = profile(task.profile or self._default_profile)
+        tools, notices = _tools(task, agent, bounds)
+        form = None if task.schema is None else AnswerForm(task.schema)
+        conversation = await asyncio.to_thread(
+            importlib.import_module, f"{__package__}.conversation"
+        )
+        model = await self._model(task.model)
+        briefing: Briefing = conversation.Briefing(
+            model=model,
+            system=task.system or (agent.system if agent else ""),
+            messages=_messages(task),
+            tools=tools,
+            reach=Reach(task.workspace, bounds, self._environ),
+            form=form,
+            max_iterations=task.max_iterations,
+        )
+        outcome: Outcome = await conversation.converse(briefing, listener)
+        return AgentAnswer(
+            value=outcome.answer,
+            cost=outcome.cost,
+            model=model.name,
+            notices=(*notices, *_notices(model, outcome)),
+            tool_calls=tuple(outcome.tool_calls),
+        )
+
+    async def close(self) -> None:
+        client, self._client = self._client, None
+        if client is not None:
+            await client.aclose()
+
+    def _agent(self, task: AgentTask) -> NamedAgent | None:
+        name = task.agent or ("coder" if task.coding else None)
+        return None if name is None else find_agent(self._registry, name)
+
+    async def _model(self, spec: str | None) -> Model:
+        if (spec or self._settings.model) != DEMO and self._client is None:
+            self._client = await asyncio.to_thread(_client, self._settings)
+        return await asyncio.to_thread(build_model, spec, self._settings, client=self._client)
+
+
+def _client(settings: ModelSettings) -> AsyncClient:
+    """One pool of connections for all requests to models."""
+    from openai import DefaultAsyncHttpxClient
+
+    client: AsyncClient = DefaultAsyncHttpxClient(timeout=settings.timeout)
+    return client
+
+
+def _messages(task: AgentTask) -> list[str]:
+    """The prompt, then what failed checks said of earlier answers."""
+    messages = [task.prompt.strip() or "Do what your instructions say."]
+    if task.feedback:
+        listed = "\n".join(f"- {message}" for message in task.feedback)
+        messages.append(
+            "Feedback: an earlier answer of yours to this was checked and refused, for these "
+            f"reasons (oldest first):\n{listed}\nDo it again so that every one of them is met."
+        )
+    return messages
+
+
+def _tools(
+    task: AgentTask, agent: NamedAgent | None, bounds: Profile
+) -> tuple[list[str], list[str]]:
+    """The tools to offer: wanted, allowed, and within the profile; and what to say of that."""
+    named = task.tools if task.tools is not None else (agent.tools if agent else ())
+    wanted = tool_names(named)
+    notices = []
+    if task.allowed_tools is not None:
+        allowed = tool_names(task.allowed_tools)
+        wanted = [name for name in wanted if name in allowed]
+        if task.tools is None and agent is None and allowed:
+            notices.append(
+                f"step {task.path!r}: `allowed_tools` only restricts; no tool was offered, "
+                "name some under `tools` or name an `agent` that has them"
+            )
+    withheld = [name for name in wanted if name not in bounds.tools]
+    if withheld:
+        notices.append(f"security profile {bounds.name!r} withholds {', '.join(withheld)}")
+    offered = [name for name in wanted if name in bounds.tools]
+    if bounds.isolated and RUNS_PROGRAMS.intersection(offered):
+        notices.append(
+            f"security profile {bounds.name!r}: tool and path checks are in force; process "
+            "isolation is not, so programs that the agent starts can do what you can"
+        )
+    return offered, notices
+
+
+def _notices(model: Model, outcome: Outcome) -> list[str]:
+    notices = [DEMO_NOTICE] if model.demo else []
+    if outcome.finish_reason == "length":
+        notices.append(
+            clean(f"the {model.where} stopped at its limit of tokens: the answer is cut")
+        )
+    return notices

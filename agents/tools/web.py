@@ -1,0 +1,83 @@
+"""The tool that fetches a page; under `standard` only from public addresses."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import socket
+from urllib.parse import urljoin, urlsplit
+
+import httpx
+from pydantic import Field
+
+from ...graphs.errors import HttpFailed, LimitReached, NotAllowed
+from .reach import Reach, Tool, bounded
+
+BODY_LIMIT = 1024 * 1024
+"""Bytes of an answer that are read."""
+
+_TIMEOUT = 30.0
+_REDIRECTS = 5
+_TEXT = ("text/", "application/json", "application/xml", "application/yaml")
+
+
+class HttpGet(Tool):
+    """Fetch a text from a web address (http or https) with GET."""
+
+    url: str = Field(min_length=1, max_length=4096, description="The whole address.")
+
+    async def work(self, reach: Reach) -> str:
+        url = self.url
+        try:
+            async with httpx.AsyncClient(timeout=_TIMEOUT) as client:
+                for _ in range(_REDIRECTS + 1):
+                    await _permit(url, reach)
+                    async with client.stream("GET", url) as answer:
+                        if not answer.has_redirect_location:
+                            return await _report(answer)
+                        url = urljoin(url, answer.headers["location"])
+        except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+            why = str(error) or type(error).__name__
+            raise HttpFailed(f"GET {url} got no answer: {why}") from error
+        raise LimitReached(f"{self.url} was redirected more than {_REDIRECTS} times")
+
+
+async def _permit(url: str, reach: Reach) -> None:
+    """Refuse what is no web address, and hosts the profile's network does not reach.
+
+    A name is resolved here and again when it is connected to: this keeps an agent from
+    addresses by mistake or by persuasion, it is not a firewall.
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise NotAllowed(f"{url!r} is not a web address; begin with http:// or https://")
+    if reach.profile.network == "any":
+        return
+    loop = asyncio.get_running_loop()
+    found = await loop.getaddrinfo(parts.hostname, parts.port, type=socket.SOCK_STREAM)
+    for *_, address in found:
+        if not _public(str(address[0])):
+            raise NotAllowed(
+                f"{parts.hostname} is not a public address; security profile "
+                f"{reach.profile.name!r} does not reach it"
+            )
+
+
+def _public(address: str) -> bool:
+    ip = ipaddress.ip_address(address.partition("%")[0])
+    mapped = getattr(ip, "ipv4_mapped", None)  # before Python 3.13 ::ffff:127.0.0.1 looks global
+    return (mapped or ip).is_global
+
+
+async def _report(answer: httpx.Response) -> str:
+    kind = answer.headers.get("content-type", "text/plain").lower()
+    heading = f"[status {answer.status_code}, {kind}]"
+    if not (kind.startswith(_TEXT) or "+json" in kind or "+xml" in kind):
+        return f"{heading}\n[not text; left out]"
+    body = bytearray()
+    async for chunk in answer.aiter_bytes():
+        body += chunk
+        if len(body) > BODY_LIMIT:
+            break
+    text = body[:BODY_LIMIT].decode(answer.charset_encoding or "utf-8", errors="replace")
+    return f"{heading}\n{bounded(text)}"
