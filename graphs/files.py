@@ -23,8 +23,12 @@ READ_LIMIT = 16 * 1024 * 1024
 def inside(workspace: Path, relative: str) -> Path:
     """The path in the workspace, links followed; raises `NotAllowed` when it leads outside."""
     root = workspace.resolve()
-    target = (root / relative).resolve()
-    if "\0" in relative or not target.is_relative_to(root):
+    try:
+        target = (root / relative).resolve()
+    except (OSError, RuntimeError, ValueError) as error:
+        # A circle of links, a NUL, half a surrogate pair.
+        raise NotAllowed(f"{relative!r} is no path: {error}") from error
+    if not target.is_relative_to(root):
         raise NotAllowed(f"the path {relative!r} leads outside the workspace")
     return target
 

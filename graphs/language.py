@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
@@ -84,19 +85,25 @@ class Language:
                 return f"the field {name!r} is missing; add it"
             case "kind_unknown":
                 tag = given.get("type") if isinstance(given, Mapping) else None
-                return f"{tag!r} is not a kind of step{nearest(str(tag), self.kinds)}"
+                if not isinstance(tag, str):
+                    return f"'type' must be text, the name of a kind of step, not {_noun(tag)}"
+                return f"{tag!r} is not a kind of step{nearest(tag, self.kinds)}"
             case "kind_missing":
                 return "this step has no `type`; say which kind it is (shell, agent, assert …)"
             case "string_type":
-                hint = f'; write it as text: "{given}"' if isinstance(given, int | float) else ""
+                written = json.dumps(given) if isinstance(given, int | float) else None
+                hint = f'; write it as text: "{written}"' if written else ""
                 return f"{name!r} must be text, not {_noun(given)}{hint}"
             case "string_pattern_mismatch":
                 return f"{name!r}: {given!r} is not allowed; {_PATTERNS.get(name, _ID_RULE)}"
             case "literal_error":
                 expected = error.get("ctx", {}).get("expected", "")
                 return f"{name!r}: {_shown(given)} is not one of {expected}"
+            case "step":
+                return f"{error['msg']}, not {_shown(given)}"
             case "value_error":
-                return f"{name!r}: {error.get('ctx', {}).get('error', error['msg'])}"
+                why = str(error.get("ctx", {}).get("error", error["msg"]))
+                return f"{name!r}: {why}" if where and isinstance(where[-1], str) else why
         return f"{name!r}: {_sentence(error['msg'])}, not {_shown(given)}"
 
 

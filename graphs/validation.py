@@ -112,11 +112,13 @@ class _Binder:
             bound.append(self._step(step, (*where, index), view.plus(others)))
             for position, needed in enumerate(step.needs or ()):
                 if needed not in {s.id for s in steps} - {step.id}:
-                    self._problem(
-                        (*where, index, "needs", position),
-                        f"{needed!r} is not a sibling of {step.id!r}; `needs` names steps of "
-                        "the same list",
+                    why = (
+                        f"the step {needed!r} cannot need itself; remove it"
+                        if needed == step.id
+                        else f"{needed!r} is not a sibling of {step.id!r}; `needs` names steps of "
+                        "the same list"
                     )
+                    self._problem((*where, index, "needs", position), why)
         cycle = _cycle({b.id: prerequisites(b, steps) for b in bound})
         if cycle:
             index = [s.id for s in steps].index(cycle[0])
