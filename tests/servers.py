@@ -8,24 +8,50 @@ import select
 import socket
 import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import parse_qs, unquote
 
 import trustme
 
 
+@dataclass(frozen=True)
+class Request:
+    """One request as it arrived; `target` is the path and query, still encoded."""
+
+    method: str
+    target: str
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def path_segments(self) -> list[str]:
+        return [unquote(s) for s in self.target.partition("?")[0].split("/")[1:]]
+
+    @property
+    def query(self) -> dict[str, list[str]]:
+        return parse_qs(self.target.partition("?")[2], keep_blank_values=True, strict_parsing=True)
+
+    def json(self) -> object:
+        return json.loads(self.body)
+
+
 @dataclass
 class Site:
-    """What a site answers, and what it was asked: a list of `METHOD path`.
+    """What a site answers, and what it was asked: `requests`, and as a list of `METHOD path`.
 
-    `failures` is how many requests it still answers with 503 first.
+    `body` is sent as JSON, bytes as they are with `content_type`. `failures` is how many requests
+    it still answers with 503 first.
     """
 
     body: object = field(default_factory=lambda: {"status": "ok"})
+    status: int = 200
+    content_type: str = "application/json"
     failures: int = 0
     asked: list[str] = field(default_factory=list)
+    requests: list[Request] = field(default_factory=list)
     proxy: str = ""
     authority: Path = Path()
 
@@ -80,15 +106,17 @@ def _handler(site: Site) -> type[BaseHTTPRequestHandler]:
 
         def answer(self) -> None:
             length = int(self.headers.get("content-length") or 0)
-            self.rfile.read(length)
+            given = self.rfile.read(length)
             site.asked.append(f"{self.command} {self.path}")
-            status = 200
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            site.requests.append(Request(self.command, self.path, headers, given))
+            status = site.status
             if site.failures > 0:
                 site.failures -= 1
                 status = 503
-            body = json.dumps(site.body).encode()
+            body = site.body if isinstance(site.body, bytes) else json.dumps(site.body).encode()
             self.send_response(status)
-            self.send_header("content-type", "application/json")
+            self.send_header("content-type", site.content_type)
             self.send_header("content-length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
