@@ -7,11 +7,14 @@ from collections.abc import Mapping
 from ..graphs.ports import Agents
 
 
-def agents(environ: Mapping[str, str]) -> Agents:
-    """The agents that the environment configures; raises `ConfigurationError`."""
+def agents(environ: Mapping[str, str], *, default_profile: str = "restricted") -> Agents:
+    """The agents that the environment configures; raises `ConfigurationError`.
+
+    `default_profile` holds for steps without a `security_profile`.
+    """
     from .runner import LangChainAgents
 
-    return LangChainAgents(environ)
+    return LangChainAgents(environ, default_profile=default_profile)
 
 
 def agent_names() -> frozenset[str]:

@@ -103,7 +103,7 @@ def build_model(
     if name == DEMO:
         from .demo.model import DemoModel
 
-        return Model(DEMO, DemoModel(), "the built-in demo model", demo=True)
+        return Model(DEMO, DemoModel(), "built-in demo model", demo=True)
     provider, colon, rest = name.partition(":")
     if colon and provider == "openai":
         if not rest:

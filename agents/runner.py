@@ -14,14 +14,14 @@ from .answers import AnswerForm
 from .catalogue import NamedAgent, find_agent, named_agents
 from .models import DEMO, DEMO_NOTICE, Model, ModelSettings, build_model
 from .profiles import Profile, profile
-from .tools import ALIASES, RUNS_PROGRAMS, TOOLS, Reach, clean, tool_names
+from .tools import ALIASES, RUNS_PROGRAMS, TOOLS, Reach, canonical, tool_names
 
 if TYPE_CHECKING:
     from httpx2 import AsyncClient
 
     from .conversation import Briefing, Outcome
 
-DEFAULT_PROFILE = "trusted"
+DEFAULT_PROFILE = "restricted"
 
 
 class LangChainAgents:
@@ -124,7 +124,10 @@ def _tools(
     wanted = tool_names(named)
     notices = []
     if task.allowed_tools is not None:
-        allowed = tool_names(task.allowed_tools)
+        allowed = {canonical(name) for name in task.allowed_tools}
+        unknown = sorted(allowed.difference(TOOLS))
+        if unknown:
+            notices.append(f"`allowed_tools` names {', '.join(unknown)}, which are no tools here")
         wanted = [name for name in wanted if name in allowed]
         if task.tools is None and agent is None and allowed:
             notices.append(
@@ -146,7 +149,5 @@ def _tools(
 def _notices(model: Model, outcome: Outcome) -> list[str]:
     notices = [DEMO_NOTICE] if model.demo else []
     if outcome.finish_reason == "length":
-        notices.append(
-            clean(f"the {model.where} stopped at its limit of tokens: the answer is cut")
-        )
+        notices.append(f"the {model.where} stopped at its limit of tokens: the answer is cut")
     return notices

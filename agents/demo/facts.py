@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 READ_LIMIT = 400_000
@@ -124,14 +124,19 @@ def _pytest(text: str) -> list[Failure]:
 
 def _sections(text: str) -> dict[str, str]:
     """The report of each failure, by the title over it."""
-    titles = list(_SECTION.finditer(text))
-    ends = [t.start() for t in titles[1:]] + [len(text)]
     sections: dict[str, str] = {}
-    for title, end in zip(titles, ends, strict=True):
+    for title, body in _titled(_SECTION, text):
         name = re.sub(r"^ERROR (?:collecting|at \w+ of) ", "", title.group(1))
-        body = text[title.end() : end].partition("\n=====")[0]
-        sections.setdefault(name, body)
+        sections.setdefault(name, body.partition("\n=====")[0])
     return sections
+
+
+def _titled(title: re.Pattern[str], text: str) -> Iterator[tuple[re.Match[str], str]]:
+    """Every title, and the text from it to the next."""
+    found = list(title.finditer(text))
+    for index, match in enumerate(found):
+        end = found[index + 1].start() if index + 1 < len(found) else len(text)
+        yield match, text[match.end() : end]
 
 
 def _title(test: str) -> str:
@@ -142,13 +147,11 @@ def _title(test: str) -> str:
 
 
 def _unittest(text: str) -> list[Failure]:
-    titles = list(_UNITTEST.finditer(text))
-    ends = [t.start() for t in titles[1:]] + [len(text)]
     found = []
-    for title, end in zip(titles, ends, strict=True):
+    for title, body in _titled(_UNITTEST, text):
         name, place = title.groups()
         test = place if place.endswith(f".{name}") else f"{place}.{name}"
-        raised = _RAISED.findall(text[title.end() : end])
+        raised = _RAISED.findall(body)
         found.append(Failure(test, raised[-1].strip() if raised else ""))
     return found
 
@@ -157,6 +160,6 @@ def _subject(text: str) -> str:
     """The first line that says something, for answers that need some words."""
     for line in text.splitlines():
         words = line.strip().strip("#*<>- ")
-        if len(words) > 3 and not words.startswith(("data", "/data")):
+        if len(words) > 3 and not words.startswith(("data", "/data", "Inputs (data")):
             return words[:160]
-    return "an empty prompt"
+    return "what was given"
