@@ -121,7 +121,8 @@ async def _compose(settings: Settings, workspace: Path, stack: AsyncExitStack) -
     stack.push_async_callback(store.close)
     if not workspace.is_dir():
         raise StoreError(f"the workspace {workspace} is not a folder; make it, or name another")
-    thinkers = agents(settings.environ)
+    # Who runs a definition on their own machine may do what they may do there anyway.
+    thinkers = agents(settings.environ, default_profile="trusted")
     stack.push_async_callback(thinkers.close)
     known = kinds()
     services = Services(
