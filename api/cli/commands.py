@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
+from collections.abc import Coroutine
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -93,7 +93,7 @@ def run(
     from .run import run as run_request
 
     request = Request(definition, tuple(inputs or ()), inputs_file, json, quiet)
-    raise typer.Exit(asyncio.run(run_request(request)))
+    raise typer.Exit(_await(run_request(request)))
 
 
 @app.command()
@@ -158,7 +158,7 @@ def list_executions(
     """List executions, newest first."""
     from .records import listing
 
-    raise typer.Exit(asyncio.run(listing(workflow, status, limit, json=json)))
+    raise typer.Exit(_await(listing(workflow, status, limit, json=json)))
 
 
 @app.command()
@@ -166,7 +166,7 @@ def status(execution_id: Id, json: Json = False) -> None:
     """Show an execution, its steps and what came of it."""
     from .records import status as show_status
 
-    raise typer.Exit(asyncio.run(show_status(execution_id, json=json)))
+    raise typer.Exit(_await(show_status(execution_id, json=json)))
 
 
 @app.command()
@@ -180,4 +180,11 @@ def logs(
     """Show the events of an execution."""
     from .records import logs as show_logs
 
-    raise typer.Exit(asyncio.run(show_logs(execution_id, json=json, follow=follow)))
+    raise typer.Exit(_await(show_logs(execution_id, json=json, follow=follow)))
+
+
+def _await(command: Coroutine[Any, Any, int]) -> int:
+    """The one event loop of the process, for commands that need one."""
+    import asyncio
+
+    return asyncio.run(command)

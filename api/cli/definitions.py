@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...agents import agent_names, tool_names
-from ...graphs.errors import InvalidSpec, Problem
+from ...graphs.errors import InvalidSpec, Position, Problem, WorkflowNotFound
 from ...graphs.expressions import default_engine
 from ...graphs.language import Language
 from ...graphs.load import Loader
@@ -50,7 +50,7 @@ class Reader:
 
 
 def validate(files: Sequence[str], *, json: bool, strict: bool) -> int:
-    """Every problem and warning of every file. Raises `WorkflowNotFound` without a file."""
+    """Every problem and warning of every file; one that cannot be read is a problem."""
     reader, out = Reader(), Output()
     checked = [_check(reader, file, strict) for file in files]
     if json:
@@ -71,6 +71,8 @@ def _check(reader: Reader, file: str, strict: bool) -> _Checked:
         problems = reader.program(file).warnings
     except InvalidSpec as error:
         return file, error.problems, False
+    except WorkflowNotFound as error:
+        return file, (Problem(file, Position(1, 1), error.message),), False
     return file, problems, not (strict and problems)
 
 

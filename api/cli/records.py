@@ -29,12 +29,13 @@ _POLL = 0.25
 """Seconds between looks at an execution that another process drives."""
 
 _PAGE = 1000
+_STATUSES = [s.value for s in Status if s not in (Status.SKIPPED, Status.COMPENSATED)]
 
 
 async def listing(workflow: str | None, status: str | None, limit: int, *, json: bool) -> int:
     """Executions, newest first."""
-    if status is not None and status not in set(Status):
-        known = ", ".join(s for s in Status)
+    if status is not None and status not in _STATUSES:
+        known = ", ".join(_STATUSES)
         raise InvalidInput(f"{status!r} is no status of an execution; there are: {known}")
     async with _store() as store:
         found = await _newest(store, workflow, status, limit)

@@ -29,7 +29,10 @@ _ORDER = (
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line: `status` None has not begun. `tail` are lines that the step said last."""
+    """One line: `status` None has not begun. `tail` are lines that the step said last.
+
+    A row that is `left_out` stands for those that have no room.
+    """
 
     depth: int
     label: str
@@ -39,6 +42,7 @@ class Row:
     note: str = ""
     current: bool = False
     tail: Sequence[str] = ()
+    left_out: bool = False
 
 
 def rows(tree: Tree) -> list[Row]:
@@ -161,4 +165,4 @@ def _left_out(hidden: Sequence[Row], where: str) -> Row:
     said = [f"{found[status]} {status}" for status in _ORDER if found[status]]
     if found[None]:
         said.append(f"{found[None]} to come")
-    return Row(0, f"… {len(hidden)} {where}", "", None, "", ", ".join(said))
+    return Row(0, f"{len(hidden)} {where}", "", None, note=", ".join(said), left_out=True)

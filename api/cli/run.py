@@ -85,6 +85,7 @@ class _Driver:
 
     async def _stop(self, execution_id: str) -> None:
         await self.stop.wait()
+        Output(sys.stderr).line("stopping …; once more ends it at once")
         # It may have ended by itself just now.
         with suppress(ExecutionNotFound):
             await self.manager.stop(execution_id)

@@ -95,7 +95,12 @@ def _artifacts(artifacts: Mapping[str, Any], place: Place) -> Iterator[Line]:
         path, size = one_line(str(kept.get("path"))), format_size(int(kept.get("size", 0)))
         yield Line(f"  {name:<{wide}}  {path}  {size}")
         if (home := place(str(kept.get("sha256")))) is not None:
-            yield Line(f"  {'':<{wide}}  kept as {home}", "dim")
+            yield Line(f"  {'':<{wide}}  kept as {_from_here(home)}", "dim")
+
+
+def _from_here(path: Path) -> Path:
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path
 
 
 def _error(execution: Execution) -> Iterator[Line]:
@@ -104,8 +109,11 @@ def _error(execution: Execution) -> Iterator[Line]:
         return
     where = f" at {error.path}" if error.path else ""
     first, *rest = clean(error.message).splitlines() or [error.code]
-    yield Line(f"error{where}: {first}", "bad")
+    # Who stopped it knows that; what could not be undone is in the lines that follow.
+    stopped = execution.status is Status.CANCELLED
+    if not stopped:
+        yield Line(f"error{where}: {first}", "bad")
     for line in rest:
-        yield Line(f"  {line}".rstrip(), "bad")
-    if execution.status is not Status.CANCELLED:
+        yield Line(f"  {line.strip()}".rstrip(), "bad")
+    if not stopped:
         yield Line(f"to see what happened: assay logs {execution.id}", "dim")

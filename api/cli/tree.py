@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -118,6 +118,7 @@ class Tree:
         self.current: Node | None = None
         self.roots: dict[str, Node] = {}
         self._nodes: dict[str, Node] = {}
+        self._names = dict(_names(steps))
         self._expect(steps, "")
 
     @classmethod
@@ -210,11 +211,21 @@ class Tree:
 
     def _node(self, path: str) -> Node:
         if path not in self._nodes:
-            parent, label = split(path)
+            parent, name = split(path)
+            label = self._names.get(name, name)
             siblings = self._node(parent).children if parent else self.roots
             node = self._nodes[path] = Node(path, label)
             siblings[path] = node
         return self._nodes[path]
+
+
+def _names(steps: Iterable[BoundStep]) -> Iterator[tuple[str, str]]:
+    """What people see instead of ids."""
+    for bound in steps:
+        if bound.step.name:
+            yield bound.id, bound.step.name
+        for inner in bound.blocks.values():
+            yield from _names(inner)
 
 
 _PLACE = re.compile(r"(?P<parent>.*?)(?P<mark>\.|~|#|\[|/)(?P<last>[^.~#\[/]*)\Z", re.DOTALL)

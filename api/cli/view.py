@@ -142,7 +142,7 @@ def _line(row: Row, name: int, kind: int, width: int) -> Text:
 
 def _icon(row: Row) -> tuple[str, Style | str]:
     if row.status is None:
-        return "·", "dim"
+        return ("…" if row.left_out else "·"), "dim"
     if row.status is Status.RUNNING:
         return _SPINNER[int(time.monotonic() / _PERIOD) % len(_SPINNER)], "bold cyan"
     return _ICONS.get(row.status, ("?", "yellow"))
