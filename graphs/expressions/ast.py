@@ -38,10 +38,14 @@ class Call(NamedTuple):
 
 
 class Display(NamedTuple):
-    """A list or map written out; `elements` are its elements, or its keys and values."""
+    """A list or map written out; `elements` are its elements, or its keys and values.
+
+    `optional` are the places of those written with `?`, which are left out when absent.
+    """
 
     id: int
     elements: tuple[Node, ...]
+    optional: frozenset[int]
 
 
 class Message(NamedTuple):
@@ -112,8 +116,7 @@ def _node(data: bytes, start: int, end: int) -> Node:
     if kind == 5:
         return _select(id, data, at, to)
     if kind == 7:
-        elements = [_node(data, v, s) for n, v, s in _fields(data, at, to) if n == 1]
-        return Display(id, tuple(elements))
+        return _list(id, data, at, to)
     if kind == 8:
         return _struct(id, data, at, to)
     if kind == 9:
@@ -155,15 +158,34 @@ def _call(id: int, data: bytes, start: int, end: int) -> Call:
     return Call(id, function, target, tuple(arguments), name_at)
 
 
+def _list(id: int, data: bytes, start: int, end: int) -> Display:
+    elements: list[Node] = []
+    optional: list[int] = []
+    for number, value, stop in _fields(data, start, end):
+        if number == 1:
+            elements.append(_node(data, value, stop))
+        elif stop:  # packed
+            while value < stop:
+                place, value = _varint(data, value)
+                optional.append(place)
+        else:
+            optional.append(value)
+    return Display(id, tuple(elements), frozenset(optional))
+
+
 def _struct(id: int, data: bytes, start: int, end: int) -> Display | Message:
     elements: list[Node] = []
+    optional: list[int] = []
     for number, value, stop in _fields(data, start, end):
         if number == 1 and stop > value:
             return Message(id, data[value:stop].decode())
         if number == 2:
-            entry = _fields(data, value, stop)
-            elements += [_node(data, at, to) for part, at, to in entry if part in (3, 4)]
-    return Display(id, tuple(elements))
+            for part, at, to in _fields(data, value, stop):
+                if part in (3, 4):
+                    elements.append(_node(data, at, to))
+                elif part == 5 and at:
+                    optional.append(len(elements) - 1)
+    return Display(id, tuple(elements), frozenset(optional))
 
 
 def _comprehension(id: int, data: bytes, start: int, end: int) -> Comprehension:

@@ -123,7 +123,7 @@ class CelEnvironment:
         except ExpressionProblem as error:
             moved = ((_origin(p.offset, insertions), p.message) for p in error.problems)
             raise ExpressionProblem.of([*moved]) from None
-        kind = program.return_type().name()
+        kind = _kind(program)
         if kind.startswith("optional_type"):
             program = self._env.compile(f"({packed}\n).orValue(dyn(null))")
             kind = "DYN"
@@ -150,6 +150,8 @@ class CelEnvironment:
         """What CEL would accept and mean otherwise."""
         for offset, name in found.messages:
             yield offset, f"`{name}{{...}}` is not supported; write a map, {{'key': value}}"
+        for offset in found.loose:
+            yield offset, "an optional value cannot stand here; end it with .orValue(...)"
         for mention in found.mentions:
             dotted = ".".join(mention.path)
             if mention.test and mention.selects == len(mention.path) - 1 and dotted in self._names:
@@ -215,6 +217,13 @@ class CelEnvironment:
             if ".".join(mention.path[:depth]) in self._names:
                 return depth
         return 0
+
+
+def _kind(program: Any) -> str:
+    try:
+        return str(program.return_type().name())
+    except Exception:  # what the library does about a map with keys of an unusual type
+        raise ExpressionProblem("the keys of a map must be text", 0) from None
 
 
 def _dividing_safely(serialized: bytes) -> bytes:

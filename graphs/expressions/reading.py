@@ -78,6 +78,7 @@ class Reading:
     messages: list[tuple[int, str]] = field(default_factory=list)
     sums: list[tuple[int, tuple[Path, ...]]] = field(default_factory=list)
     joins: bool = False  # any `+` that may join texts or lists
+    loose: list[int] = field(default_factory=list)  # optional values where CEL may crash
     elements: int = 0  # written in lists and maps, anywhere
     divisions: list[int] = field(default_factory=list)  # places in the serialised tree
 
@@ -128,7 +129,9 @@ class _Walk:
             for loop in loops:
                 loop.elements += len(node.elements)
                 loop.builds = True
-            for element in node.elements:
+            for place, element in enumerate(node.elements):
+                if place not in node.optional:
+                    self.no_optional(element)
                 self.visit(element, bound, loops, bool(loops))
         elif isinstance(node, Comprehension):
             self.comprehension(node, bound, loops, written)
@@ -186,7 +189,14 @@ class _Walk:
         ):
             self.visit(target, bound, loops, written)
         for argument in arguments:
+            if (name.isidentifier() and name != "or") or name.startswith("optional."):
+                self.no_optional(argument)
             self.visit(argument, bound, loops, written)
+
+    def no_optional(self, node: Node) -> None:
+        """Lists, maps and functions must not be given optional values."""
+        if _is_optional(node):
+            self.found.loose.append(self.at(node))
 
     def comprehension(
         self, node: Comprehension, bound: frozenset[str], loops: tuple[Loop, ...], written: bool
@@ -204,6 +214,7 @@ class _Walk:
             self.visit(node.result, inner, bodies, False)
         else:
             for part in _bodies(node.step, loop):
+                self.no_optional(part)
                 self.visit(part, inner, bodies, False)
 
 
@@ -270,6 +281,29 @@ def _is_key(node: Node) -> bool:
         return False
     key = node.arguments[1]
     return isinstance(key, Constant) and key.kind == "string"
+
+
+_OPTIONALS = frozenset(("none", "of", "ofNonZeroValue"))
+
+
+def _is_optional(node: Node) -> bool:
+    """Whether a node's value is CEL's `optional`. Data holds none, so it shows in the tree."""
+    if isinstance(node, Select):
+        return not node.test and _is_optional(node.operand)
+    if isinstance(node, Comprehension):
+        return node.accumulator != _ACCUMULATOR and _is_optional(node.result)
+    if not isinstance(node, Call):
+        return False
+    name, target = node.function, node.target
+    if name == "_?_:_":
+        return any(map(_is_optional, node.arguments[1:]))
+    if name == "_[_]":
+        return _is_optional(node.arguments[0])
+    if isinstance(target, Identifier) and target.name == "optional":
+        return name in _OPTIONALS
+    return name in ("_?._", "_[?_]") or name.startswith("optional.") or (
+        name == "or" and target is not None
+    )
 
 
 _NUMBERS = frozenset(
