@@ -45,6 +45,7 @@ class LangChainAgents:
         self._registry = registry or named_agents()
         self._default_profile = profile(default_profile).name
         self._client: AsyncClient | None = None
+        self._opening = asyncio.Lock()
 
     def names(self) -> Sequence[str]:
         return list(self._registry)
@@ -91,8 +92,9 @@ class LangChainAgents:
         return None if name is None else find_agent(self._registry, name)
 
     async def _model(self, spec: str | None) -> Model:
-        if (spec or self._settings.model) != DEMO and self._client is None:
-            self._client = await asyncio.to_thread(_client, self._settings)
+        async with self._opening:
+            if self._client is None and (spec or self._settings.model) != DEMO:
+                self._client = await asyncio.to_thread(_client, self._settings)
         return await asyncio.to_thread(build_model, spec, self._settings, client=self._client)
 
 

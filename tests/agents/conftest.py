@@ -1,0 +1,86 @@
+"""An agent runner that talks to a scripted model, and an ear for what it does meanwhile."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.scripted import Script, ScriptedModel
+
+from assay.agents.models import ModelSettings
+from assay.agents.runner import LangChainAgents
+from assay.graphs.ports import AgentAnswer, AgentTask
+
+
+class Ear:
+    """Hears what an agent says and calls."""
+
+    def __init__(self) -> None:
+        self.tokens: list[str] = []
+        self.tools: list[tuple[str, Mapping[str, Any], bool]] = []
+
+    def token(self, text: str) -> None:
+        self.tokens.append(text)
+
+    def tool(self, name: str, arguments: Mapping[str, Any], *, allowed: bool) -> None:
+        self.tools.append((name, arguments, allowed))
+
+
+class Desk:
+    """Runs tasks against scripts; `server` is the one that the latest script went to."""
+
+    def __init__(self, workspace: Path, stack: AsyncExitStack) -> None:
+        self.workspace = workspace
+        self.ear = Ear()
+        self._stack = stack
+
+    def serve(self, script: Script) -> ScriptedModel:
+        self.server = self._stack.enter_context(ScriptedModel(script))
+        return self.server
+
+    def agents(self, script: Script, **settings: Any) -> LangChainAgents:
+        """A runner whose default model is the script."""
+        given = {"model": "scripted", "base_url": self.serve(script).url, **settings}
+        return self.keep(LangChainAgents(environ(), settings=ModelSettings(**given)))
+
+    def keep(self, agents: LangChainAgents) -> LangChainAgents:
+        self._stack.push_async_callback(agents.close)
+        return agents
+
+    def task(self, prompt: str = "Work.", **fields: Any) -> AgentTask:
+        given = {"profile": "trusted", "workspace": self.workspace, **fields}
+        return AgentTask(prompt=prompt, path="step", execution_id="e", **given)
+
+    async def run(self, script: Script, prompt: str = "Work.", **fields: Any) -> AgentAnswer:
+        return await self.agents(script).run(self.task(prompt, **fields), self.ear)
+
+    async def demo(self, prompt: str, **fields: Any) -> AgentAnswer:
+        agents = self.keep(LangChainAgents(environ(), settings=ModelSettings()))
+        return await agents.run(self.task(prompt, **fields), self.ear)
+
+
+def environ() -> dict[str, str]:
+    return {"PATH": os.environ["PATH"], "SECRET": "hush"}
+
+
+@pytest.fixture
+async def desk(anyio_backend: str, tmp_path: Path) -> AsyncIterator[Desk]:
+    async with AsyncExitStack() as stack:
+        yield Desk(tmp_path, stack)
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[[str, str], Path]:
+    """Put a text into a file of the workspace."""
+
+    def put(name: str, text: str) -> Path:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        return path
+
+    return put
