@@ -10,6 +10,7 @@ from ..graphs.errors import AssayError, ConfigurationError, LimitReached, ModelF
 from .models import Model
 
 _TEXT_LIMIT = 600
+_INVALID = (400, 422)
 
 
 def translated(error: Exception, model: Model) -> AssayError:
@@ -32,8 +33,6 @@ def translated(error: Exception, model: Model) -> AssayError:
                 f"the {model.where} was not found: {said}; check the name of the model and the "
                 "address, which usually ends in /v1"
             )
-        case langchain.ModelInvalidRequestError():
-            return ConfigurationError(f"the {model.where} refused the request: {said}")
         case langchain.ModelRateLimitError():
             return ModelFailed(
                 f"the {model.where} refused for now: {said}; try later, lower the concurrency, "
@@ -51,6 +50,8 @@ def translated(error: Exception, model: Model) -> AssayError:
             )
         case langchain.ModelAPIError():
             return ModelFailed(f"the {model.where} failed: {said}; try later or look at its log")
+    if getattr(error, "status_code", None) in _INVALID:
+        return ConfigurationError(f"the {model.where} refused the request: {said}")
     return ModelFailed(
         f"the {model.where} gave what cannot be used: {type(error).__name__}: {said}"
     )
@@ -60,12 +61,11 @@ def refuses_form(error: Exception) -> bool:
     """Whether a server objects to a request that constrains the answer's form."""
     if isinstance(error, langchain.ContextOverflowError):
         return False
-    if isinstance(error, langchain.ModelInvalidRequestError):
+    status = getattr(error, "status_code", None)
+    if status in _INVALID:
         return True
-    said = str(error).lower()
-    return isinstance(error, langchain.ModelError) and any(
-        word in said for word in ("response_format", "json_schema", "grammar")
-    )
+    words = ("response_format", "json_schema", "grammar")
+    return status is not None and any(word in str(error).lower() for word in words)
 
 
 def _said(error: Exception) -> str:

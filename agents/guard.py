@@ -68,18 +68,17 @@ class TurnLimit(AgentMiddleware[Any, None, Any]):
         super().__init__()
         self._limit = limit
 
-    async def abefore_model(self, state: Any, runtime: Any) -> dict[str, Any] | None:
-        if state.get("turns", 0) >= self._limit:
+    async def abefore_model(self, state: Any, runtime: Any) -> dict[str, Any]:
+        turns = state.get("turns", 0)
+        if turns >= self._limit:
             raise self._reached("its answer was not usable yet")
-        return None
+        return {"turns": turns + 1}
 
-    async def aafter_model(self, state: Any, runtime: Any) -> dict[str, Any] | None:
-        turns = state.get("turns", 0) + 1
+    async def aafter_model(self, state: Any, runtime: Any) -> None:
         calls = state["messages"][-1].tool_calls if _is_reply(state) else []
-        if calls and turns >= self._limit:
+        if calls and state["turns"] >= self._limit:
             names = ", ".join(dict.fromkeys(c["name"] for c in calls))
             raise self._reached(f"it wanted to call {names} next")
-        return {"turns": turns}
 
     def _reached(self, why: str) -> LimitReached:
         turns = f"{self._limit} turn{'s' if self._limit > 1 else ''}"

@@ -57,7 +57,7 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One request as it came in."""
+    """One request as it came in; the names of header fields are in lower case."""
 
     path: str
     headers: Mapping[str, str]
@@ -174,7 +174,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-        reply = self.server.model.answer(Asked(self.path, dict(self.headers), body))
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        reply = self.server.model.answer(Asked(self.path, headers, body))
         if reply.hold is not None:
             self.server.model.held(reply.hold)
         if reply.status != 200:
