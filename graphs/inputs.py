@@ -32,7 +32,7 @@ def accept_inputs(workflow: Workflow, given: Mapping[str, Any]) -> dict[str, Any
     for name, declared in workflow.inputs.items():
         if name in given and given[name] is not None:
             if why := fault(given[name], declared.type):
-                faults.append(f"input {name!r} must be {_NOUNS[declared.type]}; {why}")
+                faults.append(f"input {name!r} must be {NOUNS[declared.type]}; {why}")
             accepted[name] = given[name]
         elif declared.default is None and declared.required:
             about = f" ({declared.description})" if declared.description else ""
@@ -58,7 +58,7 @@ def input_from_text(declared: Input, text: str) -> Any:
     return value
 
 
-_NOUNS = {
+NOUNS = {
     "string": "text",
     "number": "a number",
     "integer": "a whole number",
@@ -117,7 +117,7 @@ def declared_outputs(
         value = bound.render(seen) if bound else _latest(name, journal, prefix)
         if value is not None and not _fits(value, declared.type):
             raise OutputMissing(
-                f"the workflow's output {name!r} must be {_NOUNS[declared.type]}, "
+                f"the workflow's output {name!r} must be {NOUNS[declared.type]}, "
                 f"but is {orjson.dumps(value).decode()[:60]}"
             )
         outputs[name] = value

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 from pydantic import ValidationError
@@ -34,8 +34,8 @@ class Language:
         try:
             workflow = Workflow.model_validate(document.value, context={"kinds": self.kinds})
         except ValidationError as error:
-            errors = _told(error.errors(include_url=False))
-            raise InvalidSpec([self._problem(e, document) for e in errors]) from None
+            errors = error.errors(include_url=False)
+            raise InvalidSpec([*self._problems(errors, document)]) from None
         workflow.written(document.value)
         return workflow
 
@@ -60,29 +60,45 @@ class Language:
         message = f"a definition is a mapping with `name` and `steps`, not {_noun(document.value)}"
         return Problem(document.name, document.position(()), message)
 
-    def _problem(self, error: ErrorDetails, document: Document) -> Problem:
-        where = _place(error["loc"], document.value)
+    def _problems(self, errors: Sequence[ErrorDetails], document: Document) -> Iterator[Problem]:
+        """One problem for each place: where a value may have several forms, all are named."""
+        told: dict[Where, list[ErrorDetails]] = {}
+        for error in errors:
+            told.setdefault(_place(error, document.value), []).append(error)
+        for where, found in told.items():
+            forms = [e for e in found if e["type"] in _FORMS]
+            if any(len(w) > len(where) and w[: len(where)] == where for w in told):
+                # What is wrong inside says more: one of the forms was right so far.
+                found = [e for e in found if e not in forms and e["type"] != "too_short"]
+            elif len(forms) > 1:
+                wanted = dict.fromkeys(_FORMS[e["type"]] for e in forms)
+                message = f"{_named(where)} must be {' or '.join(wanted)}"
+                yield self._problem(forms[0], where, document, message)
+                continue
+            for error in found:
+                yield self._problem(error, where, document)
+
+    def _problem(
+        self, error: ErrorDetails, where: Where, document: Document, message: str | None = None
+    ) -> Problem:
         kind = error["type"]
-        at = where
-        key = False
-        if kind == "extra_forbidden":
-            key = True
-        elif kind == "kind_unknown":
-            at = (*where, "type")
-        message = self._message(error, where, document.value)
-        return Problem(document.name, document.position(at, key=key), message, at)
+        at = (*where, "type") if kind == "kind_unknown" else where
+        position = document.position(at, key=kind == "extra_forbidden")
+        message = message or self._message(error, where, document.value)
+        return Problem(document.name, position, message, at)
 
     def _message(self, error: ErrorDetails, where: Where, value: Any) -> str:
         kind, given = error["type"], error.get("input")
-        name = str(where[-1]) if where else "the document"
+        name = _named(where)
         match kind:
             case "extra_forbidden":
                 known = _fields_at(self.kinds, value, where[:-1])
-                return f"the field {name!r} is not known here{nearest(name, known)}"
+                return f"the field {name} is not known here{nearest(str(where[-1]), known)}"
             case "too_short":
-                return f"{name!r} is empty; it needs at least {error['ctx']['min_length']}"
+                few = "has too few entries" if given else "is empty"
+                return f"{name} {few}; it needs at least {error['ctx']['min_length']}"
             case "missing":
-                return f"the field {name!r} is missing; add it"
+                return f"the field {name} is missing; add it"
             case "kind_unknown":
                 tag = given.get("type") if isinstance(given, Mapping) else None
                 if not isinstance(tag, str):
@@ -93,22 +109,36 @@ class Language:
             case "string_type":
                 written = json.dumps(given) if isinstance(given, int | float) else None
                 hint = f'; write it as text: "{written}"' if written else ""
-                return f"{name!r} must be text, not {_noun(given)}{hint}"
+                return f"{name} must be text, not {_noun(given)}{hint}"
+            case form if form in _FORMS:
+                return f"{name} must be {_FORMS[form]}, not {_shown(given)}"
             case "string_pattern_mismatch":
-                return f"{name!r}: {given!r} is not allowed; {_PATTERNS.get(name, _ID_RULE)}"
+                return f"{name}: {given!r} is not allowed; {_PATTERNS.get(where, _ID_RULE)}"
             case "literal_error":
                 expected = error.get("ctx", {}).get("expected", "")
-                return f"{name!r}: {_shown(given)} is not one of {expected}"
+                return f"{name}: {_shown(given)} is not one of {expected}"
             case "step":
                 return f"{error['msg']}, not {_shown(given)}"
             case "value_error":
                 why = str(error.get("ctx", {}).get("error", error["msg"]))
-                return f"{name!r}: {why}" if where and isinstance(where[-1], str) else why
-        return f"{name!r}: {_sentence(error['msg'])}, not {_shown(given)}"
+                return f"{name}: {why}" if where and isinstance(where[-1], str) else why
+        return f"{name}: {_sentence(error['msg'])}, not {_shown(given)}"
 
 
 _ID_RULE = "letters, digits, - and _, beginning with a letter or _"
-_PATTERNS = {"name": "a slug: lower-case letters and digits, parted by - _ or ."}
+_FORMS = {
+    "string_type": "text",
+    "list_type": "a list",
+    "tuple_type": "a list",
+    "dict_type": "a mapping",
+    "model_type": "a mapping",
+    "bool_type": "true or false",
+    "int_type": "a whole number",
+    "float_type": "a number",
+}
+_PATTERNS: Mapping[Where, str] = {
+    ("name",): "a slug: lower-case letters and digits, parted by - _ or ."
+}
 
 
 def _linked(value: Any) -> Any:
@@ -122,18 +152,25 @@ def _linked(value: Any) -> Any:
     return {key: _linked(entry) for key, entry in value.items()}
 
 
-def _place(loc: Sequence[int | str], value: Any) -> Where:
+def _named(where: Where) -> str:
+    """What a message calls the value at a place."""
+    if not where:
+        return "the document"
+    return repr(where[-1]) if isinstance(where[-1], str) else f"an entry of {where[-2]!r}"
+
+
+def _place(error: ErrorDetails, value: Any) -> Where:
     """Pydantic's way to an error, without the names of the alternatives it tried."""
     where: list[int | str] = []
-    for index, segment in enumerate(loc):
+    for segment in error["loc"]:
         known = (isinstance(value, Mapping) and segment in value) or (
             isinstance(value, list) and isinstance(segment, int) and segment < len(value)
         )
         if known:
             where.append(segment)
             value = value[segment]
-        elif index == len(loc) - 1 and isinstance(value, Mapping) and isinstance(segment, str):
-            where.append(segment)
+    if error["type"] == "missing":
+        where.append(error["loc"][-1])
     return tuple(where)
 
 
@@ -150,11 +187,6 @@ def _fields_at(kinds: Registry[StepKind], value: Any, where: Where) -> list[str]
     if model is None:
         return []
     return [info.alias or name for name, info in model.model_fields.items()]
-
-
-def _told(errors: Sequence[ErrorDetails]) -> list[ErrorDetails]:
-    """Without the lists that are only too short because what is in them is wrong."""
-    return [error for error in errors if error["type"] != "too_short" or not error["input"]]
 
 
 def _noun(value: Any) -> str:

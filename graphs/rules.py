@@ -11,7 +11,7 @@ import jsonschema_rs
 from .document import Document
 from .errors import Problem
 from .fields import Where
-from .inputs import fault
+from .inputs import NOUNS, fault
 from .ports import StepKind
 from .refusals import placed_steps
 from .registry import Registry, nearest
@@ -64,7 +64,8 @@ def _of_workflow(workflow: Workflow) -> Iterator[Broken]:
         )
     for name, declared in workflow.inputs.items():
         if declared.default is not None and (why := fault(declared.default, declared.type)):
-            yield ("inputs", name, "default"), f"the default does not fit its type: {why}"
+            noun = NOUNS[declared.type]
+            yield ("inputs", name, "default"), f"the default of {name!r} must be {noun}; {why}"
 
 
 _NO_INPUTS = frozenset(
@@ -82,9 +83,9 @@ def _of_step(step: Step, family: Family, workflow: Workflow) -> Iterator[Broken]
     if family not in _WORKING:
         for name in ("cache", "cache_key", "use_cache", "artifacts"):
             if getattr(given, name) is not None:
-                yield (name,), f"`{name}` belongs to steps that do work, not to a {step.kind!r}"
+                yield (name,), f"`{name}` belongs to steps that do work, not to {step.kind!r}"
         if isinstance(step.outputs, dict):
-            yield ("outputs",), f"files are left by steps that do work, not by a {step.kind!r}"
+            yield ("outputs",), f"files are left by steps that do work, not by {step.kind!r}"
     match step.kind:
         case "set":
             for name in given.values:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -283,16 +284,18 @@ class _Binder:
         try:
             compiled = self._environment.compile(plain, condition=condition)
         except ExpressionProblem as problem:
-            self._problem(where, problem.message, offset + problem.offset)
+            self._problem(where, self._hint(problem.message, plain), offset + problem.offset)
             return Fixed(None)
         found.functions |= compiled.functions
         return Formula(compiled, str(where[-1]) if isinstance(where[-1], str) else place, condition)
 
     def _hint(self, message: str, source: str) -> str:
-        """A step whose id is a reserved word makes the expression unreadable."""
+        """A step may be called what the expression language takes for something else."""
         for id in sorted(self._names.reserved):
-            if id in source:
-                return f"{message}; a step called {id!r} is read as `steps['{id}']`"
+            form = f"steps['{id}']"
+            bare = re.search(rf"(?<![\w.'\"-]){re.escape(id)}(?![\w-])", source)
+            if bare and form not in message:
+                return f"{message}; a step called {id!r} is read as `{form}`"
         return message
 
     def _problem(self, where: Where, message: str, offset: int | None = None) -> None:
