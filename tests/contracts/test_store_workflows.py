@@ -96,14 +96,14 @@ async def test_the_message_for_a_missing_version_names_those_that_exist(store: S
 
 
 async def test_workflows_are_listed_by_name_then_newest_first_in_pages(store: Store) -> None:
-    for name in ["b1", "a1", "b2", "c1", "a2"]:
+    for name in ["b1", "a2", "b2", "c1", "a1"]:
         await store.register(workflow(name[0], name[1], name))
     seen, after = [], None
     for _ in range(3):
         page = await store.workflows(after=after, limit=2)
         seen.append([info.name + info.version for info in page.items])
         after = page.cursor
-    assert seen == [["a2", "a1"], ["b2", "b1"], ["c1"]]
+    assert seen == [["a1", "a2"], ["b2", "b1"], ["c1"]]
     assert after is None
 
 

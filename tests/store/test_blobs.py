@@ -65,3 +65,11 @@ async def test_a_folder_that_cannot_be_written_to_is_named(tmp_path: Path) -> No
         await blobs.put(source)
     with pytest.raises(StoreError, match=str(occupied)):
         await blobs.get(hashlib.sha256(b"x").hexdigest())
+
+
+async def test_a_put_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
+    occupied = tmp_path / hashlib.sha256(b"x").hexdigest()[:2]
+    occupied.write_text("a file where a folder should be")
+    with pytest.raises(StoreError, match="Cannot keep a blob"):
+        await FolderBlobs(tmp_path).put(b"x")
+    assert blob_files(tmp_path) == [occupied]
