@@ -1,0 +1,87 @@
+"""A follower hears every durable event once and in order, and live ones in their place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from assay.api.app import open_app
+from assay.api.cli.following import Order, follow
+from assay.graphs.event import Event, EventType
+
+MANY = {
+    "name": "many",
+    "inputs": {"items": {"type": "array"}},
+    "steps": [
+        {
+            "id": "each",
+            "type": "foreach",
+            "items": "inputs.items",
+            "concurrency": 50,
+            "steps": [{"id": "say", "type": "skill", "skill": "echo", "inputs": {"message": "x"}}],
+        }
+    ],
+}
+LOUD = {
+    "name": "loud",
+    "steps": [{"id": "say", "type": "shell", "command": "echo one; echo two"}],
+}
+
+
+@pytest.mark.anyio
+async def test_a_reader_that_falls_far_behind_still_hears_everything_durable(desk: Path) -> None:
+    """More events than the bus holds for it happen while it does not listen."""
+    async with open_app() as app:
+        execution = await app.start(MANY, {"items": list(range(600))})
+        events = follow(app.manager, execution.id)
+        told = [await anext(events)]
+        await app.wait(execution.id)
+        told += [event async for event in events]
+    durable = [event.seq for event in told if not event.type.live]
+    assert len(durable) > 1200
+    assert durable == list(range(1, len(durable) + 1))
+    assert told[-1].type is EventType.EXECUTION_COMPLETED
+
+
+@pytest.mark.anyio
+async def test_what_a_step_says_comes_after_its_start_and_before_its_end(desk: Path) -> None:
+    async with open_app() as app:
+        execution = await app.start(LOUD)
+        told = [event async for event in follow(app.manager, execution.id)]
+    said = [event.type for event in told if event.path == "say"]
+    assert said[0] is EventType.STEP_STARTED
+    assert said[-1] is EventType.STEP_COMPLETED
+    text = "".join(e.data["text"] for e in told if e.type is EventType.OUTPUT)
+    assert text == "one\ntwo\n"
+
+
+@pytest.mark.anyio
+async def test_an_execution_that_has_ended_is_told_from_the_store(desk: Path) -> None:
+    async with open_app() as app:
+        execution = await app.run(LOUD)
+        told = [event.seq async for event in follow(app.manager, execution.id)]
+    assert told == list(range(1, 6))
+
+
+def _event(type: EventType, seq: int = 0, path: str = "", **data: Any) -> Event:
+    return Event("id", type, "2026-01-01T00:00:00Z", path, data, seq)
+
+
+@given(st.lists(st.integers(1, 8), max_size=30))
+def test_what_comes_twice_is_told_once(arrivals: list[int]) -> None:
+    order = Order()
+    told = [e.seq for n in arrivals for e in order.next(_event(EventType.NOTICE, n))]
+    assert told == sorted(set(told))
+
+
+def test_a_step_that_speaks_before_its_start_is_durable_is_heard_after_it() -> None:
+    order = Order()
+    early = _event(EventType.OUTPUT, path="a", text="hello")
+    start = _event(EventType.STEP_STARTED, 1, "a")
+    assert list(order.next(early)) == []
+    assert list(order.next(start)) == [start, early]
+    assert list(order.next(early)) == [early]
