@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -75,6 +76,8 @@ def fault(value: Any, type: str) -> str | None:
     if not _fits(value, type):
         shown = orjson.dumps(value, default=str).decode()
         return f"{shown[:60]} is not"
+    if isinstance(value, float) and not math.isfinite(value):
+        return f"{value} is not"
     try:
         orjson.dumps(value)
     except (TypeError, orjson.JSONEncodeError) as error:

@@ -49,8 +49,12 @@ class _Linter:
         yield from self._unused()
         yield from self._outputs()
         yield from self._softened()
+        yield from self._unreachable(steps)
         for bound in _every(steps):
             yield from self._branches(bound)
+            for way, inner in bound.blocks.items():
+                if (bound.kind, way) != ("parallel", ("steps",)):
+                    yield from self._unreachable(inner)
             for way, message in unknown_names(bound.step, self._catalogue):
                 yield self._warn((*bound.where, *way), message)
 
@@ -117,12 +121,15 @@ class _Linter:
             place = ("condition",) if bound.kind == "conditional" else ("when",)
             what = "one branch is never taken" if place[0] == "condition" else "it never changes"
             yield self._warn((*bound.where, *place), f"the condition is always {value}: {what}")
-        for steps in bound.blocks.values():
-            for earlier, later in pairwise(steps):
-                if _ends(earlier):
-                    message = f"{later.id!r} can never run: {earlier.id!r} always ends the list"
-                    yield self._warn(later.where, message)
-                    break
+
+    def _unreachable(self, steps: Sequence[BoundStep]) -> Iterator[Problem]:
+        if any(s.step.needs is not None for s in steps):
+            return
+        for earlier, later in pairwise(steps):
+            if _ends(earlier):
+                message = f"{later.id!r} can never run: {earlier.id!r} always ends the list"
+                yield self._warn(later.where, message)
+                break
 
     def _family(self, bound: BoundStep) -> Family:
         return self._kinds.get(bound.kind).family
