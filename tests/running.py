@@ -67,6 +67,14 @@ def _whole(text: str) -> str:
     return f"name: w\nsteps:\n{text}" if text.lstrip(HERE).startswith("- ") else text
 
 
+def refused(text: str, *says: str) -> None:
+    """Exactly the marked places are wrong, in this order, each with its sentence."""
+    document, places = marked(text)
+    found = problems(document)
+    told = [(p.position, s in p.message) for p, s in zip(found, says, strict=True)]
+    assert told == [(place, True) for place in places], found
+
+
 class House(NamedTuple):
     """An open app in a workspace of its own."""
 
