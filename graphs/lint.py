@@ -52,8 +52,8 @@ class _Linter:
         yield from self._unreachable(steps)
         for bound in _every(steps):
             yield from self._branches(bound)
-            for way, inner in bound.blocks.items():
-                if (bound.kind, way) != ("parallel", ("steps",)):
+            for block, inner in bound.blocks.items():
+                if (bound.kind, block) != ("parallel", ("steps",)):
                     yield from self._unreachable(inner)
             for way, message in unknown_names(bound.step, self._catalogue):
                 yield self._warn((*bound.where, *way), message)

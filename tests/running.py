@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -108,3 +109,41 @@ async def open_house(
     workspace.mkdir(exist_ok=True)
     async with assay.open(home=folder / "home", workspace=workspace, environ=environ) as app:
         yield House(app, workspace)
+
+
+class Order:
+    """Notes what begins and ends; `gate` lets steps wait for each other."""
+
+    def __init__(self, house: House) -> None:
+        self.seen: list[str] = []
+        self.gates: dict[str, asyncio.Event] = {}
+        for function in (self.note, self.open_gate, self.pass_gate, self.fail):
+            house.function(function)
+
+    def gate(self, name: str) -> asyncio.Event:
+        return self.gates.setdefault(name, asyncio.Event())
+
+    async def note(self, name: str) -> str:
+        self.seen.append(name)
+        return name
+
+    async def open_gate(self, name: str) -> str:
+        self.gate(name).set()
+        return name
+
+    async def pass_gate(self, name: str) -> str:
+        await self.gate(name).wait()
+        self.seen.append(name)
+        return name
+
+    async def fail(self, name: str = "") -> None:
+        self.seen.append(name)
+        raise ValueError(f"{name} failed")
+
+
+def note(id: str, more: str = "") -> str:
+    return f"{{id: {id}, type: python, function: note, inputs: {{name: {id}}}{more}}}"
+
+
+def statuses(execution: Any) -> dict[str, str]:
+    return {path: str(step.status) for path, step in execution.steps.items()}

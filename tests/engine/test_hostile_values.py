@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
 import pytest
 
-from ..running import House, open_house
+from ..running import House
 from ..servers import http_site
 
 pytestmark = pytest.mark.anyio
@@ -35,12 +32,6 @@ NASTY = {
     "other scripts": "日本語 🎉 e\u0301 \u202e",
 }
 nasty = pytest.mark.parametrize("value", NASTY.values(), ids=list(NASTY))
-
-
-@pytest.fixture
-async def house(tmp_path: Path) -> AsyncIterator[House]:
-    async with open_house(tmp_path) as house:
-        yield house
 
 
 PLACES = """
