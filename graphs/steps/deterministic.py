@@ -76,12 +76,20 @@ async def _apply(call: Call, function: Callable[..., Any], name: str) -> Yield:
             value = await asyncio.to_thread(function, *positional, **arguments)
     except StepError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit, asyncio.CancelledError) as error:
+        if isinstance(error, asyncio.CancelledError) and _cancelled():
+            raise
         raise Retryable(f"{name!r} raised {type(error).__name__}: {error}") from error
     finally:
         _CURRENT.reset(token)
     value = _json(value, name)
     return Yield(value, dict(value) if isinstance(value, Mapping) else {})
+
+
+def _cancelled() -> bool:
+    """Whether it is we who are cancelled, and not something that the function awaited."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 _CURRENT: contextvars.ContextVar[Call] = contextvars.ContextVar("current_call")
