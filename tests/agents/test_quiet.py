@@ -7,7 +7,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
 from tests.scripted import Reply, ScriptedModel
 
 SRC = Path(__file__).resolve().parents[2] / "src"
@@ -66,14 +65,9 @@ def test_the_room_is_entered_without_loading_langchain(tmp_path: Path) -> None:
     assert ended.returncode == 0, ended.stderr
 
 
-@pytest.mark.parametrize("switch", ["LANGSMITH_TRACING", "LANGCHAIN_TRACING_V2"])
-def test_nobody_but_the_model_is_spoken_to_even_when_tracing_is_on(
-    tmp_path: Path, switch: str
-) -> None:
-    with (
-        ScriptedModel([Reply.calling("list_files"), Reply("Done.")]) as server,
-        ScriptedModel() as spy,
-    ):
+def test_nobody_but_the_model_is_spoken_to_even_when_tracing_is_on(tmp_path: Path) -> None:
+    script = [Reply.calling("list_files"), Reply("Done.")]
+    with ScriptedModel(script) as server, ScriptedModel() as spy:
         ended = _python(
             ALONE,
             tmp_path,
