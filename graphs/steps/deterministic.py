@@ -70,10 +70,12 @@ async def _apply(call: Call, function: Callable[..., Any], name: str) -> Yield:
         raise Terminal(f"{name!r} cannot take these inputs: {error}") from error
     token = _CURRENT.set(call)
     try:
-        if inspect.iscoroutinefunction(function):
+        if _is_async(function):
             value = await function(*positional, **arguments)
         else:
             value = await asyncio.to_thread(function, *positional, **arguments)
+        if inspect.isawaitable(value):
+            value = await value
     except StepError:
         raise
     except (Exception, SystemExit, asyncio.CancelledError) as error:
@@ -90,6 +92,12 @@ def _cancelled() -> bool:
     """Whether it is we who are cancelled, and not something that the function awaited."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
+
+
+def _is_async(function: Callable[..., Any]) -> bool:
+    """Also of an object that is called through an async `__call__`."""
+    call = getattr(function, "__call__", None)  # noqa: B004 - the method, not callability
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(call)
 
 
 _CURRENT: contextvars.ContextVar[Call] = contextvars.ContextVar("current_call")
