@@ -16,6 +16,7 @@ from ..graphs.expressions import default_engine
 from ..graphs.language import Language
 from ..graphs.load import Loader
 from ..graphs.manager import Definition, Manager, Surroundings
+from ..graphs.ports import StepKind
 from ..graphs.registry import Registry
 from ..graphs.rules import Catalogue
 from ..graphs.services import Services
@@ -34,6 +35,10 @@ class App:
     def __init__(self, manager: Manager, services: Services) -> None:
         self.manager = manager
         self._services = services
+
+    def kind(self, name: str, kind: StepKind) -> None:
+        """Make steps of `type: <name>` possible in definitions loaded from now on."""
+        self._services.kinds.register(name, kind)
 
     def skill(self, name: str, function: Callable[..., Any]) -> None:
         """Make a function callable as `type: skill`."""
@@ -71,9 +76,9 @@ def _path(path: str) -> str:
     return os.pathsep.join([path, str(Path(sys.executable).parent)])
 
 
-def loader(catalogue: Catalogue | None = None) -> Loader:
+def loader(catalogue: Catalogue | None = None, known: Registry[StepKind] | None = None) -> Loader:
     """A loader of the language with all registered kinds; needs no store and no LangGraph."""
-    return Loader(Language(kinds()), default_engine(), catalogue or built_in())
+    return Loader(Language(known or kinds()), default_engine(), catalogue or built_in())
 
 
 def built_in() -> Catalogue:
@@ -145,5 +150,7 @@ async def _compose(settings: Settings, workspace: Path, stack: AsyncExitStack) -
         frozenset(thinkers.names()),
         frozenset(thinkers.tools()),
     )
-    manager = Manager(services, loader(catalogue), provider, Surroundings(workspace, environ))
+    manager = Manager(
+        services, loader(catalogue, known), provider, Surroundings(workspace, environ)
+    )
     return App(manager, services)
