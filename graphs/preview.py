@@ -109,7 +109,6 @@ class _Looking:
 
     def _step(self, bound: BoundStep, prefix: str, after: Sequence[str] | None) -> StepPreview:
         path = f"{prefix}{bound.id}"
-        inside = f"{path}[…]." if bound.step.local else f"{path}."
         family = self._family(bound)
         return StepPreview(
             path,
@@ -119,7 +118,9 @@ class _Looking:
             [*self._touches(bound), *self._files(bound)],
             [*_order(after), *_terms(bound, family)],
             {
-                "/".join(way): self.steps(steps, inside if way != ("rollback",) else f"{path}/")
+                "/".join(way): self.steps(
+                    steps, inside if way != ("rollback",) else f"{path}/rollback."
+                )
                 for way, steps in bound.blocks.items()
             },
         )
@@ -217,6 +218,13 @@ class _Looking:
             except AssayError:
                 pass
         return f"{{{{ {expression.source.strip()} }}}}"
+
+
+def _within(bound: BoundStep, path: str, way: tuple[str, ...]) -> str:
+    """What the paths of the steps in an inner list begin with."""
+    if way == ("rollback",):
+        return f"{path}/rollback."
+    return f"{path}[…]." if bound.step.local else f"{path}."
 
 
 def _order(after: Sequence[str] | None) -> Iterator[str]:

@@ -58,22 +58,29 @@ def main() -> None:
             # A terminal that knows no `…` shows `?`, instead of an error.
             stream.reconfigure(errors="replace")
     try:
-        app()
+        app(prog_name="assay")
     except Exception as error:
         from .exits import report
 
         sys.exit(report(error))
 
 
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"assay {version('assay')}")
+        raise typer.Exit
+
+
 @app.callback()
 def about(
-    version: Annotated[bool, typer.Option("--version", help="Show the version.")] = False,
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Show the version."),
+    ] = False,
 ) -> None:
-    if version:
-        from importlib.metadata import version as version_of
-
-        typer.echo(f"assay {version_of('assay')}")
-        raise typer.Exit
+    """What holds for every command."""
 
 
 @app.command()

@@ -12,6 +12,7 @@ from assay.graphs.workflow import Input, Workflow
 
 WORKFLOW = Workflow.model_construct(
     name="test",
+    steps=(),
     inputs={
         "text": Input(),
         "count": Input(type="integer"),

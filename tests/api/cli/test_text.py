@@ -32,7 +32,7 @@ def test_text_is_cleaned(text: str, shown: str) -> None:
 @given(st.text(alphabet=st.characters() | st.sampled_from("\x1b\x9b[]m0;\x07\\"), max_size=60))
 def test_what_is_shown_holds_no_escape_and_can_be_written(text: str) -> None:
     shown = clean(text)
-    assert not any(ord(c) < 32 and c not in "\n\t" or 127 <= ord(c) < 160 for c in shown)
+    assert not any((ord(c) < 32 and c not in "\n\t") or 127 <= ord(c) < 160 for c in shown)
     shown.encode()
     assert "\n" not in one_line(text)
 
