@@ -133,11 +133,15 @@ class Tree:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What was decided for a step from its own fields, `error_handling` and `defaults`."""
+    """What was decided for a step from its own fields, `error_handling` and `defaults`.
+
+    While an assertion is `repairing`, its being false is not final: `strategy` must wait.
+    """
 
     retry: Retry | None = None
     timeout: float | None = None
     strategy: str = "halt"
+    repairing: bool = False
 
 
 @dataclass(frozen=True, slots=True)

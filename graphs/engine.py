@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from .binding import BoundStep
 from .call import Call, Yield
+from .errors import AssertionFailed
 from .event import Event, EventType
 from .execution import Execution, Exit, Failure, Status, StepResult, timestamp
 from .group import cancel, run_graph
@@ -196,6 +197,8 @@ class Frame:
                 results=results,
                 context={**self.scope.context, **writes},
             )
+            if self._repairs(bound, runs) is not None:
+                bound = replace(bound, policy=replace(bound.policy, repairing=True))  # noqa: PLW2901
             ran = await run_step(bound, path, scope, self, state["feedback"].get(bound.id, ()))
             if bound.step.rollback and ran.result.status is Status.COMPLETED:
                 self.run.undos.append(Undo(bound, ran.result, self, scope))
@@ -213,9 +216,9 @@ class Frame:
     def _exit(
         self, bound: BoundStep, result: StepResult, runs: Mapping[str, int]
     ) -> dict[str, Any] | None:
-        if result.error is not None and result.error.code == "assertion_failed":
-            target = repair_target(bound, self.block.plan.steps)
-            if target is not None and runs.get(target, 1) < repair_attempts(bound.step):
+        if result.error is not None and result.error.code == AssertionFailed.code:
+            target = self._repairs(bound, runs)
+            if target is not None:
                 return {"kind": "repair", "to": target, "message": result.error.message}
         if result.status is Status.FAILED:
             assert result.error is not None
@@ -230,6 +233,14 @@ class Frame:
             self.run.skip([s.step for s in rest], self.prefix, f"{bound.id}: {result.reason}")
             return {"kind": "skip"}
         return {"kind": "stop"} if result.exit is Exit.STOP else None
+
+    def _repairs(self, bound: BoundStep, runs: Mapping[str, int]) -> str | None:
+        """The step that an assertion sends back when it is false, while it still may."""
+        if bound.kind != "assert":
+            return None
+        target = repair_target(bound, self.block.plan.steps)
+        allowed = target is not None and runs.get(target, 1) < repair_attempts(bound.step)
+        return target if allowed else None
 
     def _repair(self, exit: Mapping[str, Any], bound: BoundStep, state: State) -> State:
         """Everything from the repaired step to the assertion runs once more, at new paths."""

@@ -21,6 +21,9 @@ OUTPUT_LIMIT = 32 * 1024 * 1024
 GRACE = 3.0
 """Seconds between TERM and KILL."""
 
+LINGER = 0.5
+"""Seconds for which output is still read when a program has ended and its pipes have not."""
+
 _CHUNK = 64 * 1024
 
 
@@ -67,20 +70,36 @@ async def run_process(
             stdout = group.create_task(_collect(process.stdout, "stdout", on_output))
             stderr = group.create_task(_collect(process.stderr, "stderr", on_output))
             group.create_task(_feed(process, stdin))
-            group.create_task(_reap(process))
+            group.create_task(_reap(process, [stdout, stderr]))
     except ExceptionGroup as failures:
         raise failures.exceptions[0] from None
     finally:
-        await asyncio.shield(_kill_group(process))
+        await asyncio.shield(_end(process))
     status = process.returncode
     assert status is not None
     return Finished(status, stdout.result(), stderr.result())
 
 
-async def _reap(process: asyncio.subprocess.Process) -> None:
+async def _reap(
+    process: asyncio.subprocess.Process, reading: Sequence[asyncio.Task[bytes]]
+) -> None:
     """Wait for the leader; then end its group, or a child left behind would hold the pipes."""
     await process.wait()
     await _kill_group(process)
+    _, held = await asyncio.wait(reading, timeout=LINGER)
+    if held:
+        # A daemon left the group with its copy of the pipes: it is not ours to kill or wait for.
+        _close_pipes(process)
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    await _kill_group(process)
+    _close_pipes(process)
+
+
+def _close_pipes(process: asyncio.subprocess.Process) -> None:
+    """Stop listening; asyncio has no public way to."""
+    process._transport.close()  # type: ignore[attr-defined]
 
 
 async def _collect(
@@ -121,6 +140,8 @@ async def _kill_group(process: asyncio.subprocess.Process) -> None:
         await asyncio.sleep(0.01)
     _signal_group(process.pid, signal.SIGKILL)
     await process.wait()
+    while _signal_group(process.pid, 0) and asyncio.get_running_loop().time() < deadline + LINGER:
+        await asyncio.sleep(0.01)
 
 
 def _signal_group(group: int, number: int) -> bool:

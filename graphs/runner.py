@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from .binding import BoundStep
 from .call import Call, InnerFailure, Yield
-from .errors import AssayError, Retryable, StepTimeout, Terminal
+from .errors import AssayError, AssertionFailed, Retryable, StepTimeout, Terminal
 from .event import EventType
 from .execution import Failure, Status, StepResult, timestamp
 from .files import Files, keep_files
@@ -157,7 +157,8 @@ def pause(retry: Retry, attempt: int) -> float:
 
 def _settled(bound: BoundStep, path: str, failure: Failure, attempts: int) -> StepResult:
     """A failed step after its last attempt: `on_error` says what that means."""
-    soft = bound.policy.strategy == "skip"
+    repaired = bound.policy.repairing and failure.code == AssertionFailed.code
+    soft = bound.policy.strategy == "skip" and not repaired
     if bound.policy.strategy == "rollback":
         failure = replace(failure, rollback=True)
     return StepResult(

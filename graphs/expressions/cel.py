@@ -21,6 +21,7 @@ from .builtin import builtin_functions
 from .engine import ExpressionProblem, Path, Reference, Type
 from .evaluation import CelExpression, Need, current_budget
 from .functions import Function, Functions
+from .mending import keep_none, mend
 from .reading import NAMESPACES, TYPE_NAMES, Mention, Reading, reading
 from .template import closing
 from .wording import compile_problems, name_start, quote, type_word
@@ -55,7 +56,9 @@ class CelEngine:
             raise ConfigurationError(f"a function cannot be called `{name}`, as CEL has its own")
         self.callable = CEL_FUNCTIONS | CEL_METHODS | self.functions.keys()
         self._config = cel.NewEnvConfigFromYaml(json.dumps(_configuration(self.functions)))
-        self._implementations = {**implementations(), **_implementations(self.functions)}
+        calculations = {name: mend(function) for name, function in implementations().items()}
+        self._implementations = {**calculations, **_implementations(self.functions)}
+        keep_none()
         self._parser = self._new({})
         self.read = lru_cache(REMEMBERED)(self._read)
 
@@ -143,6 +146,7 @@ class CelEnvironment:
             source, found.references, found.functions, result, condition, program,
             found.alone.path if found.alone else None,
             self._needs(found),
+            found.calculates or not self._engine.functions.keys().isdisjoint(found.functions),
             Budget.of(found, self._engine.makers),
         )
 
@@ -266,7 +270,7 @@ def _overload_id(function: Function) -> str:
 
 def _implementations(functions: Functions) -> dict[str, Callable[..., Any]]:
     return {
-        _overload_id(function): _guarded(function)
+        _overload_id(function): mend(_guarded(function))
         for overloads in functions.values()
         for function in overloads
     }
@@ -280,7 +284,8 @@ def _guarded(function: Function) -> Callable[..., Any]:
             given = arguments[0] if function.packed else arguments
             result = function.implementation(*given)
             weigh(result)
-            if budget := current_budget.get():
+            budget = current_budget.get()
+            if budget is not None and budget.longest is not None:
                 budget.check_length(longest(result))
         except ExpressionError:
             raise

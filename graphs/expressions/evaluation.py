@@ -14,10 +14,11 @@ from typing import Any
 from ..errors import ExpressionError
 from .bounds import Budget, longest, weigh
 from .engine import ABSENT, Path, Reference, Resolve, Type, Value
+from .mending import mended
 from .wording import quote, run_sentence
 
 current_budget: ContextVar[Budget | None] = ContextVar("current_budget", default=None)
-"""That of the evaluation under way, when lists that functions make must be short."""
+"""That of the evaluation under way: lists that functions make must fit it too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,8 @@ class CelExpression:
     _program: Any
     _alone: Path | None
     _needs: tuple[Need, ...]
-    current_budget: Budget
+    _calls_back: bool  # functions of ours, or mixed arithmetic
+    _budget: Budget
 
     def evaluate(self, resolve: Resolve) -> Value:
         try:
@@ -78,17 +80,18 @@ class CelExpression:
             weighed = weigh(part)
             weight += weighed * need.count
             looped += weighed * need.looped
-            if self.current_budget.loops:
+            if self._budget.loops:
                 elements = longest(part)
                 joined = length + elements * need.count
-                length = joined if self.current_budget.joins else max(length, elements)
+                length = joined if self._budget.joins else max(length, elements)
             _place(data, (need.variable, *need.path[need.depth :]), part)
-        self.current_budget.check(weight, looped, length)
-        if self.current_budget.longest is None:
+        self._budget.check(weight, looped, length)
+        if not self._calls_back:
             return self._run(data, missing)
-        token = current_budget.set(self.current_budget)
+        token = current_budget.set(self._budget)
         try:
-            return self._run(data, missing)
+            with mended():
+                return self._run(data, missing)
         finally:
             current_budget.reset(token)
 

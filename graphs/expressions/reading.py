@@ -80,6 +80,7 @@ class Reading:
     joins: bool = False  # any `+` that may join texts or lists
     loose: list[int] = field(default_factory=list)  # optional values where CEL may crash
     elements: int = 0  # written in lists and maps, anywhere
+    calculates: bool = False
     divisions: list[int] = field(default_factory=list)  # places in the serialised tree
 
     @property
@@ -176,6 +177,8 @@ class _Walk:
         name, arguments = node.function, node.arguments
         if name.isidentifier():  # operators are called `_+_`, `!_`, `@in`
             self.found.calls.append((node, self.at(node), bool(loops)))
+        if name in _CALCULATING:
+            self.found.calculates = True
         if name == "_/_":
             self.found.divisions.append(node.name_at)
         if name == "_+_" and not any(map(_is_number, arguments)):
@@ -283,6 +286,7 @@ def _is_key(node: Node) -> bool:
     return isinstance(key, Constant) and key.kind == "string"
 
 
+_CALCULATING = frozenset(("_+_", "_-_", "_*_", "_/_"))
 _OPTIONALS = frozenset(("none", "of", "ofNonZeroValue"))
 
 

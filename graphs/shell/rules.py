@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from .interpreters import NESTED, Role, interpreter, unversioned
+from .interpreters import NESTED, SHELLS, Role, interpreter, unversioned
 from .script import HOLE, QUOTED, SPLIT, Command, Hole, Script, Word, listed
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ _DEEPEST = 16
 _VARIABLE = re.compile(r"([A-Za-z_]\w*)\+?=", re.ASCII)
 
 PROGRAM_TEXT = "a value here would be program text of `%s`: pass it as an argument"
+INPUT = "a value here would be program text of `%s`, which reads it from its input"
 COMMAND_NAME = "a value may not name the command"
 PRINTF_FORMAT = "printf reads % and \\ in this value: write '%s' and pass it as an argument"
 SHIFTED = "a value may become the command if an expansion before it is empty: put that in quotes"
@@ -229,13 +230,21 @@ class _Check:
                     f"`{name}` may take a value here for program text or an option: write -- first",
                 )
         if found.reads_program(words[1:]):
-            self._refuse(self.command.fed, f"a value here would be program text of `{name}`")
-            upstream = self.command.upstream
-            if upstream and upstream.words and upstream.words[0].name in _PRINTERS:
-                printed = [hole for word in upstream.words for hole in word.contents]
-                self._refuse(
-                    [*printed, *upstream.fed], f"a value here would be program text of `{name}`"
-                )
+            self._input(name)
+
+    def _input(self, name: str) -> None:
+        """Refuse what becomes the input of an interpreter that reads its program there.
+
+        Of what is piped into a shell every value is refused, even the address that `curl` has.
+        """
+        self._refuse(self.command.fed, INPUT % name)
+        upstream = self.command.upstream
+        while upstream is not None:
+            words = upstream.words
+            if unversioned(name) in SHELLS or (words and words[0].name in _PRINTERS):
+                self._refuse([hole for word in words for hole in word.contents], INPUT % name)
+                self._refuse(upstream.fed, INPUT % name)
+            upstream = upstream.upstream
 
     def _nested(self, words: Sequence[Word]) -> None:
         """Look for `sh -c TEXT` in the words of a program not known here, such as docker."""
@@ -254,9 +263,7 @@ class _Check:
                 if role in (Role.PROGRAM, Role.FILE):
                     break
             if at == len(words) - 1:
-                self._refuse(
-                    self.command.fed, f"a value here would be program text of `{word.name}`"
-                )
+                self._input(word.name)
 
 
 def integers(script: Script) -> set[str]:
