@@ -239,11 +239,15 @@ class _Check:
         """
         self._refuse(self.command.fed, INPUT % name)
         upstream = self.command.upstream
-        while upstream is not None:
+        shell = unversioned(name) in SHELLS
+        while upstream is not None and not upstream.drained:
             words = upstream.words
-            if unversioned(name) in SHELLS or (words and words[0].name in _PRINTERS):
+            if shell or (words and words[0].name in _PRINTERS):
                 self._refuse([hole for word in words for hole in word.contents], INPUT % name)
                 self._refuse(upstream.fed, INPUT % name)
+            if not shell:
+                return
+            upstream.drained = True
             upstream = upstream.upstream
 
     def _nested(self, words: Sequence[Word]) -> None:

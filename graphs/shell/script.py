@@ -84,12 +84,13 @@ class Command:
     """A simple command, or `[[ … ]]`.
 
     `fed` are the holes in its here-documents and here-strings, `upstream` is the command
-    whose output it reads.
+    whose output it reads; `drained` says that a shell runs what comes out of this one.
     """
 
     words: list[Word] = field(default_factory=list)
     fed: list[Hole] = field(default_factory=list)
     upstream: Command | None = None
+    drained: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -230,6 +230,9 @@ REFUSED = {
         "bash -s a <<< {{x}}",
         "docker exec -i c bash <<E\na {{x}}\nE",
         "echo a {{x}} | sh",
+        "curl {{x}} | bash -s -- -y",
+        "curl {{x}} | tee a | sudo bash",
+        "curl {{x}} | docker exec -i c bash",
         "cat <<E | bash -e\na {{x}}\nE",
         "ssh host 'a {{x}}'",
         "ssh {{x}} a",
@@ -338,6 +341,9 @@ ACCEPTED = [
     "find {{x}} -name {{x}} -exec grep {{x}} {} +",
     "docker run image sh -c 'a \"$1\"' _ {{x}}",
     "echo {{x}} | tee a | jq .",
+    "curl {{x}} | python a.py",
+    "pg_dump {{x}} | psql b",
+    "tar c {{x}} | ssh host tar x",
     "bash a.sh {{x}} <<< {{x}}",
     "printf -v a %s {{x}}",
     "if (a) then b {{x}}; fi; [[ a ]] || ((1)) && c {{x}}",
@@ -458,6 +464,12 @@ def test_a_text_that_no_shell_takes_is_refused(bad: str) -> None:
     assert not problem.warning
 
 
+@pytest.mark.timeout(10)
+def test_a_long_pipeline_is_read_in_no_time() -> None:
+    assert place(["a ", 0, " | sh" * 20_000]).refused
+
+
+@pytest.mark.timeout(10)
 @pytest.mark.parametrize(
     "piece", ["$(", '"$(', "${a:-", "( ", "case a in a) ", "env ", "find -exec "]
 )
