@@ -5,15 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from .binding import BoundStep
 from .engine import repair_target
 from .plan import BlockPlan
+from .preview import Preview, StepPreview, direct
 from .step import Family
-
-if TYPE_CHECKING:
-    from .preview import Preview, StepPreview
 
 FamilyOf = Callable[[BoundStep], Family]
 
@@ -131,25 +129,6 @@ def _drawn(branches: Sequence[_Branch], margin: str) -> Iterator[str]:
         last = index == len(branches) - 1
         yield f"{margin}{'└─' if last else '├─'} {_plain(branch.text)}"
         yield from _drawn(branch.inner, margin + ("   " if last else "│  "))
-
-
-def direct(before: Mapping[str, frozenset[str]]) -> dict[str, list[str]]:
-    """Of what each step waits for, only what it does not wait for through another, in order."""
-    order = {id: index for index, id in enumerate(before)}
-    closed: dict[str, frozenset[str]] = {}
-
-    def closure(id: str) -> frozenset[str]:
-        if id not in closed:
-            closed[id] = before[id].union(*(closure(b) for b in before[id]))
-        return closed[id]
-
-    return {
-        id: sorted(
-            (b for b in waits if not any(b in closure(other) for other in waits)),
-            key=order.__getitem__,
-        )
-        for id, waits in before.items()
-    }
 
 
 _SHAPES = {

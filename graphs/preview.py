@@ -10,7 +10,6 @@ from urllib.parse import urlsplit
 from .binding import BoundField, BoundStep, Filled, Formula
 from .errors import AssayError
 from .expressions import text_of
-from .picture import direct
 from .program import Program
 from .scope import Scope
 from .step import Family, Retry
@@ -90,6 +89,25 @@ def preview(
     )
 
 
+def direct(before: Mapping[str, frozenset[str]]) -> dict[str, list[str]]:
+    """Of what each step waits for, only what it does not wait for through another, in order."""
+    order = {id: index for index, id in enumerate(before)}
+    closed: dict[str, frozenset[str]] = {}
+
+    def closure(id: str) -> frozenset[str]:
+        if id not in closed:
+            closed[id] = before[id].union(*(closure(b) for b in before[id]))
+        return closed[id]
+
+    return {
+        id: sorted(
+            (b for b in waits if not any(b in closure(other) for other in waits)),
+            key=order.__getitem__,
+        )
+        for id, waits in before.items()
+    }
+
+
 class _Looking:
     """Looks at steps with what is known before they run: the inputs, if they were given."""
 
@@ -118,9 +136,7 @@ class _Looking:
             [*self._touches(bound), *self._files(bound)],
             [*_order(after), *_terms(bound, family)],
             {
-                "/".join(way): self.steps(
-                    steps, inside if way != ("rollback",) else f"{path}/rollback."
-                )
+                "/".join(way): self.steps(steps, _within(bound, path, way))
                 for way, steps in bound.blocks.items()
             },
         )

@@ -53,6 +53,7 @@ async def run(request: Request) -> int:
             program = await app.manager.load(request.definition)
             inputs = inputs_from(program.workflow, request.inputs, request.inputs_file)
             if stop.is_set():
+                Output(sys.stderr).line("stopped before anything began")
                 return CANCELLED
             if not request.quiet:
                 for warning in program.warnings:

@@ -13,9 +13,9 @@ from assay.graphs.binding import BoundStep
 from assay.graphs.expressions import default_engine
 from assay.graphs.language import Language
 from assay.graphs.load import Loader
-from assay.graphs.picture import direct, graph_mermaid, graph_text, plan_text
+from assay.graphs.picture import graph_mermaid, graph_text, plan_text
 from assay.graphs.plan import BlockPlan, plan
-from assay.graphs.preview import Preview, StepPreview, preview
+from assay.graphs.preview import Preview, StepPreview, direct, preview
 from assay.graphs.program import Program
 from assay.graphs.rules import Catalogue
 from assay.graphs.step import Family
