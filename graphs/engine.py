@@ -198,7 +198,7 @@ class Frame:
                 context={**self.scope.context, **writes},
             )
             if self._repairs(bound, runs) is not None:
-                bound = replace(bound, policy=replace(bound.policy, repairing=True))  # noqa: PLW2901
+                bound = replace(bound, policy=replace(bound.policy, repairing=True))
             ran = await run_step(bound, path, scope, self, state["feedback"].get(bound.id, ()))
             if bound.step.rollback and ran.result.status is Status.COMPLETED:
                 self.run.undos.append(Undo(bound, ran.result, self, scope))

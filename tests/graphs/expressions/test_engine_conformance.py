@@ -125,6 +125,7 @@ def test_a_verdict_that_is_not_boolean_is_an_error_never_false(
         ("steps['x-y'].output > 1", "`steps['x-y'].output` is absent"),
         ("has(build.gone.deeper)", "there is no `gone`"),
         ("build.output.rows[7]", "index 7 is outside a list of 2"),
+        ("build.output.rows[build.output.word]", "indexed with whole numbers"),
         ("build.output.word > 1", "`>` cannot compare string with int"),
         ("build.output.word + 1", "`+` cannot combine string and int"),
         ("build.output.count && true", "not true or false"),

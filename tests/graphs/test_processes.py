@@ -1,0 +1,197 @@
+"""Running programs: their output, their bounds, and that nothing of them is left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Mapping
+from pathlib import Path
+
+import psutil
+import pytest
+
+from assay.graphs import processes
+from assay.graphs.errors import LimitReached, Terminal
+from assay.graphs.processes import Finished, Stream, run_process
+
+pytestmark = pytest.mark.anyio
+
+ENV: Mapping[str, str] = {"PATH": "/usr/local/bin:/usr/bin:/bin"}
+
+
+async def bash(script: str, cwd: Path, stdin: bytes | None = None) -> Finished:
+    return await run_process(["bash", "-c", script], cwd=cwd, env=ENV, stdin=stdin)
+
+
+def alive(pid: int) -> bool:
+    """Whether a process still runs; a dead one that nobody reaped does not."""
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+class Started:
+    """A script under way; `pids` are the numbers it has printed, one a line."""
+
+    def __init__(self, script: str, cwd: Path, expected: int) -> None:
+        self.pids: list[int] = []
+        self.ready = asyncio.Event()
+        self.expected = expected
+        self.text = b""
+        self.task = asyncio.ensure_future(
+            run_process(["bash", "-c", script], cwd=cwd, env=ENV, on_output=self.heard)
+        )
+
+    def heard(self, stream: Stream, chunk: bytes) -> None:
+        self.text += chunk
+        self.pids = [int(line) for line in self.text.splitlines()]
+        if len(self.pids) >= self.expected:
+            self.ready.set()
+
+    async def cancel(self) -> None:
+        await asyncio.wait_for(self.ready.wait(), 10)
+        self.task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await self.task
+
+
+async def test_both_streams_and_the_status_are_given_back(tmp_path: Path) -> None:
+    finished = await bash("printf out; printf err >&2; exit 7", tmp_path)
+
+    assert finished == Finished(7, b"out", b"err")
+
+
+async def test_a_program_that_was_ended_by_a_signal_has_a_negative_status(tmp_path: Path) -> None:
+    finished = await bash("kill -TERM $$", tmp_path)
+
+    assert finished.exit_status == -signal.SIGTERM
+
+
+async def test_a_program_reads_nothing_unless_it_is_fed(tmp_path: Path) -> None:
+    assert (await bash("cat", tmp_path)).stdout == b""
+    assert (await bash("cat", tmp_path, b"fed")).stdout == b"fed"
+
+
+async def test_a_program_that_does_not_read_what_it_is_fed_ends_all_the_same(
+    tmp_path: Path,
+) -> None:
+    finished = await bash("exit 0", tmp_path, b"x" * 1_000_000)
+
+    assert finished.exit_status == 0
+
+
+async def test_both_streams_may_be_large_at_once(tmp_path: Path) -> None:
+    script = "head -c 1000000 /dev/zero >&2 & head -c 1000000 /dev/zero; wait"
+
+    finished = await bash(script, tmp_path)
+
+    assert (len(finished.stdout), len(finished.stderr)) == (1_000_000, 1_000_000)
+
+
+async def test_output_is_heard_as_it_is_written(tmp_path: Path) -> None:
+    started = Started("echo $$; read -r never < <(sleep 60)", tmp_path, 1)
+
+    await asyncio.wait_for(started.ready.wait(), 10)
+
+    assert not started.task.done()
+    await started.cancel()
+
+
+async def test_a_program_has_the_given_environment_and_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("A_SECRET", "x")
+
+    finished = await run_process(["env"], cwd=tmp_path, env={**ENV, "GIVEN": "y"})
+
+    assert set(finished.stdout.decode().splitlines()) == {f"PATH={ENV['PATH']}", "GIVEN=y"}
+
+
+async def test_a_program_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(Terminal, match="could not start 'no-such-program'"):
+        await run_process(["no-such-program"], cwd=tmp_path, env=ENV)
+
+
+async def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(Terminal, match="nowhere"):
+        await bash("true", tmp_path / "nowhere")
+
+
+async def test_a_program_that_writes_without_end_is_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processes, "OUTPUT_LIMIT", 1024 * 1024)
+    script = f"echo $$ > {tmp_path}/pid; exec yes"
+
+    with pytest.raises(LimitReached, match="more than 1 MiB to stdout"):
+        await asyncio.wait_for(bash(script, tmp_path), 10)
+
+    assert not alive(int((tmp_path / "pid").read_text()))
+
+
+async def test_cancelling_ends_children_and_grandchildren(tmp_path: Path) -> None:
+    started = Started(
+        "echo $$; bash -c 'echo $$; sleep 60 & echo $!; wait' & wait", tmp_path, expected=3
+    )
+
+    await started.cancel()
+
+    assert len(started.pids) == 3
+    assert [pid for pid in started.pids if alive(pid)] == []
+
+
+async def test_a_child_that_ignores_term_is_killed_after_the_grace(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processes, "GRACE", 0.1)
+    script = "bash -c 'trap \"\" TERM; echo $$; while :; do sleep 1; done' & wait"
+    started = Started(script, tmp_path, expected=1)
+
+    await started.cancel()
+
+    assert not alive(started.pids[0])
+
+
+async def test_a_program_that_ends_in_its_own_time_after_term_is_let_to(tmp_path: Path) -> None:
+    script = "trap 'echo tidy > tidied; exit' TERM; echo $$; while :; do sleep 0.01; done"
+    started = Started(script, tmp_path, expected=1)
+
+    await started.cancel()
+
+    assert (tmp_path / "tidied").read_text() == "tidy\n"
+
+
+async def test_what_a_program_leaves_running_is_ended_with_it(tmp_path: Path) -> None:
+    finished = await asyncio.wait_for(bash("sleep 60 & echo $!", tmp_path), 10)
+
+    assert finished.exit_status == 0
+    assert not alive(int(finished.stdout))
+
+
+async def test_a_second_cancellation_does_not_leave_anything_running(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processes, "GRACE", 0.2)
+    started = Started("trap '' TERM; echo $$; while :; do sleep 0.01; done", tmp_path, 1)
+    await asyncio.wait_for(started.ready.wait(), 10)
+    leader = psutil.Process(started.pids[0])
+
+    started.task.cancel()
+    await asyncio.sleep(0)
+    started.task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await started.task
+
+    await asyncio.to_thread(psutil.wait_procs, [leader], 5)
+    assert not alive(leader.pid)
+
+
+async def test_a_daemon_that_left_the_group_does_not_hold_the_program_up(tmp_path: Path) -> None:
+    script = "setsid sleep 60 & echo $!"
+
+    finished = await asyncio.wait_for(bash(script, tmp_path), 10)
+
+    daemon = psutil.Process(int(finished.stdout))
+    daemon.kill()
+    assert finished.exit_status == 0
