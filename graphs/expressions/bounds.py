@@ -67,32 +67,34 @@ class Budget:
     """How an expression's shape multiplies its data."""
 
     elements: int
-    loop_elements: int
-    nested: bool
-    loops: bool
-    builds: bool
-    copies: int
-    uses: int
-    outer_uses: int
     searches: bool
-    joins: bool
-    makes_lists: bool
-    longest: int | None
+    loops: bool = False
+    loop_elements: int = 0
+    nested: bool = False
+    builds: bool = False
+    copies: int = 1
+    uses: int = 0
+    outer_uses: int = 0
+    joins: bool = False
+    makes_lists: bool = False
+    longest: int | None = None
 
     @classmethod
     def of(cls, reading: Reading, makers: Set[str]) -> Budget:
         """`makers` names the functions that may give lists longer than their arguments."""
-        loops = reading.loops
+        loops, searches = reading.loops, any(_searches(reading))
+        if not loops:
+            return cls(reading.elements, searches)
         return cls(
-            elements=reading.elements,
+            reading.elements,
+            searches,
+            loops=True,
             loop_elements=sum(loop.elements for loop in loops),
             nested=any(loop.nested for loop in loops),
-            loops=bool(loops),
             builds=any(loop.builds for loop in loops),
             copies=prod(loop.copies for loop in loops),
             uses=sum(loop.uses for loop in loops),
             outer_uses=sum(loop.outer_uses for loop in loops),
-            searches=any(_searches(reading)),
             joins=reading.joins,
             makes_lists=any(call.function in makers for call, _, _ in reading.calls),
             longest=_longest_allowed(loops),

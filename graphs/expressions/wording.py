@@ -20,15 +20,19 @@ def compile_problems(
 ) -> Iterator[tuple[int, str]]:
     """What CEL's compiler said about `source`, as (offset, message)."""
     starts = [0, *(i + 1 for i, character in enumerate(source) if character == "\n")]
+    told = False
     for match in _ERROR.finditer(message):
+        if told and "*error*" in match["text"]:
+            continue  # an echo of another problem
+        told = True
         line, column = int(match["line"]), int(match["column"])
         placed = 1 <= line <= len(starts) and column >= 1
         offset = min(starts[line - 1] + column - 1, len(source)) if placed else 0
         sentence = _compile_sentence(match["text"], source, offset, functions)
         yield name_start(source, offset), sentence
         if "Syntax error" in match["text"] or not placed:
-            return  # what follows a syntax error is an echo of it
-    if not _ERROR.search(message):
+            return  # what follows is an echo, too
+    if not told:
         yield 0, _compile_sentence(message, source, 0, functions)
 
 
@@ -55,7 +59,7 @@ def type_word(cel_type: str) -> str:
     """CEL's name of a type in the words of the workflow language."""
     name = cel_type.strip().lower()
     head = re.split(r"[(<]", name, maxsplit=1)[0]
-    return _TYPES.get(head, head)
+    return "dynamic value" if head.startswith("t%") else _TYPES.get(head, head)
 
 
 _ERROR = re.compile(
@@ -74,7 +78,8 @@ _RUN = (
     (r'Key not found in map : "?(.*?)"?', r"there is no `\1`; test first, or use `.?`"),
     (r"Applying SELECT to non-message type", "a field is taken from a value that has no fields"),
     (r"Index error: index=(-?\d+) size=(\d+)", r"index \1 is outside a list of \2"),
-    (r"Index error: expected integer type, got (\w+)", r"a list has no field or \1 index"),
+    (r"Index error: expected integer type, got .*", "a list is indexed with whole numbers"),
+    (r"Invalid map key type: .*", "a map's keys must be text"),
     (r"Invalid container type: '(\w+?)(?:_type)?'", r"a field is taken from \1"),
     (r"(?:divide|modulus) by zero", "division by zero"),
     (r'No value with name "(.*)" found in Activation', r"`\1` is absent; test first"),
@@ -103,6 +108,8 @@ def _compile_sentence(
         return "has(...) asks for a field, as in has(step.output.field)"
     if match := re.match(r"expression of type '(.*?)' cannot be the operand of a select", text):
         return f"{type_word(match[1])} has no fields"
+    if match := re.match(r"expression of type '(.*?)' cannot be the range", text):
+        return f"all, exists, map and filter go over a list or map, not {type_word(match[1])}"
     if match := re.match(r"Invalid \w+ literal: (.*)", text):
         return f"this text cannot be read: {match[1]}"
     if text.startswith("invalid int literal"):

@@ -69,7 +69,7 @@ def test_the_type_is_known_before_running(scope: Environment, source: str, kind:
         ("inputs.n ? 1 : 2", 9, "true or false before the `?`, not int"),
         ("inputs.b ? 1 : 's'", 9, "must be alike, not int and string"),
         ("inputs.n.field", 8, "int has no fields"),
-        ("inputs.n.all(x, true)", 0, "go over a list or map, not int"),
+        ("inputs.n.all(x, true)", 6, "go over a list or map, not int"),
         ("(1 + 's') > 2", 3, "`+` cannot combine int and string"),
         ("inputs.n + ", 11, "ends too early"),
         ("inputs.n = 3", 9, "write == to compare"),
