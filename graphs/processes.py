@@ -50,8 +50,10 @@ async def run_process(
     program left running in its group is killed as well when it ends. Raises `Terminal`
     when the program cannot be started, `LimitReached` when it writes over `OUTPUT_LIMIT`.
     """
+    loop = asyncio.get_running_loop()
     try:
-        process = await asyncio.create_subprocess_exec(
+        transport, protocol = await loop.subprocess_exec(
+            lambda: _Protocol(limit=_CHUNK, loop=loop),
             *argv,
             cwd=cwd,
             env=dict(env),
@@ -59,47 +61,83 @@ async def run_process(
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
             start_new_session=True,
-            limit=_CHUNK,
         )
     except OSError as error:
         raise Terminal(
             f"could not start {argv[0]!r} in {cwd}: {error.strerror or error}"
         ) from error
+    program = _Program(transport, protocol)
     try:
         async with asyncio.TaskGroup() as group:
-            stdout = group.create_task(_collect(process.stdout, "stdout", on_output))
-            stderr = group.create_task(_collect(process.stderr, "stderr", on_output))
-            group.create_task(_feed(process, stdin))
-            group.create_task(_reap(process, [stdout, stderr]))
+            stdout = group.create_task(_collect(protocol.stdout, "stdout", on_output))
+            stderr = group.create_task(_collect(protocol.stderr, "stderr", on_output))
+            group.create_task(_feed(protocol.stdin, stdin))
+            group.create_task(_reap(program, [stdout, stderr]))
     except ExceptionGroup as failures:
         raise failures.exceptions[0] from None
     finally:
-        await asyncio.shield(_end(process))
-    status = process.returncode
+        await asyncio.shield(_end(program))
+    status = transport.get_returncode()
     assert status is not None
     return Finished(status, stdout.result(), stderr.result())
 
 
-async def _reap(
-    process: asyncio.subprocess.Process, reading: Sequence[asyncio.Task[bytes]]
-) -> None:
+class _Protocol(asyncio.subprocess.SubprocessStreamProtocol):
+    """Says when the program has ended: asyncio's own `wait` may wait for its pipes as well,
+    which a child left behind can hold for ever."""
+
+    def __init__(self, limit: int, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(limit, loop)
+        self.ended = asyncio.Event()
+
+    def process_exited(self) -> None:
+        super().process_exited()
+        self.ended.set()
+
+
+@dataclass(frozen=True, slots=True)
+class _Program:
+    transport: asyncio.SubprocessTransport
+    protocol: _Protocol
+
+    def signal_group(self, number: int) -> bool:
+        """Whether the group was still there to be signalled."""
+        try:
+            os.killpg(self.transport.get_pid(), number)
+        except (ProcessLookupError, PermissionError):
+            return False
+        return True
+
+    async def gone(self, seconds: float) -> bool:
+        """Whether the program and its group end within that time."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self.protocol.ended.wait()
+                while self.signal_group(0):  # noqa: ASYNC110 - nobody tells of a group's end
+                    await asyncio.sleep(0.01)
+                return True
+        return False
+
+
+async def _reap(program: _Program, reading: Sequence[asyncio.Task[bytes]]) -> None:
     """Wait for the leader; then end its group, or a child left behind would hold the pipes."""
-    await process.wait()
-    await _kill_group(process)
+    await program.protocol.ended.wait()
+    await _kill_group(program)
     _, held = await asyncio.wait(reading, timeout=LINGER)
     if held:
         # A daemon left the group with its copy of the pipes: it is not ours to kill or wait for.
-        _close_pipes(process)
+        program.transport.close()
 
 
-async def _end(process: asyncio.subprocess.Process) -> None:
-    await _kill_group(process)
-    _close_pipes(process)
+async def _end(program: _Program) -> None:
+    await _kill_group(program)
+    program.transport.close()
 
 
-def _close_pipes(process: asyncio.subprocess.Process) -> None:
-    """Stop listening; asyncio has no public way to."""
-    process._transport.close()  # type: ignore[attr-defined]
+async def _kill_group(program: _Program) -> None:
+    if program.signal_group(signal.SIGTERM) and not await program.gone(GRACE):
+        program.signal_group(signal.SIGKILL)
+        await program.gone(LINGER)
 
 
 async def _collect(
@@ -121,33 +159,10 @@ async def _collect(
     return bytes(kept)
 
 
-async def _feed(process: asyncio.subprocess.Process, stdin: bytes | None) -> None:
-    if stdin is None or process.stdin is None:
+async def _feed(pipe: asyncio.StreamWriter | None, stdin: bytes | None) -> None:
+    if stdin is None or pipe is None:
         return
     with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-        process.stdin.write(stdin)
-        await process.stdin.drain()
-    process.stdin.close()
-
-
-async def _kill_group(process: asyncio.subprocess.Process) -> None:
-    if not _signal_group(process.pid, signal.SIGTERM):
-        return
-    deadline = asyncio.get_running_loop().time() + GRACE
-    while asyncio.get_running_loop().time() < deadline:
-        if process.returncode is not None and not _signal_group(process.pid, 0):
-            return
-        await asyncio.sleep(0.01)
-    _signal_group(process.pid, signal.SIGKILL)
-    await process.wait()
-    while _signal_group(process.pid, 0) and asyncio.get_running_loop().time() < deadline + LINGER:
-        await asyncio.sleep(0.01)
-
-
-def _signal_group(group: int, number: int) -> bool:
-    """Whether the group was still there to be signalled."""
-    try:
-        os.killpg(group, number)
-    except (ProcessLookupError, PermissionError):
-        return False
-    return True
+        pipe.write(stdin)
+        await pipe.drain()
+    pipe.close()
