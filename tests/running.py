@@ -132,12 +132,14 @@ class Order:
         return name
 
     async def pass_gate(self, name: str) -> str:
+        self.gate(f"{name} reached").set()
         await self.gate(name).wait()
         self.seen.append(name)
         return name
 
     async def fail(self, name: str = "") -> None:
         self.seen.append(name)
+        self.gate("failed").set()
         raise ValueError(f"{name} failed")
 
 

@@ -161,11 +161,10 @@ async def test_stopping_undoes_only_where_that_is_the_default(
         error_handling: {{default: {default}}}
         steps:
           - {undone("a")}
-          - {{id: o, type: python, function: open_gate, inputs: {{name: reached}}}}
           - {{id: never, type: python, function: pass_gate, inputs: {{name: x}}}}
         """
     )
-    await order.gate("reached").wait()
+    await order.gate("x reached").wait()
 
     execution = await house.app.manager.stop(started.id)
 

@@ -187,8 +187,9 @@ async def test_a_second_cancellation_does_not_leave_anything_running(
     assert not alive(leader.pid)
 
 
-async def test_a_daemon_that_left_the_group_does_not_hold_the_program_up(tmp_path: Path) -> None:
-    script = "setsid sleep 60 & echo $!"
+async def test_a_leavingthat_left_the_group_does_not_hold_the_program_up(tmp_path: Path) -> None:
+    leaving = "setsid bash -c 'echo $$; touch left; exec sleep 60'"
+    script = f"{leaving} & until [ -e left ]; do sleep 0.01; done"
 
     finished = await asyncio.wait_for(bash(script, tmp_path), 10)
 
