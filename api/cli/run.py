@@ -86,7 +86,7 @@ class _Driver:
 
     async def _stop(self, execution_id: str) -> None:
         await self.stop.wait()
-        Output(sys.stderr).line("stopping …; once more ends it at once")
+        Output(sys.stderr).line("stopping …: waiting until nothing of it runs")
         # It may have ended by itself just now.
         with suppress(ExecutionNotFound):
             await self.manager.stop(execution_id)
@@ -133,25 +133,20 @@ def _silent(event: Event) -> None:
 
 @contextmanager
 def _signals(stop: asyncio.Event) -> Iterator[None]:
-    """Within, the first signal to end asks to stop; a second one ends the process at once."""
+    """Within, a signal to end asks to stop; further ones wait like the first.
+
+    Ending at once would leave behind the processes that are being ended.
+    """
     loop = asyncio.get_running_loop()
     # A signal that is ignored, as under `nohup`, stays ignored.
     caught = [s for s in _STOPS if signal.getsignal(s) is not signal.SIG_IGN]
-
-    def asked() -> None:
-        stop.set()
-        release()
-
-    def release() -> None:
-        for number in caught:
-            loop.remove_signal_handler(number)
-
     for number in caught:
-        loop.add_signal_handler(number, asked)
+        loop.add_signal_handler(number, stop.set)
     try:
         yield
     finally:
-        release()
+        for number in caught:
+            loop.remove_signal_handler(number)
 
 
 _STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

@@ -10,14 +10,21 @@ from ...graphs.execution import Execution, Status
 from ...graphs.units import format_size
 from .text import clean, cut, duration, one_line, plural, seconds_between, shown, spent
 
-Tone = Literal["plain", "head", "dim", "good", "bad", "notice"]
+Tone = Literal["plain", "head", "dim", "good", "bad", "notice", "prose"]
 
 _LONG = 20
 """Lines of a text output that are shown; the output called `report` is shown whole."""
 
 
+MARGIN = "    "
+"""Before each line of a text output."""
+
+
 class Line(NamedTuple):
-    """`tone` says how it may be coloured; without colours it reads the same."""
+    """`tone` says how it may be coloured; without colours it reads the same.
+
+    Prose may be broken between words, as long as its margin is kept.
+    """
 
     text: str
     tone: Tone = "plain"
@@ -73,9 +80,9 @@ def _text(value: str, *, whole: bool) -> Iterator[Line]:
     lines = clean(value).splitlines()
     shown_lines = lines if whole or len(lines) <= _LONG else lines[: _LONG - 1]
     for line in shown_lines:
-        yield Line(f"    {line}".rstrip())
+        yield Line(f"{MARGIN}{line}".rstrip(), "prose")
     if len(shown_lines) < len(lines):
-        yield Line(f"    … {len(lines) - len(shown_lines)} lines more", "dim")
+        yield Line(f"{MARGIN}… {len(lines) - len(shown_lines)} lines more", "dim")
 
 
 def _is_text(value: Any) -> bool:

@@ -10,13 +10,14 @@ from typing import Self
 
 from rich.console import Console, Group
 from rich.live import Live
+from rich.padding import Padding
 from rich.style import Style
 from rich.text import Text
 
 from ...graphs.event import Event
 from ...graphs.execution import Execution, Status
 from .rows import Row, rows, window
-from .summary import Line, Place, summary
+from .summary import MARGIN, Line, Place, summary
 from .text import clean, duration, seconds_between, spent
 from .tree import Tree
 
@@ -38,6 +39,7 @@ _TONES = {
     "good": "bold green",
     "bad": "bold red",
     "notice": "yellow",
+    "prose": "",
 }
 _TIME = 7
 """Columns of an elapsed time, such as `59m 05s`."""
@@ -88,11 +90,17 @@ def draw(execution: Execution, tree: Tree, place: Place, console: Console | None
         console.print(line)
     console.print()
     for said in summary(execution, place, width=console.width):
-        console.print(_said(said), soft_wrap=True)
+        _say(said, console)
 
 
-def _said(line: Line) -> Text:
-    return Text(line.text, style=_TONES[line.tone])
+def _say(line: Line, console: Console) -> None:
+    """Break sentences between words; leave what may be copied, such as a path, to the terminal."""
+    style = _TONES[line.tone]
+    if line.tone == "prose":
+        text = Text(line.text.removeprefix(MARGIN), style)
+        console.print(Padding(text, (0, 0, 0, len(MARGIN)), expand=False))
+    else:
+        console.print(Text(line.text, style), soft_wrap=line.tone not in ("notice", "bad"))
 
 
 def _frame(tree: Tree, width: int, height: int) -> Group:

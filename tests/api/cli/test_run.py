@@ -240,6 +240,21 @@ def test_a_dumb_terminal_gets_plain_lines(command: tuple[str, ...]) -> None:
     assert "\x1b" not in seen
 
 
+def test_impatience_leaves_nothing_behind(desk: Path, command: tuple[str, ...]) -> None:
+    """A process that does not want to end is killed after its grace, signals or not."""
+    deaf = SLEEPS.replace("echo $$", "trap '' TERM; echo $$").replace("exec sleep", "sleep")
+    (desk / "sleeps.yaml").write_text(deaf)
+    with on_terminal(*command, "run", "sleeps.yaml") as (process, terminal):
+        read_until(terminal, "│ ready")
+        os.write(terminal, b"\x03")
+        read_until(terminal, "stopping")
+        os.write(terminal, b"\x03")
+        read_until(terminal)
+        assert process.wait() == 130
+    with pytest.raises(ProcessLookupError):
+        os.killpg(int((desk / "pid").read_text()), 0)
+
+
 def test_control_c_cancels_and_gives_the_cursor_back(desk: Path, command: tuple[str, ...]) -> None:
     with on_terminal(*command, "run", "sleeps.yaml") as (process, terminal):
         read_until(terminal, "│ ready")

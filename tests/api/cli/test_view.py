@@ -101,3 +101,13 @@ async def test_a_live_view_leaves_nothing_behind_but_what_is_drawn_at_the_end() 
             raise RuntimeError("stop")
     hidden, shown = stream.getvalue().count("\x1b[?25l"), stream.getvalue().count("\x1b[?25h")
     assert hidden == shown == 1
+
+
+def test_a_text_is_broken_between_words_within_its_margin() -> None:
+    prose = execution(outputs={"report": "word " * 12 + "\n  indented"})
+    assert drawn(prose, 40).splitlines()[5:9] == [
+        "    word word word word word word word",
+        "    word word word word word",
+        "      indented",
+        "execution 0123",
+    ]
