@@ -239,4 +239,4 @@ def test_any_text_is_an_expression_or_a_problem_and_nothing_else(
     for each in problems:
         assert 0 <= each.offset <= len(source)
         assert "\n" not in each.message
-        assert "ERROR" not in each.message
+        assert "<input>" not in each.message
