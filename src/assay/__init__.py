@@ -1,7 +1,7 @@
 """Assay runs AI-agent workflows that prove their work.
 
-    async with assay.open(store="sqlite:///path.db") as app:
-        execution = await app.run("workflow.yaml", {"name": "value"})
+async with assay.open(store="sqlite:///path.db") as app:
+    execution = await app.run("workflow.yaml", {"name": "value"})
 """
 
 from __future__ import annotations
