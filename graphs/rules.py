@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,6 +20,8 @@ from .step import Family, OnError, Step
 from .workflow import Workflow
 
 _WORKING = frozenset({Family.DETERMINISTIC, Family.AGENTIC})
+
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 Broken = tuple[Where, str]
 
@@ -87,6 +90,13 @@ def _of_step(step: Step, family: Family, workflow: Workflow) -> Iterator[Broken]
         if isinstance(step.outputs, dict):
             yield ("outputs",), f"files are left by steps that do work, not by {step.kind!r}"
     match step.kind:
+        case "shell":
+            for name in given.env or {}:
+                if not _VARIABLE.fullmatch(name):
+                    yield (
+                        ("env", name),
+                        f"{name!r} is no name of a variable; use letters, digits and _",
+                    )
         case "set":
             for name in given.values:
                 if name not in workflow.context.mutable:
