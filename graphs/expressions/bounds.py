@@ -22,7 +22,8 @@ DATA = 250_000  # weight of all that one evaluation reads
 WORK = 20_000_000  # comparisons in loops
 BUILT = 500_000  # weight of what loops may write out
 APPENDED = 4_000_000  # CEL copies the list for each element that map and filter append
-SEARCHED = 16_000  # weight where regular expressions or unknown texts are searched for
+SEARCHED = 8_000  # weight where regular expressions or unknown texts are searched for
+RESULT = 200_000  # weight of what one function may give
 DEPTH = 200  # of nested lists and maps; CEL recurses over them in C++
 ITERATIONS = 10_000  # CEL's own limit, for all loops of an evaluation together
 

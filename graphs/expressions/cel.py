@@ -16,7 +16,7 @@ from cel_expr_python import cel  # type: ignore[import-untyped]
 
 from ..errors import ConfigurationError, ExpressionError
 from .arithmetic import DIVIDE, DIVIDE_SAFELY, implementations, operators, replaced
-from .bounds import SOURCE, Budget, longest, refusals, weigh
+from .bounds import RESULT, SOURCE, Budget, longest, refusals, weigh
 from .builtin import builtin_functions
 from .engine import ExpressionProblem, Path, Reference, Type
 from .evaluation import CelExpression, Need, current_budget
@@ -283,7 +283,12 @@ def _guarded(function: Function) -> Callable[..., Any]:
         try:
             given = arguments[0] if function.packed else arguments
             result = function.implementation(*given)
-            weigh(result)
+            weight = weigh(result)
+            if weight > RESULT:
+                raise ExpressionError(
+                    f"{function.name} gives too much at once ({weight:,} units, the limit is "
+                    f"{RESULT:,})"
+                )
             budget = current_budget.get()
             if budget is not None and budget.longest is not None:
                 budget.check_length(longest(result))
