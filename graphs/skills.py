@@ -19,7 +19,7 @@ from .expressions import text_of
 from .files import inside
 from .registry import Registry
 from .steps.deterministic import current_call
-from .steps.http import fetch, read_body
+from .steps.http import fetch, header, read_body
 
 FILE_LIMIT = 16 * 1024 * 1024
 
@@ -40,7 +40,7 @@ async def http_post(url: str, body: Any = None, headers: dict[str, Any] | None =
 
 
 async def _request(method: str, url: str, headers: dict[str, Any] | None, body: Any) -> Any:
-    given = {name: text_of(value) for name, value in (headers or {}).items()}
+    given = {name: header(name, value) for name, value in (headers or {}).items()}
     content = None
     if body is not None:
         content = body.encode() if isinstance(body, str) else orjson.dumps(body)

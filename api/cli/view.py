@@ -10,7 +10,6 @@ from typing import Self
 
 from rich.console import Console, Group
 from rich.live import Live
-from rich.padding import Padding
 from rich.style import Style
 from rich.text import Text
 
@@ -98,7 +97,9 @@ def _say(line: Line, console: Console) -> None:
     style = _TONES[line.tone]
     if line.tone == "prose":
         text = Text(line.text.removeprefix(MARGIN), style)
-        console.print(Padding(text, (0, 0, 0, len(MARGIN)), expand=False))
+        for part in text.wrap(console, max(console.width - len(MARGIN), 20)) or [text]:
+            part.rstrip()
+            console.print(Text(MARGIN if part else "") + part, soft_wrap=True)
     else:
         console.print(Text(line.text, style), soft_wrap=line.tone not in ("notice", "bad"))
 

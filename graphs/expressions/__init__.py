@@ -24,9 +24,26 @@ from .functions import Function, Functions, FunctionScope, current_scope
 from .template import Hole, Part, Template, text_of, unwrap_condition
 
 __all__ = [
-    "ABSENT", "Absent", "Environment", "Expression", "ExpressionEngine", "ExpressionProblem",
-    "Function", "FunctionScope", "Functions", "Hole", "Part", "Path", "Reference", "Resolve",
-    "Template", "Type", "Value", "current_scope", "default_engine", "text_of",
+    "ABSENT",
+    "Absent",
+    "Environment",
+    "Expression",
+    "ExpressionEngine",
+    "ExpressionProblem",
+    "Function",
+    "FunctionScope",
+    "Functions",
+    "Hole",
+    "Part",
+    "Path",
+    "Reference",
+    "Resolve",
+    "Template",
+    "Type",
+    "Value",
+    "current_scope",
+    "default_engine",
+    "text_of",
     "unwrap_condition",
 ]
 

@@ -48,7 +48,9 @@ def implementations() -> dict[str, Callable[..., Any]]:
     """What runs behind the overloads that CEL lacks, by overload id."""
     found: dict[str, Callable[..., Any]] = {}
     for verb, calculate in (
-        ("add", operator.add), ("subtract", operator.sub), ("multiply", operator.mul),
+        ("add", operator.add),
+        ("subtract", operator.sub),
+        ("multiply", operator.mul),
     ):
         for pair in _MIXED:
             found[_id(verb, *pair)] = calculate
@@ -66,8 +68,10 @@ _ARITHMETIC = (
     ("_*_", "multiply", ("int", "uint", "double")),
 )
 _COMPARISONS = (
-    ("_<_", "less"), ("_<=_", "less_equals"),
-    ("_>_", "greater"), ("_>=_", "greater_equals"),
+    ("_<_", "less"),
+    ("_<=_", "less_equals"),
+    ("_>_", "greater"),
+    ("_>=_", "greater_equals"),
 )
 _EQUALITIES = (("_==_", "equals"), ("_!=_", "not_equals"))
 _ANY = {"type_name": "A", "is_type_param": True}

@@ -28,9 +28,7 @@ DEPTH = 200  # of nested lists and maps; CEL recurses over them in C++
 ITERATIONS = 10_000  # CEL's own limit, for all loops of an evaluation together
 
 
-def refusals(
-    reading: Reading, heavy: Set[str], numbers: Set[str]
-) -> Iterator[tuple[int, str]]:
+def refusals(reading: Reading, heavy: Set[str], numbers: Set[str]) -> Iterator[tuple[int, str]]:
     """Shapes that are refused, as (offset, message). `heavy` names the functions that do or
     make much more than their arguments show, `numbers` the names declared as numbers."""
     if len(reading.loops) > LOOPS:
@@ -54,8 +52,9 @@ def refusals(
             "`+` inside all, exists, map or filter must be between numbers; "
             "wrap a number in double(...), and join text with join(list, separator) outside",
         )
-    calls = [(call.function, at, looped) for call, at, looped in reading.calls
-             if call.function in heavy]
+    calls = [
+        (call.function, at, looped) for call, at, looped in reading.calls if call.function in heavy
+    ]
     for name, at, looped in calls:
         if looped:
             yield at, f"`{name}` cannot be called inside all, exists, map or filter"
@@ -123,7 +122,6 @@ class Budget:
             raise _too_much("compares", work, limit)
         if self.builds and repeated + self.copies * total > BUILT:
             raise _too_much("builds", repeated + self.copies * total, BUILT)
-
 
     def check_length(self, length: int) -> None:
         """Refuse a list that is too long for the loops. Raises `ExpressionError`."""

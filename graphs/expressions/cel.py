@@ -26,20 +26,79 @@ from .reading import NAMESPACES, TYPE_NAMES, Mention, Reading, reading
 from .template import closing
 from .wording import compile_problems, name_start, quote, type_word
 
-RESERVED = frozenset((
-    "as", "break", "const", "continue", "else", "false", "for", "function", "if", "import", "in",
-    "let", "loop", "namespace", "null", "package", "return", "true", "var", "void", "while",
-))
-CEL_FUNCTIONS = frozenset((
-    "bool", "bytes", "double", "duration", "dyn", "has", "int", "matches", "size", "string",
-    "timestamp", "type", "uint",
-))
-CEL_METHODS = frozenset((
-    "all", "contains", "endsWith", "exists", "exists_one", "filter", "getDate",
-    "getDayOfMonth", "getDayOfWeek", "getDayOfYear", "getFullYear", "getHours",
-    "getMilliseconds", "getMinutes", "getMonth", "getSeconds", "hasValue", "map", "none", "of",
-    "ofNonZeroValue", "optFlatMap", "optMap", "or", "orValue", "startsWith", "value",
-))
+RESERVED = frozenset(
+    (
+        "as",
+        "break",
+        "const",
+        "continue",
+        "else",
+        "false",
+        "for",
+        "function",
+        "if",
+        "import",
+        "in",
+        "let",
+        "loop",
+        "namespace",
+        "null",
+        "package",
+        "return",
+        "true",
+        "var",
+        "void",
+        "while",
+    )
+)
+CEL_FUNCTIONS = frozenset(
+    (
+        "bool",
+        "bytes",
+        "double",
+        "duration",
+        "dyn",
+        "has",
+        "int",
+        "matches",
+        "size",
+        "string",
+        "timestamp",
+        "type",
+        "uint",
+    )
+)
+CEL_METHODS = frozenset(
+    (
+        "all",
+        "contains",
+        "endsWith",
+        "exists",
+        "exists_one",
+        "filter",
+        "getDate",
+        "getDayOfMonth",
+        "getDayOfWeek",
+        "getDayOfYear",
+        "getFullYear",
+        "getHours",
+        "getMilliseconds",
+        "getMinutes",
+        "getMonth",
+        "getSeconds",
+        "hasValue",
+        "map",
+        "none",
+        "of",
+        "ofNonZeroValue",
+        "optFlatMap",
+        "optMap",
+        "or",
+        "orValue",
+        "startsWith",
+        "value",
+    )
+)
 _TAKEN = RESERVED | TYPE_NAMES | NAMESPACES | CEL_FUNCTIONS
 REMEMBERED = 4_096  # sources whose reading is kept, for `references` is followed by `compile`
 
@@ -80,12 +139,14 @@ class CelEngine:
         if len(source) > SOURCE:
             raise ExpressionProblem(
                 f"an expression has at most {SOURCE:,} characters, not {len(source):,}; "
-                "split it over several steps", 0
+                "split it over several steps",
+                0,
             )
         if strange := _STRANGE.search(source):
             raise ExpressionProblem(
                 f"the character {strange[0]!a} cannot stand in an expression; "
-                "write it as an escape inside a text", strange.start()
+                "write it as an escape inside a text",
+                strange.start(),
             )
         return reading(self.compiled(self._parser, source, check=False).serialize())
 
@@ -115,9 +176,7 @@ class CelEnvironment:
 
     def compile(self, source: str, *, condition: bool = False) -> CelExpression:
         found = self._engine.read(source)
-        problems = [
-            *self._refusals(found), *refusals(found, self._engine.heavy, self._numbers)
-        ]
+        problems = [*self._refusals(found), *refusals(found, self._engine.heavy, self._numbers)]
         if problems:
             raise ExpressionProblem.of([(name_start(source, at), said) for at, said in problems])
         packed, insertions = self._pack(source, found)
@@ -138,12 +197,18 @@ class CelEnvironment:
         if condition and result not in (Type.BOOL, Type.DYN):
             raise ExpressionProblem(
                 f"a condition must be true or false, but {quote(source)} is {type_word(kind)}; "
-                "compare it with something", 0
+                "compare it with something",
+                0,
             )
         if found.divisions:
             program = self._env.deserialize(_dividing_safely(program.serialize()))
         return CelExpression(
-            source, found.references, found.functions, result, condition, program,
+            source,
+            found.references,
+            found.functions,
+            result,
+            condition,
+            program,
             found.alone.path if found.alone else None,
             self._needs(found),
             found.calculates or not self._engine.functions.keys().isdisjoint(found.functions),
@@ -324,7 +389,15 @@ _TYPES = {
     Type.NULL: cel.Type.NULL,
 }
 _RESULTS = {
-    "DYN": Type.DYN, "BOOL": Type.BOOL, "INT": Type.INT, "UINT": Type.INT,
-    "DOUBLE": Type.NUMBER, "DURATION": Type.NUMBER, "STRING": Type.STRING,
-    "TIMESTAMP": Type.STRING, "LIST": Type.LIST, "MAP": Type.MAP, "NULL": Type.NULL,
+    "DYN": Type.DYN,
+    "BOOL": Type.BOOL,
+    "INT": Type.INT,
+    "UINT": Type.INT,
+    "DOUBLE": Type.NUMBER,
+    "DURATION": Type.NUMBER,
+    "STRING": Type.STRING,
+    "TIMESTAMP": Type.STRING,
+    "LIST": Type.LIST,
+    "MAP": Type.MAP,
+    "NULL": Type.NULL,
 }

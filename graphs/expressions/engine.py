@@ -62,9 +62,7 @@ class ExpressionProblem(ValueError):
     this one first.
     """
 
-    def __init__(
-        self, message: str, offset: int, others: Sequence[ExpressionProblem] = ()
-    ) -> None:
+    def __init__(self, message: str, offset: int, others: Sequence[ExpressionProblem] = ()) -> None:
         super().__init__(message)
         self.message = message
         self.offset = offset

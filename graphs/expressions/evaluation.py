@@ -101,9 +101,7 @@ class CelExpression:
             failed = outcome.type().name() == "ERROR"
             value = outcome.value() if failed else outcome.plain_value()
         except (TypeError, SystemError):  # how the library fails to convert optional values
-            raise ExpressionError(
-                "it holds an optional value; end it with .orValue(...)"
-            ) from None
+            raise ExpressionError("it holds an optional value; end it with .orValue(...)") from None
         except Exception as error:
             failed, value = True, str(error)
         if failed:

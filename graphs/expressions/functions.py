@@ -58,8 +58,9 @@ class Functions(Mapping[str, tuple[Function, ...]]):
                 raise ConfigurationError(
                     f"a function cannot be called {function.name!r}; use letters, digits and _"
                 )
-            if any(o.packed or function.packed or o.parameters == function.parameters
-                   for o in others):
+            if any(
+                o.packed or function.packed or o.parameters == function.parameters for o in others
+            ):
                 raise ConfigurationError(
                     f"two functions are called `{function.name}` with the same parameters; "
                     "rename one"
@@ -80,7 +81,6 @@ class Functions(Mapping[str, tuple[Function, ...]]):
         return frozenset(
             name for name, overloads in self.items() if any(f.heavy for f in overloads)
         )
-
 
     @property
     def makers(self) -> frozenset[str]:

@@ -21,10 +21,22 @@ from .ast import (
 )
 from .engine import Path, Reference
 
-TYPE_NAMES = frozenset((
-    "bool", "bytes", "double", "dyn", "int", "list", "map", "null_type", "optional_type",
-    "string", "type", "uint",
-))
+TYPE_NAMES = frozenset(
+    (
+        "bool",
+        "bytes",
+        "double",
+        "dyn",
+        "int",
+        "list",
+        "map",
+        "null_type",
+        "optional_type",
+        "string",
+        "type",
+        "uint",
+    )
+)
 NAMESPACES = frozenset({"optional", "google", "cel"})
 _ACCUMULATOR = "@result"  # which no author can write
 
@@ -143,7 +155,11 @@ class _Walk:
         return self.offsets.get(node.id, 0)
 
     def mention(
-        self, node: Node, chain: _Chain, bound: frozenset[str], loops: tuple[Loop, ...],
+        self,
+        node: Node,
+        chain: _Chain,
+        bound: frozenset[str],
+        loops: tuple[Loop, ...],
         written: bool,
     ) -> None:
         root = chain.path[0]
@@ -156,9 +172,7 @@ class _Walk:
         test = isinstance(node, Select) and node.test
         optional = chain.optional or test
         at = self.offsets.get(chain.root, 0)
-        self.found.mentions.append(
-            Mention(path, chain.selects, at, optional, test, bool(loops))
-        )
+        self.found.mentions.append(Mention(path, chain.selects, at, optional, test, bool(loops)))
 
     def use(self, chain: _Chain, loops: tuple[Loop, ...], written: bool) -> None:
         if not loops:
@@ -305,8 +319,10 @@ def _is_optional(node: Node) -> bool:
         return _is_optional(node.arguments[0])
     if isinstance(target, Identifier) and target.name == "optional":
         return name in _OPTIONALS
-    return name in ("_?._", "_[?_]") or name.startswith("optional.") or (
-        name == "or" and target is not None
+    return (
+        name in ("_?._", "_[?_]")
+        or name.startswith("optional.")
+        or (name == "or" and target is not None)
     )
 
 

@@ -152,9 +152,7 @@ class _Coverage(_Report):
             "branch_coverage": branch_coverage,
             "lines_covered": covered,
             "lines_valid": valid,
-            "files": [
-                file.result(path) for path, file in list(self.files.items())[:LISTED]
-            ],
+            "files": [file.result(path) for path, file in list(self.files.items())[:LISTED]],
         }
 
     def _counts(self, name: str) -> int | None:

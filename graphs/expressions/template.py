@@ -184,8 +184,6 @@ def _hole(text: str, start: int, end: int) -> Hole:
 
 def _blank_comments(source: str) -> str:
     return _TOKEN.sub(
-        lambda token: (
-            " " * len(token.group()) if token.lastgroup == "comment" else token.group()
-        ),
+        lambda token: " " * len(token.group()) if token.lastgroup == "comment" else token.group(),
         source,
     )

@@ -68,10 +68,16 @@ _ERROR = re.compile(
     re.DOTALL,
 )
 _TYPES = {
-    "int64": "int", "uint64": "int", "uint": "int", "double": "number", "null_type": "null",
-    "dyn": "dynamic value", "google.protobuf.timestamp": "timestamp",
+    "int64": "int",
+    "uint64": "int",
+    "uint": "int",
+    "double": "number",
+    "null_type": "null",
+    "dyn": "dynamic value",
+    "google.protobuf.timestamp": "timestamp",
     "google.protobuf.duration": "duration",
-    "optional_type": "optional value", "type": "type",
+    "optional_type": "optional value",
+    "type": "type",
 }
 _DEEP = "the expression is nested too deep or has more than 32 operators in a row; split it"
 _RUN = (
@@ -84,16 +90,19 @@ _RUN = (
     (r"(?:divide|modulus) by zero", "division by zero"),
     (r'No value with name "(.*)" found in Activation', r"`\1` is absent; test first"),
     (r"optional.none\(\) dereference", "value() of what is absent; use orValue(...)"),
-    (r"Iteration budget exceeded", "its loops take more than 10,000 turns; filter the list"
-     " in a step before"),
-    (r"Unexpected value type for '(.*)': (\w+)\. \(Expected (\w+).*", r"`\1` is not \3 as"
-     r" declared, but \2"),
+    (
+        r"Iteration budget exceeded",
+        "its loops take more than 10,000 turns; filter the list in a step before",
+    ),
+    (
+        r"Unexpected value type for '(.*)': (\w+)\. \(Expected (\w+).*",
+        r"`\1` is not \3 as"
+        r" declared, but \2",
+    ),
 )
 
 
-def _compile_sentence(
-    text: str, source: str, offset: int, functions: Collection[str]
-) -> str:
+def _compile_sentence(text: str, source: str, offset: int, functions: Collection[str]) -> str:
     if "recursion" in text:
         return _DEEP
     if text.startswith("Syntax error"):
@@ -128,8 +137,13 @@ def _syntax_sentence(text: str, source: str, offset: int) -> str:
     word = re.match(r"\w+|[=&|<>!]{1,2}|\S", source[offset:])
     token = word[0] if word else source[offset]
     hints = {
-        "=": "; write == to compare", "&": "; write && for and", "|": "; write || for or",
-        "and": "; write &&", "or": "; write ||", "not": "; write !", "is": "; write ==",
+        "=": "; write == to compare",
+        "&": "; write && for and",
+        "|": "; write || for or",
+        "and": "; write &&",
+        "or": "; write ||",
+        "not": "; write !",
+        "is": "; write ==",
     }
     return f"`{token}` is not expected here{hints.get(token, '')}"
 
@@ -202,4 +216,3 @@ def _split_types(types: str) -> list[str]:
         else:
             parts[-1] += character
     return [part.strip() for part in parts]
-

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 import httpx
 import orjson
@@ -21,6 +22,8 @@ BODY_LIMIT = 16 * 1024 * 1024
 
 DEFAULT_TIMEOUT = 30.0
 """Seconds for an attempt that has no `timeout` of its own."""
+
+_HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"]
 
@@ -54,7 +57,8 @@ async def _work(call: Call) -> Yield:
     content, kind = _content(call.value("body"))
     if kind is not None and not any(k.lower() == "content-type" for k in headers):
         headers["content-type"] = kind
-    headers.setdefault("idempotency-key", call.idempotency_key)
+    if not any(k.lower() == "idempotency-key" for k in headers):
+        headers["idempotency-key"] = call.idempotency_key
     answer = await fetch(
         step.method, url, headers=headers, query=query, content=content, limit=step.timeout
     )
@@ -74,14 +78,14 @@ async def fetch(
 
     Proxies and certificate authorities are taken from the environment, as curl does.
     """
-    if urlsplit(url).scheme not in ("http", "https"):
+    if _scheme(url) not in ("http", "https"):
         raise Terminal(f"the address {url!r} does not begin with http:// or https://")
+    fields = [(name.encode(), value.encode()) for name, value in (headers or {}).items()]
     try:
+        target = httpx.URL(url).copy_merge_params(httpx.QueryParams(tuple(query or ())))
         async with (
             httpx.AsyncClient(timeout=limit or DEFAULT_TIMEOUT, follow_redirects=True) as client,
-            client.stream(
-                method, url, headers=headers, params=_params(query), content=content
-            ) as answer,
+            client.stream(method, target, headers=fields, content=content) as answer,
         ):
             body = bytearray()
             async for chunk in answer.aiter_bytes():
@@ -98,9 +102,11 @@ async def fetch(
     return httpx.Response(answer.status_code, headers=_plain(answer.headers), content=bytes(body))
 
 
-def _params(query: list[tuple[str, str]] | None) -> httpx.QueryParams | None:
-    """None keeps the query that is in the address; an empty one would drop it."""
-    return httpx.QueryParams(tuple(query)) if query else None
+def _scheme(url: str) -> str:
+    try:
+        return urlsplit(url).scheme
+    except ValueError as error:
+        raise Terminal(f"the address {url!r} is not valid: {error}") from error
 
 
 def _plain(headers: httpx.Headers) -> list[tuple[str, str]]:
@@ -110,17 +116,25 @@ def _plain(headers: httpx.Headers) -> list[tuple[str, str]]:
 
 
 def address(parts: Sequence[Part]) -> str:
-    """A URL in which every value is percent-encoded; a value that begins it is the base."""
+    """A URL in which every value is percent-encoded; a value that begins it is the base.
+
+    Raises `Terminal` for a value that would lead to another host or folder.
+    """
     url = ""
+    filled = False
     for literal, value in parts:
         if literal is not None:
             url += literal
         elif not url:
             url += text_of(value)
         else:
-            if "://" not in url or not urlsplit(url).path:
+            if "://" not in url or not re.search(r"://[^/?#]*[/?#]", url):
                 _check_host(url, value)
             url += quote(text_of(value), safe="")
+            filled = True
+    path = re.split(r"[?#]", url, maxsplit=1)[0]
+    if filled and any(unquote(segment) in (".", "..") for segment in path.split("/")):
+        raise Terminal(f"the address {url!r} climbs with a segment of dots, which no value may be")
     return url
 
 
@@ -132,7 +146,9 @@ def _check_host(url: str, value: Any) -> None:
 
 
 def header(name: str, value: Any) -> str:
-    """A header's value; line breaks in it would make another header."""
+    """A header's value; line breaks in it would make another header. Raises `Terminal`."""
+    if not _HEADER.fullmatch(name):
+        raise Terminal(f"{name!r} is no name of a header; use letters, digits and -")
     text = text_of(value)
     if any(c in text for c in "\r\n\0"):
         raise Terminal(f"the value of header {name!r} has a line break in it")

@@ -236,11 +236,13 @@ json_values = st.recursive(
     | st.integers(-(2**63), 2**63 - 1)
     | st.floats(allow_nan=False, allow_infinity=False)
     | st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])),
-    lambda inner: st.lists(inner, max_size=4)
-    | st.dictionaries(
-        st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=5),
-        inner,
-        max_size=4,
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(
+            st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=5),
+            inner,
+            max_size=4,
+        )
     ),
     max_leaves=12,
 )
@@ -258,14 +260,19 @@ def test_any_json_survives_a_reference_and_the_way_through_the_engine(
 def _same(found: Value, value: Value) -> bool:
     """Equal, and of the same types all the way down."""
     if isinstance(value, list):
-        return isinstance(found, list) and len(found) == len(value) and all(
-            map(_same, found, value)
+        return (
+            isinstance(found, list) and len(found) == len(value) and all(map(_same, found, value))
         )
     if isinstance(value, dict):
-        return isinstance(found, dict) and found.keys() == value.keys() and all(
-            _same(found[key], value[key]) for key in value
+        return (
+            isinstance(found, dict)
+            and found.keys() == value.keys()
+            and all(_same(found[key], value[key]) for key in value)
         )
     if isinstance(value, float):
-        return isinstance(found, float) and math.copysign(1, found) == math.copysign(1, value) \
+        return (
+            isinstance(found, float)
+            and math.copysign(1, found) == math.copysign(1, value)
             and found == value
+        )
     return type(found) is type(value) and found == value

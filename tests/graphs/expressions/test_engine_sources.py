@@ -31,9 +31,7 @@ from assay.graphs.expressions import (
         "parse_junit(baseline.outputs.coverage_xml).failures == 0",
     ],
 )
-def test_the_conditions_people_write_are_accepted(
-    engine: ExpressionEngine, condition: str
-) -> None:
+def test_the_conditions_people_write_are_accepted(engine: ExpressionEngine, condition: str) -> None:
     dynamic = dict.fromkeys(("check", "baseline", "output"), Type.DYN)
     names = {**dynamic, "inputs.target": Type.NUMBER, "env.CREATE_PR": Type.STRING}
     scope = engine.environment(names)

@@ -68,8 +68,9 @@ def test_lines_are_enough() -> None:
 
 def test_a_file_in_two_classes_is_one_file() -> None:
     line = b'<class filename="a"><lines><line number="%d" hits="%d"/></lines></class>'
-    found = read_coverage(b"<coverage>" + line % (1, 0) + line % (1, 2) + line % (2, 0)
-                          + b"</coverage>")
+    found = read_coverage(
+        b"<coverage>" + line % (1, 0) + line % (1, 2) + line % (2, 0) + b"</coverage>"
+    )
     assert [(f["path"], f["lines_covered"], f["missing"]) for f in found["files"]] == [
         ("a", 1, [2])
     ]
@@ -118,7 +119,11 @@ def test_pytest_writes_what_is_read(tmp_path: Path) -> None:
     subprocess.run(command, cwd=tmp_path, capture_output=True, check=False, timeout=60)
     found = read_junit((tmp_path / "r.xml").read_bytes())
     assert {name: found[name] for name in ("tests", "passed", "failures", "errors", "skipped")} == {
-        "tests": 4, "passed": 1, "failures": 1, "errors": 1, "skipped": 1,
+        "tests": 4,
+        "passed": 1,
+        "failures": 1,
+        "errors": 1,
+        "skipped": 1,
     }
     assert found["failed"] == ["test_it::test_bad", "test_it::test_error"]
 
