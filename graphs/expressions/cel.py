@@ -22,84 +22,11 @@ from .engine import ExpressionProblem, Path, Reference, Type
 from .evaluation import CelExpression, Need, current_budget
 from .functions import Function, Functions
 from .mending import keep_none, mend
-from .reading import NAMESPACES, TYPE_NAMES, Mention, Reading, reading
+from .reading import Mention, Reading, reading
 from .template import closing
+from .vocabulary import CEL_FUNCTIONS, CEL_METHODS, TAKEN
 from .wording import compile_problems, name_start, quote, type_word
 
-RESERVED = frozenset(
-    (
-        "as",
-        "break",
-        "const",
-        "continue",
-        "else",
-        "false",
-        "for",
-        "function",
-        "if",
-        "import",
-        "in",
-        "let",
-        "loop",
-        "namespace",
-        "null",
-        "package",
-        "return",
-        "true",
-        "var",
-        "void",
-        "while",
-    )
-)
-CEL_FUNCTIONS = frozenset(
-    (
-        "bool",
-        "bytes",
-        "double",
-        "duration",
-        "dyn",
-        "has",
-        "int",
-        "matches",
-        "size",
-        "string",
-        "timestamp",
-        "type",
-        "uint",
-    )
-)
-CEL_METHODS = frozenset(
-    (
-        "all",
-        "contains",
-        "endsWith",
-        "exists",
-        "exists_one",
-        "filter",
-        "getDate",
-        "getDayOfMonth",
-        "getDayOfWeek",
-        "getDayOfYear",
-        "getFullYear",
-        "getHours",
-        "getMilliseconds",
-        "getMinutes",
-        "getMonth",
-        "getSeconds",
-        "hasValue",
-        "map",
-        "none",
-        "of",
-        "ofNonZeroValue",
-        "optFlatMap",
-        "optMap",
-        "or",
-        "orValue",
-        "startsWith",
-        "value",
-    )
-)
-_TAKEN = RESERVED | TYPE_NAMES | NAMESPACES | CEL_FUNCTIONS
 REMEMBERED = 4_096  # sources whose reading is kept, for `references` is followed by `compile`
 
 
@@ -111,7 +38,7 @@ class CelEngine:
         self.functions = Functions(builtin_functions() if functions is None else functions)
         self.heavy = self.functions.heavy
         self.makers = self.functions.makers
-        for name in self.functions.keys() & _TAKEN:
+        for name in self.functions.keys() & TAKEN:
             raise ConfigurationError(f"a function cannot be called `{name}`, as CEL has its own")
         self.callable = CEL_FUNCTIONS | CEL_METHODS | self.functions.keys()
         self._config = cel.NewEnvConfigFromYaml(json.dumps(_configuration(self.functions)))
@@ -127,7 +54,7 @@ class CelEngine:
     def declarable(self, name: str) -> bool:
         return (
             _IDENTIFIER.fullmatch(name) is not None
-            and name not in _TAKEN
+            and name not in TAKEN
             and name not in self.functions
         )
 

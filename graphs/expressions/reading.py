@@ -20,24 +20,8 @@ from .ast import (
     read,
 )
 from .engine import Path, Reference
+from .vocabulary import NAMESPACES, TYPE_NAMES
 
-TYPE_NAMES = frozenset(
-    (
-        "bool",
-        "bytes",
-        "double",
-        "dyn",
-        "int",
-        "list",
-        "map",
-        "null_type",
-        "optional_type",
-        "string",
-        "type",
-        "uint",
-    )
-)
-NAMESPACES = frozenset({"optional", "google", "cel"})
 _ACCUMULATOR = "@result"  # which no author can write
 
 
