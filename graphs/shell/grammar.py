@@ -246,12 +246,15 @@ class Grammar(Words):
         if operator in ("<<", "<<-"):
             self._here_document(operator, command)
         elif operator == "<<<":
-            command.fed += self.word().contents
+            word = self.word()
+            command.fed += word.contents
+            command.input += [word.raw] if word.expands else []
         else:
             target = self.file()
             if operator in ("<&", ">&"):
                 # bash expands such a word twice, the second time as text of the script.
                 self.script.refuse_all(target.holes, f"a value after {operator} would be evaluated")
+                self.script.run += [target.raw] if target.expands else []
         return True
 
     def _here_document(self, operator: str, command: Command) -> None:
@@ -261,4 +264,4 @@ class Grammar(Words):
             at = start + max(self.word().raw.find(HOLE), 0)
             raise Unreadable(at, "the delimiter of a here-document must be plain text")
         self.at = match.end()
-        self.pending.append(HereDocument(start, match[0], operator == "<<-", command.fed))
+        self.pending.append(HereDocument(start, match[0], operator == "<<-", command))

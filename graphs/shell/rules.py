@@ -126,7 +126,7 @@ class _Check:
             self._nested(words)
 
     def _run(self, word: Word) -> None:
-        if SPLIT in word.text or QUOTED in word.text:
+        if word.expands:
             self.script.run.append(word.raw)
 
     def _refuse(self, holes: Sequence[Hole], message: str) -> None:
@@ -238,6 +238,7 @@ class _Check:
         Of what is piped into a shell every value is refused, even the address that `curl` has.
         """
         self._refuse(self.command.fed, INPUT % name)
+        self.script.run += self.command.input
         upstream = self.command.upstream
         shell = unversioned(name) in SHELLS
         while upstream is not None and not upstream.drained:
@@ -245,6 +246,9 @@ class _Check:
             if shell or (words and words[0].name in _PRINTERS):
                 self._refuse([hole for word in words for hole in word.contents], INPUT % name)
                 self._refuse(upstream.fed, INPUT % name)
+                self.script.run += upstream.input
+                for word in words:
+                    self._run(word)
             if not shell:
                 return
             upstream.drained = True
@@ -252,7 +256,7 @@ class _Check:
 
     def _nested(self, words: Sequence[Word]) -> None:
         """Look for `sh -c TEXT` in the words of a program not known here, such as docker."""
-        if SPLIT in words[0].text or QUOTED in words[0].text:
+        if words[0].expands:
             for before, word in pairwise(words):
                 if re.fullmatch("-[A-Za-z]*c", before.text):
                     self._refuse(word.holes, "a value after -c may be program text")

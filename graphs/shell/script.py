@@ -74,6 +74,11 @@ class Word:
         return self.text.rsplit("/", 1)[-1].strip(SPLIT + QUOTED)
 
     @property
+    def expands(self) -> bool:
+        """Whether something in it is expanded."""
+        return SPLIT in self.text or QUOTED in self.text
+
+    @property
     def vanishes(self) -> bool:
         """Whether it is no word at all, and the next one in its place, if a variable is empty."""
         return bool(self.text) and not self.text.strip(SPLIT)
@@ -83,12 +88,14 @@ class Word:
 class Command:
     """A simple command, or `[[ … ]]`.
 
-    `fed` are the holes in its here-documents and here-strings, `upstream` is the command
-    whose output it reads; `drained` says that a shell runs what comes out of this one.
+    `fed` are the holes in its here-documents and here-strings, and `input` is their text as far
+    as it is expanded. `upstream` is the command whose output it reads; `drained` says that a
+    shell runs what comes out of this one.
     """
 
     words: list[Word] = field(default_factory=list)
     fed: list[Hole] = field(default_factory=list)
+    input: list[str] = field(default_factory=list)
     upstream: Command | None = None
     drained: bool = False
 

@@ -6,7 +6,7 @@ import re
 from abc import abstractmethod
 
 from .quotes import IN_PATTERN, Quotes
-from .script import HOLE, Hole, Quote, Unreadable, Word
+from .script import HOLE, Command, Quote, Unreadable, Word
 
 NAME = r"[A-Za-z_][A-Za-z0-9_]*"
 ASSIGNMENT = re.compile(rf"({NAME})(\[.*?\])?\+?=", re.DOTALL)
@@ -102,7 +102,9 @@ class Words(Quotes):
                 self._open_body()
             self.end = end
         self.at = after
-        document.fed += self.script.holes[first:]
+        document.command.fed += self.script.holes[first:]
+        if not document.quoted:
+            document.command.input.append(self.text[start:stop])
 
     def _body_end(self, document: HereDocument) -> int:
         """Find where the body ends, and move behind the line with the delimiter."""
@@ -195,13 +197,13 @@ class Words(Quotes):
 class HereDocument:
     """A here-document whose body has not been reached yet."""
 
-    __slots__ = ("at", "delimiter", "fed", "quoted", "strips_tabs", "written")
+    __slots__ = ("at", "command", "delimiter", "quoted", "strips_tabs", "written")
 
-    def __init__(self, at: int, written: str, strips_tabs: bool, fed: list[Hole]) -> None:
+    def __init__(self, at: int, written: str, strips_tabs: bool, command: Command) -> None:
         self.at = at
         self.written = written
         self.strips_tabs = strips_tabs
-        self.fed = fed
+        self.command = command
         self.quoted = re.search(r"['\"\\]", written) is not None
         self.delimiter = re.sub(r"\\(.)|['\"]", lambda match: match[1] or "", written)
 
