@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .call import Call, Yield
-from .errors import ExpressionError, NotAllowed, OutputMissing, StoreError
+from .errors import ExpressionError, NotAllowed, OutputMissing
 from .execution import timestamp
 from .expressions import FunctionScope, current_scope, text_of
 
@@ -131,12 +131,9 @@ async def _keep(call: Call, path: Any, name: str) -> Mapping[str, Any]:
 
 
 async def restore_file(artifact: Mapping[str, Any], run: Run) -> None:
-    """Put a kept file back where its step had left it."""
+    """Put a kept file back where its step had left it; raises `StoreError` when it is lost."""
     target = inside(run.workspace, artifact["path"])
-    try:
-        data = await run.services.blobs.get(artifact["sha256"])
-    except StoreError:
-        return
+    data = await run.services.blobs.get(artifact["sha256"])
     if not target.exists() or target.read_bytes() != data:
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(data)

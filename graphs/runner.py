@@ -81,7 +81,9 @@ async def _attempts(
 ) -> tuple[StepResult, Mapping[str, Mapping[str, Any]]]:
     key = cache_key(bound, scope)
     if key is not None and (kept := await frame.run.services.store.cached(key)) is not None:
-        return await restored(kept, bound, path, key, frame.run), {}
+        result = await restored(kept, bound, path, key, frame.run)
+        if result is not None:
+            return result, {}
     retry = bound.policy.retry or Retry(attempts=1)
     attempt = 0
     while True:

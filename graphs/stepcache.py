@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import orjson
 
 from .binding import BoundStep
+from .errors import StoreError
 from .execution import StepResult, timestamp
 from .files import restore_file
 from .scope import Scope
@@ -55,10 +56,15 @@ def cache_key(bound: BoundStep, scope: Scope) -> str | None:
     return hashlib.sha256(canonical).hexdigest()
 
 
-async def restored(kept: StepResult, bound: BoundStep, path: str, key: str, run: Run) -> StepResult:
-    """A kept result as this step's own, its files back in the workspace."""
-    for artifact in kept.artifacts.values():
-        await restore_file(artifact, run)
+async def restored(
+    kept: StepResult, bound: BoundStep, path: str, key: str, run: Run
+) -> StepResult | None:
+    """A kept result as this step's own, its files back in the workspace; None when one is lost."""
+    try:
+        for artifact in kept.artifacts.values():
+            await restore_file(artifact, run)
+    except (StoreError, OSError):
+        return None
     return replace(
         kept,
         path=path,
