@@ -6,19 +6,22 @@ import logging
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .errors import ExecutionFailed, WorkflowNotFound
 from .event import Event, EventType
 from .execution import Execution, Status, new_id, timestamp
 from .inputs import accept_inputs
+from .launch import Launch
 from .load import SUFFIXES, Loader
 from .policy import every_step
 from .ports import Commit, Page, Store, WorkflowInfo
 from .program import Program
-from .providers.langgraph import LangGraphProvider, Launch
 from .services import Services
 from .workflow import Workflow
+
+if TYPE_CHECKING:
+    from .providers.langgraph import LangGraphProvider
 
 Definition = Workflow | Mapping[str, Any] | str | Path
 """What a caller may hand over: a workflow, a mapping, a file, or a registered name."""

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 
 from ..binding import BoundStep
 from ..compile import CompileCache
@@ -16,23 +15,13 @@ from ..execution import Cost, Execution, Failure, Status, timestamp
 from ..files import Files
 from ..inputs import declared_outputs
 from ..journal import Journal
+from ..launch import Launch
 from ..plan import plan
-from ..program import Program
+from ..ports import History
 from ..rollback import roll_back
 from ..services import Services
 from ..step import Family
 from ..workflow import Workflow
-
-
-@dataclass(frozen=True, slots=True)
-class Launch:
-    """What an execution needs beside its record: its programs, where it works, its variables."""
-
-    program: Program
-    children: Mapping[tuple[str, str | None], Launch]
-    workspace: Path
-    environ: Mapping[str, str]
-    fuse: bool = True
 
 
 class LangGraphProvider:
@@ -59,7 +48,8 @@ class LangGraphProvider:
 
     async def start_execution(self, execution: Execution) -> None:
         launch = self._launches.pop(execution.id)
-        task = asyncio.create_task(self._drive(execution, launch), name=execution.id)
+        history = await self._services.store.history(execution.id)
+        task = asyncio.create_task(self._drive(execution, launch, history), name=execution.id)
         self._driving[execution.id] = task
         task.add_done_callback(lambda _: self._driving.pop(execution.id, None))
 
@@ -114,7 +104,7 @@ class LangGraphProvider:
         children = {name: self.definition(child) for name, child in launch.children.items()}
         return Definition(program, block, children)
 
-    async def _drive(self, execution: Execution, launch: Launch) -> None:
+    async def _drive(self, execution: Execution, launch: Launch, history: History) -> None:
         store, bus = self._services.store, self._services.bus
         history = await store.history(execution.id)
         journal = Journal(store, bus, execution, history)
