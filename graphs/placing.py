@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from .binding import BoundField, Filled
+from .binding import BoundField, Filled, Fixed, Tree
 from .document import Document
 from .errors import Problem
 from .expressions import ExpressionProblem, Hole, Template
 from .fields import Where
 from .shell import place
+from .shell.rules import SPECIAL
 from .step import Step
 
 
@@ -18,7 +19,10 @@ def misplaced(
     step: Step, where: Where, fields: Mapping[Where, BoundField], document: Document
 ) -> Iterator[Problem]:
     """Values in a shell command that could become program text, and doubtful ones."""
-    if step.kind != "shell" or not isinstance(fields.get(("command",)), Filled):
+    if step.kind != "shell":
+        return
+    yield from _of_env(where, fields, document)
+    if not isinstance(fields.get(("command",)), Filled):
         return
     given: Any = step
     try:
@@ -46,3 +50,17 @@ def misplaced(
         yield Problem(
             document.name, position, problem.message, (*where, "command"), problem.warning
         )
+
+
+def _of_env(
+    where: Where, fields: Mapping[Where, BoundField], document: Document
+) -> Iterator[Problem]:
+    """Variables in which bash finds commands, settings or files to run."""
+    env = fields.get(("env",))
+    if not isinstance(env, Tree) or not isinstance(env.entries, Mapping):
+        return
+    for name, bound in env.entries.items():
+        if name in SPECIAL and not isinstance(bound, Fixed):
+            place = (*where, "env", name)
+            message = f"a value in `{name}` would be program text of bash; use another name"
+            yield Problem(document.name, document.position(place), message, place)

@@ -51,6 +51,8 @@ class LangGraphProvider:
         history = await self._services.store.history(execution.id)
         task = asyncio.create_task(self._drive(execution, launch, history), name=execution.id)
         self._driving[execution.id] = task
+        # A task that is cancelled before its first step would leave no record of its end.
+        await asyncio.sleep(0)
         task.add_done_callback(lambda _: self._driving.pop(execution.id, None))
 
     async def wait(self, execution_id: str) -> None:

@@ -84,7 +84,7 @@ async def _apply(call: Call, function: Callable[..., Any], name: str) -> Yield:
         raise Retryable(f"{name!r} raised {type(error).__name__}: {error}") from error
     finally:
         _CURRENT.reset(token)
-    value = _json(value, name)
+    value = as_json(value, name)
     return Yield(value, dict(value) if isinstance(value, Mapping) else {})
 
 
@@ -108,7 +108,8 @@ def current_call() -> Call:
     return _CURRENT.get()
 
 
-def _json(value: Any, name: str) -> Any:
+def as_json(value: Any, name: str) -> Any:
+    """What a function or graph returned, as JSON; raises `Terminal`."""
     try:
         return orjson.loads(orjson.dumps(value))
     except TypeError as error:

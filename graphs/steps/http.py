@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 from urllib.parse import quote, unquote, urlsplit
 
-import httpx
 import orjson
 from pydantic import Field
 
@@ -16,6 +15,9 @@ from ..call import Call, Kind, Yield
 from ..errors import HttpFailed, Terminal
 from ..expressions import text_of
 from ..step import Data, Family, Role, Step
+
+if TYPE_CHECKING:
+    import httpx
 
 BODY_LIMIT = 16 * 1024 * 1024
 """Bytes of an answer that are read."""
@@ -78,6 +80,8 @@ async def fetch(
 
     Proxies and certificate authorities are taken from the environment, as curl does.
     """
+    import httpx  # a quarter of a second, which only executions should pay
+
     if _scheme(url) not in ("http", "https"):
         raise Terminal(f"the address {url!r} does not begin with http:// or https://")
     fields = [(name.encode(), value.encode()) for name, value in (headers or {}).items()]

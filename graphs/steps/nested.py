@@ -9,6 +9,7 @@ from pydantic import Field
 from ..call import Call, Kind, Yield
 from ..errors import InvalidInput, Retryable, StepError, Terminal
 from ..step import Family, Step
+from .deterministic import as_json
 
 
 class WorkflowStep(Step):
@@ -46,9 +47,10 @@ async def _graph(call: Call) -> Yield:
         state = await graph.ainvoke(call.value("inputs") or {}, config)
     except StepError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         message = f"the graph {step.graph!r} raised {type(error).__name__}: {error}"
         raise Retryable(message) from error
+    state = as_json(state, step.graph)
     return Yield(state, dict(state) if isinstance(state, dict) else {})
 
 

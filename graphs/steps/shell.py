@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import tempfile
 from pathlib import Path
@@ -75,7 +76,8 @@ def _variables(call: Call) -> dict[str, str]:
     named = {name: text_of(value) for name, value in given.items()}
     inputs = call.value("inputs")
     if isinstance(inputs, dict):
-        named = {f"INPUT_{k.upper()}": text_of(v) for k, v in inputs.items()} | named
+        given = {re.sub(r"\W", "_", k, flags=re.ASCII).upper(): v for k, v in inputs.items()}
+        named = {f"INPUT_{k}": text_of(v) for k, v in given.items()} | named
     for name, value in named.items():
         if "\0" in value:
             raise Terminal(f"the value of `env` {name!r} holds a NUL, which no variable can")
