@@ -334,3 +334,31 @@ async def test_a_failed_execution_says_where_and_why(house: House, order: Order)
         )
 
     assert "'w' failed at a: 'fail' raised ValueError" in caught.value.message
+
+
+class Graph:
+    """Stands for a compiled graph: gives a state, or raises."""
+
+    def __init__(self, state: object) -> None:
+        self.state = state
+
+    async def ainvoke(self, inputs: object, config: object) -> object:
+        if isinstance(self.state, BaseException):
+            raise self.state
+        return self.state
+
+
+@pytest.mark.parametrize(
+    ("state", "says"),
+    [({"x": {1, 2}}, "what JSON cannot hold"), (SystemExit(3), "raised SystemExit: 3")],
+)
+async def test_a_graph_that_misbehaves_fails_its_step(
+    house: House, state: object, says: str
+) -> None:
+    house.app.graph("g", Graph(state))
+
+    execution = await house.run("- {id: a, type: graph, graph: g}")
+
+    assert execution.error is not None
+    assert execution.error.path == "a"
+    assert says in execution.error.message

@@ -220,3 +220,23 @@ async def test_a_name_that_is_no_variable_is_refused_in_words(house: House, name
 
     assert "no name of a variable" in caught.value.message
     assert list(house.workspace.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["BASH_ENV", "PS4", "SHELLOPTS"])
+async def test_a_value_in_a_variable_that_bash_runs_is_refused(house: House, name: str) -> None:
+    with pytest.raises(InvalidSpec) as caught:
+        await house.run(step("echo", env={name: "{{ inputs.v }}"}), {"v": "./evil.sh"})
+
+    assert f"a value in `{name}` would be program text of bash" in caught.value.message
+
+
+async def test_a_variable_that_bash_runs_may_be_written_out(house: House) -> None:
+    execution = await house.run(step("true", env={"SHELLOPTS": "xtrace"}))
+
+    assert execution.steps["s"].outputs["stderr"] == "+ true\n"
+
+
+async def test_an_input_of_any_name_has_a_variable(house: House) -> None:
+    execution = await house.run(step('echo "$INPUT_A_B_C"', inputs={"a-b=c": "x"}))
+
+    assert execution.steps["s"].output == "x"
