@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from .binding import BoundStep
 from .call import Call, InnerFailure, Yield
-from .errors import AssayError, AssertionFailed, Retryable, StepTimeout, Terminal
+from .errors import AssayError, AssertionFailed, Retryable, StepTimeout
 from .event import EventType
 from .execution import Failure, Status, StepResult, timestamp
 from .files import Files, keep_files
@@ -51,9 +51,8 @@ async def run_step(
         if journal.result(path) is None:
             journal.add(_ended(bound, path, started, Status.CANCELLED))
         raise
-    except AssayError as error:
-        result = _settled(bound, path, Failure(error.code, error.message, path), 0)
-        visible = {}
+    except Exception as error:
+        result, visible = _settled(bound, path, _failure(error, path), 0), {}
     finally:
         Files.leave(token)
     return Ran(await journal.record(replace(result, started_at=started)), visible)
@@ -134,13 +133,16 @@ def _judge(error: Exception, call: Call, retry: Retry) -> tuple[Failure, bool]:
     """What the failure is called, and whether another attempt may help."""
     if isinstance(error, InnerFailure):
         failure, again = error.failure, True
-    elif isinstance(error, AssayError):
-        failure = Failure(error.code, error.message, call.path)
-        again = isinstance(error, Retryable) and not isinstance(error, Terminal)
     else:
-        failure = Failure("unexpected", f"{type(error).__name__}: {error}", call.path)
-        again = True
+        failure = _failure(error, call.path)
+        again = isinstance(error, Retryable) or not isinstance(error, AssayError)
     return failure, again and (not retry.retry_on or failure.code in retry.retry_on)
+
+
+def _failure(error: Exception, path: str) -> Failure:
+    if isinstance(error, AssayError):
+        return Failure(error.code, error.message, path)
+    return Failure("unexpected", f"{type(error).__name__}: {error}", path)
 
 
 def pause(retry: Retry, attempt: int) -> float:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import socket
+from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
 
-import httpx
 from pydantic import Field
 
 from ...graphs.errors import HttpFailed, LimitReached, NotAllowed
 from .reach import Reach, Tool, bounded
+
+if TYPE_CHECKING:
+    import httpx
 
 BODY_LIMIT = 1024 * 1024
 """Bytes of an answer that are read."""
@@ -27,6 +30,8 @@ class HttpGet(Tool):
     url: str = Field(min_length=1, max_length=4096, description="The whole address.")
 
     async def work(self, reach: Reach) -> str:
+        import httpx  # slow to import, and most executions fetch nothing
+
         url = self.url
         try:
             async with httpx.AsyncClient(timeout=_TIMEOUT) as client:

@@ -128,8 +128,11 @@ class LangGraphProvider:
             failure = outcome.failure
             await run.join()
             outputs = {} if failure else _outputs(run, outcome)
-        except AssayError as error:
-            failure, outputs = Failure(error.code, error.message), {}
+        except Exception as error:
+            # Whatever went wrong, the execution must not be left looking as if it ran.
+            code = error.code if isinstance(error, AssayError) else "unexpected"
+            why = str(error) if code != "unexpected" else f"{type(error).__name__}: {error}"
+            failure, outputs = Failure(code, why), {}
             await run.join()
         if failure is not None and failure.rollback:
             failure = await _rolled_back(run, failure)
