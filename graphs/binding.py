@@ -44,8 +44,23 @@ class Fixed:
         return [(self.text(scope), None)]
 
 
+class _Value:
+    """A field that is one value: its text and its one part follow from it."""
+
+    __slots__ = ()
+
+    def render(self, scope: Scope) -> Any:
+        raise TypeError(f"{type(self).__name__} says how it is rendered")
+
+    def text(self, scope: Scope) -> str:
+        return text_of(self.render(scope))
+
+    def parts(self, scope: Scope) -> list[Part]:
+        return [(None, self.render(scope))]
+
+
 @dataclass(frozen=True, slots=True)
-class Formula:
+class Formula(_Value):
     """An expression; a condition's value must be true or false."""
 
     expression: Expression
@@ -63,12 +78,6 @@ class Formula:
                 "neither true nor false; compare it with something"
             )
         return value
-
-    def text(self, scope: Scope) -> str:
-        return text_of(self.render(scope))
-
-    def parts(self, scope: Scope) -> list[Part]:
-        return [(None, self.render(scope))]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +104,7 @@ class Filled:
 
 
 @dataclass(frozen=True, slots=True)
-class Reference:
+class Reference(_Value):
     """A bare `step.output` in `inputs`."""
 
     path: tuple[str, ...]
@@ -106,15 +115,9 @@ class Reference:
             raise missing(self.path)
         return value
 
-    def text(self, scope: Scope) -> str:
-        return text_of(self.render(scope))
-
-    def parts(self, scope: Scope) -> list[Part]:
-        return [(None, self.render(scope))]
-
 
 @dataclass(frozen=True, slots=True)
-class Tree:
+class Tree(_Value):
     """A mapping or list with something to evaluate somewhere inside."""
 
     entries: Mapping[str, BoundField] | Sequence[BoundField]
@@ -123,12 +126,6 @@ class Tree:
         if isinstance(self.entries, Mapping):
             return {key: entry.render(scope) for key, entry in self.entries.items()}
         return [entry.render(scope) for entry in self.entries]
-
-    def text(self, scope: Scope) -> str:
-        return text_of(self.render(scope))
-
-    def parts(self, scope: Scope) -> list[Part]:
-        return [(None, self.render(scope))]
 
 
 @dataclass(frozen=True, slots=True)
