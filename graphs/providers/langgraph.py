@@ -76,7 +76,7 @@ class LangGraphProvider:
                     "process; stop it where it runs"
                 )
             return execution
-        task.cancel()
+        _cancel(task)
         await asyncio.wait([task])
         return await self.get_execution_status(execution_id)
 
@@ -87,7 +87,7 @@ class LangGraphProvider:
         """Cancel every execution under way and wait for it to end."""
         tasks = list(self._driving.values())
         for task in tasks:
-            task.cancel()
+            _cancel(task)
         if tasks:
             await asyncio.wait(tasks)
 
@@ -189,3 +189,9 @@ _EVENTS = {
     Status.FAILED: EventType.EXECUTION_FAILED,
     Status.CANCELLED: EventType.EXECUTION_CANCELLED,
 }
+
+
+def _cancel(task: asyncio.Task[None]) -> None:
+    """Cancel once: a second time would cut off the record of the end, or a rollback."""
+    if not task.cancelling():
+        task.cancel()
