@@ -21,7 +21,7 @@ class Role(Enum):
     OPTION = auto()
     DATA = auto()
     UNCLEAR = auto()
-    """It begins with a value, so that it may turn out to be an option."""
+    """It begins with a value or an expansion, so that it may turn out to be an option."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +53,11 @@ class Interpreter:
         """Whether its standard input is its program."""
         reading = _Reading(self)
         roles = {reading.role(word) for word in words}
-        if any(word.text in ("-", "-s") for word in words):
+        if any(word.text == ("-s" if self.flag else "-") for word in words):
             return True
-        return not reading.programmed and not roles & {Role.PROGRAM, Role.FILE, Role.UNCLEAR}
+        if reading.programmed or not roles.isdisjoint({Role.PROGRAM, Role.FILE}):
+            return False
+        return reading.shifted or Role.UNCLEAR not in roles
 
 
 @dataclass(slots=True)
@@ -73,7 +75,7 @@ class _Reading:
             return Role.UNCLEAR
         if word.vanishes and not self.ended:
             self.shifted = True
-            return Role.OPTION
+            return Role.UNCLEAR
         role = self._role(word)
         return Role.UNCLEAR if self.shifted and role is not Role.PROGRAM else role
 
@@ -83,13 +85,13 @@ class _Reading:
             return self.owed.pop()
         text = word.text
         if not self.ended:
-            if text == "--":
+            if text == "--" or (text == "-" and self.spec.flag):
                 self.ended = True
                 self.shifted = False
                 return Role.OPTION
             if text[:1] in ("-", "+") and len(text) > 1:
                 return self._option(text)
-            if text[:1] in (HOLE, SPLIT, QUOTED) and word.holes:
+            if text[:1] in (HOLE, SPLIT, QUOTED):
                 return self._operand(Role.UNCLEAR)
         return self._operand(None)
 

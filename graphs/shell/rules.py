@@ -136,6 +136,7 @@ class _Check:
         """Check the command behind `env`, `timeout 5`, `sudo -u root` and the like."""
         prefix = _PREFIXES[name]
         operands = prefix.operands
+        shifted = False
         while words:
             word, after = words[0], 1
             if name == "command" and word.text in ("-v", "-V"):
@@ -152,9 +153,12 @@ class _Check:
             elif not (name in ("env", "sudo") and _VARIABLE.match(word.text)):
                 self.words(words, depth + 1)
                 return
-            if any(SPLIT in argument.text for argument in words[:after]):
-                for argument in words:
-                    self._refuse(argument.holes, SHIFTED)
+            loose = [argument for argument in words[:after] if SPLIT in argument.text]
+            for argument in loose:
+                self._run(argument)
+            if loose and not shifted:
+                shifted = True
+                self._refuse([hole for each in words for hole in each.holes], SHIFTED)
             words = words[after:]
 
     def _refuse_split(self, word: Word) -> None:
@@ -224,7 +228,11 @@ class _Check:
             if role is Role.PROGRAM:
                 self._refuse(word.holes, PROGRAM_TEXT % name)
                 self._run(word)
+            elif role is Role.FILE and found.flag and word.text[:1] in (HOLE, SPLIT, QUOTED):
+                self._refuse(word.holes, f"a value may not name the script of `{name}`")
+                self._run(word)
             elif role is Role.UNCLEAR:
+                self._run(word)
                 self._refuse(
                     word.holes,
                     f"`{name}` may take a value here for program text or an option: write -- first",
