@@ -200,8 +200,6 @@ class Frame:
             if self._repairs(bound, runs) is not None:
                 bound = replace(bound, policy=replace(bound.policy, repairing=True))
             ran = await run_step(bound, path, scope, self, state["feedback"].get(bound.id, ()))
-            if bound.step.rollback and ran.result.status is Status.COMPLETED:
-                self.run.undos.append(Undo(bound, ran.result, self, scope))
             updates |= {bound.id: ran.result.state(), **ran.visible}
             writes |= ran.result.context
             out["exit"] = self._exit(bound, ran.result, runs)

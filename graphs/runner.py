@@ -17,6 +17,7 @@ from .errors import AssayError, AssertionFailed, Retryable, StepTimeout
 from .event import EventType
 from .execution import Failure, Status, StepResult, timestamp
 from .files import Files, keep_files
+from .rollback import Undo
 from .step import Retry
 from .stepcache import cache_key, restored
 
@@ -39,6 +40,7 @@ async def run_step(
     """Run the step at the path, or return the result that the journal already has."""
     journal = frame.run.journal
     if (done := journal.result(path)) is not None:
+        _remember_undo(bound, done, frame, scope)
         return Ran(done, _remembered(bound, done, frame))
     started = timestamp()
     token = Files.enter(frame.run, path)
@@ -55,7 +57,16 @@ async def run_step(
         result, visible = _settled(bound, path, _failure(error, path), 0), {}
     finally:
         Files.leave(token)
-    return Ran(await journal.record(replace(result, started_at=started)), visible)
+    recorded = journal.add(replace(result, started_at=started))
+    # Before the wait for the store, during which the step may be cancelled as a loser.
+    _remember_undo(bound, recorded, frame, scope)
+    await journal.flush()
+    return Ran(recorded, visible)
+
+
+def _remember_undo(bound: BoundStep, result: StepResult, frame: Frame, scope: Scope) -> None:
+    if bound.step.rollback and result.status is Status.COMPLETED:
+        frame.run.undos.append(Undo(bound, result, frame, scope))
 
 
 def _wanted(bound: BoundStep, path: str, scope: Scope, frame: Frame) -> bool:
