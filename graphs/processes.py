@@ -50,23 +50,16 @@ async def run_process(
     program left running in its group is killed as well when it ends. Raises `Terminal`
     when the program cannot be started, `LimitReached` when it writes over `OUTPUT_LIMIT`.
     """
-    loop = asyncio.get_running_loop()
+    starting = asyncio.ensure_future(_start(argv, cwd, env, stdin is not None))
     try:
-        transport, protocol = await loop.subprocess_exec(
-            lambda: _Protocol(limit=_CHUNK, loop=loop),
-            *argv,
-            cwd=cwd,
-            env=dict(env),
-            stdin=asyncio.subprocess.DEVNULL if stdin is None else asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            start_new_session=True,
-        )
-    except OSError as error:
-        raise Terminal(
-            f"could not start {argv[0]!r} in {cwd}: {error.strerror or error}"
-        ) from error
-    program = _Program(transport, protocol)
+        program = await asyncio.shield(starting)
+    except asyncio.CancelledError:
+        # asyncio would kill the program alone, and not what it has started already.
+        await asyncio.wait([starting])
+        if starting.exception() is None:
+            await asyncio.shield(_end(starting.result()))
+        raise
+    protocol = program.protocol
     try:
         async with asyncio.TaskGroup() as group:
             stdout = group.create_task(_collect(protocol.stdout, "stdout", on_output))
@@ -77,9 +70,29 @@ async def run_process(
         raise failures.exceptions[0] from None
     finally:
         await asyncio.shield(_end(program))
-    status = transport.get_returncode()
+    status = program.transport.get_returncode()
     assert status is not None
     return Finished(status, stdout.result(), stderr.result())
+
+
+async def _start(argv: Sequence[str], cwd: Path, env: Mapping[str, str], feed: bool) -> _Program:
+    loop = asyncio.get_running_loop()
+    try:
+        transport, protocol = await loop.subprocess_exec(
+            lambda: _Protocol(limit=_CHUNK, loop=loop),
+            *argv,
+            cwd=cwd,
+            env=dict(env),
+            stdin=asyncio.subprocess.PIPE if feed else asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise Terminal(
+            f"could not start {argv[0]!r} in {cwd}: {error.strerror or error}"
+        ) from error
+    return _Program(transport, protocol)
 
 
 class _Protocol(asyncio.subprocess.SubprocessStreamProtocol):

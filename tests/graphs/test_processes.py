@@ -196,3 +196,19 @@ async def test_a_leavingthat_left_the_group_does_not_hold_the_program_up(tmp_pat
     daemon = psutil.Process(int(finished.stdout))
     daemon.kill()
     assert finished.exit_status == 0
+
+
+async def test_cancelling_while_a_program_starts_leaves_nothing_running(tmp_path: Path) -> None:
+    pids = tmp_path / "pids"
+    script = f"echo $$ >{pids}; bash -c 'echo $$ >>{pids}; sleep 60'"
+    task = asyncio.ensure_future(bash(script, tmp_path))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    while not pids.exists() or len(pids.read_text().split()) < 2:
+        pass  # The loop must not turn, or the start would be over.
+
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+    assert [pid for pid in map(int, pids.read_text().split()) if alive(pid)] == []
