@@ -200,7 +200,7 @@ async def test_a_leavingthat_left_the_group_does_not_hold_the_program_up(tmp_pat
 
 async def test_cancelling_while_a_program_starts_leaves_nothing_running(tmp_path: Path) -> None:
     pids = tmp_path / "pids"
-    script = f"echo $$ >{pids}; bash -c 'echo $$ >>{pids}; sleep 60'"
+    script = f"echo $$ >{pids}; bash -c 'echo $$ >>{pids}; sleep 60; true'; true"
     task = asyncio.ensure_future(bash(script, tmp_path))
     await asyncio.sleep(0)
     await asyncio.sleep(0)
