@@ -18,7 +18,8 @@ from assay.api.app import loader
 
 STEPS = 1000
 ROUNDS = 7
-ASSAY = str(Path(sys.executable).with_name("assay"))
+PYTHON = sys.executable
+ASSAY = str(Path(PYTHON).with_name("assay"))
 
 
 def definition() -> str:
@@ -65,8 +66,8 @@ def main() -> None:
         ("load 1,000 steps", median(lambda: load.text(text, "thousand.yaml"))),
         ("  reference: yaml.CSafeLoader", median(lambda: yaml.load(text, yaml.CSafeLoader))),
         ("assay --help", median(process(ASSAY, "--help"))),
-        ("  reference: python -c 'import typer'", median(process(sys.executable, "-c", "import typer"))),
-        ("  reference: python -c pass", median(process(sys.executable, "-c", "pass"))),
+        ("  reference: python -c 'import typer'", median(process(PYTHON, "-c", "import typer"))),
+        ("  reference: python -c pass", median(process(PYTHON, "-c", "pass"))),
     ]
     for name, milliseconds in rows:
         print(f"{name:40} {milliseconds:8.1f} ms")
