@@ -13,7 +13,7 @@ LOCK  = $(UV) compile -q --upgrade --universal --python-version 3.11 \
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test lint bench lock
+.PHONY: help run test lint bench mutants lock
 
 help: ## Say what can be made here
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -31,10 +31,13 @@ lint: .venv/ready ## Check style, types and who may import whom
 	@said=$$(.venv/bin/lint-imports) || { echo "$$said"; exit 1; }
 
 bench: .venv/ready ## Measure, beside the reference in the same run
-	@for script in bench/[a-z]*.py; do \
+	@for script in $(filter-out bench/mutants.py,$(wildcard bench/[a-z]*.py)); do \
 		test -e "$$script" || { echo 'No benchmarks yet: see bench/README.md'; break; }; \
 		.venv/bin/python "$$script" || exit 1; \
 	done
+
+mutants: .venv/ready ## Plant bugs in the engine, and see that its tests notice each
+	@.venv/bin/python bench/mutants.py
 
 lock: .venv/ready ## Pin the newest versions that fit, with their hashes
 	@$(LOCK) pyproject.toml --group dev -o requirements/dev.txt

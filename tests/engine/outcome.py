@@ -69,6 +69,11 @@ class Place:
     prefix: str = ""
     local: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def path(self) -> str:
+        """The path of the step that this is inside of."""
+        return self.prefix[:-1]
+
     def name(self, name: str) -> Any:
         """What an expression that stands here finds under a name."""
         if name in self.local:

@@ -22,13 +22,19 @@ LEAVES = ("python", "skill", "set", "assert", "agent")
 T = TypeVar("T")
 
 
+@dataclass(eq=False)
 class Failed(Exception):
-    """A failure on its way up; `again` is an assertion that sends its list round again."""
+    """A failure on its way up from the step at `path`, which is empty until it leaves it.
 
-    def __init__(
-        self, path: str, *, attempts: int | None = None, rollback: bool = False, again: bool = False
-    ) -> None:
-        self.path, self.attempts, self.rollback, self.again = path, attempts, rollback, again
+    `again` is an assertion that sends its list round again; `terminal` what a retry of the
+    step itself would not mend.
+    """
+
+    path: str = ""
+    attempts: int | None = None
+    rollback: bool = False
+    again: bool = False
+    terminal: bool = False
 
 
 class Stopped(Exception):
@@ -114,7 +120,7 @@ class Reference:
         for id, branch in aside.items():
             failed.update(self.join(place, id, branch))
         if failed:
-            raise failed[min(failed, key=ids.index)]
+            raise first([failed[id] for id in ids if id in failed])
 
     def join(self, place: Place, id: str, branch: Branch) -> dict[str, Failed]:
         place.strand.join(branch.strand)
@@ -145,7 +151,11 @@ class Reference:
             if "when" in step and not evaluate(step["when"], place.name):
                 return self.note(step, place, path, "skipped")
             inner = replace(place, prefix=f"{path}.")
-            output, tried = getattr(self, f"_{step['type']}")(step, path, inner, attempts, run)
+            work = getattr(self, f"_{step['type']}")
+            if step["type"] in LEAVES:
+                output, tried = work(step, inner, attempts, run)
+            else:
+                output, tried = self.control(work, step, inner, attempts)
         except Stopped:
             self.note(step, place, path, "completed", Unsaid())
             raise
@@ -153,8 +163,9 @@ class Reference:
             self.note(step, place, path, "cancelled").racy = True
             raise
         except (Failed, Wrong) as error:
-            failure = error if isinstance(error, Failed) else Failed(path)
-            tried = failure.attempts if failure.path == path else None
+            failure = error if isinstance(error, Failed) else Failed()
+            tried = None if failure.path else failure.attempts
+            failure.path = failure.path or path
             status = "skipped" if strategy == "skip" and not failure.again else "failed"
             record = self.note(step, place, path, status, None, tried, failure.path)
             record.again, failure.again = failure.again, False
@@ -166,6 +177,23 @@ class Reference:
         if step.get("on_false") == "stop" and output is False:
             raise Stopped
         return record
+
+    def control(
+        self, work: Callable[[Json, Place], Any], step: Json, at: Place, attempts: int
+    ) -> tuple[Any, int]:
+        """Each attempt starts afresh, at a path of its own, with the context of the first."""
+        for tried in range(1, attempts + 1):
+            strand = at.strand.fork()
+            again = f"#{tried}" if tried > 1 else ""
+            try:
+                return work(step, replace(at, strand=strand, prefix=f"{at.path}{again}.")), tried
+            except Failed as failure:
+                if tried == attempts or (failure.terminal and not failure.path):
+                    raise
+                strand.written.clear()
+            finally:
+                at.strand.join(strand)
+        raise AssertionError("no attempt")
 
     def skip(self, step: Json, place: Place) -> None:
         self.note(step, place, place.prefix + step["id"], "skipped")
@@ -218,52 +246,53 @@ class Reference:
         if stop := next((b for b in branches if isinstance(b.ended, Stopped)), None):
             self.spoil(b for b in branches if b is not stop)
             raise Stopped
-        for kind in (Held, Failed):
-            if ended := [b.ended for b in branches if isinstance(b.ended, kind)]:
-                raise ended[0]
+        if any(isinstance(branch.ended, Held) for branch in branches):
+            raise Held
+        if failures := [b.ended for b in branches if isinstance(b.ended, Failed)]:
+            raise first(failures)
 
     def spoil(self, losers: Iterator[Branch]) -> None:
         for path in [path for branch in losers for path in branch.paths]:
             self.records[path].racy = True
 
-    def _python(self, step: Json, path: str, at: Place, attempts: int, run: int) -> Any:
+    def _python(self, step: Json, at: Place, attempts: int, run: int) -> tuple[Any, int]:
         given = render(step["inputs"], at.name)
         if given.get("hold"):
             raise Held
         if given.get("fail", 0) >= attempts:
-            raise Failed(path, attempts=attempts)
+            raise Failed(attempts=attempts)
         return given["result"], given.get("fail", 0) + 1
 
-    def _skill(self, step: Json, path: str, at: Place, attempts: int, run: int) -> Any:
+    def _skill(self, step: Json, at: Place, attempts: int, run: int) -> tuple[Any, int]:
         given = render(step.get("inputs", {}), at.name)
         if step["skill"] == "fail":
-            raise Failed(path, attempts=1)
+            raise Failed(attempts=1)
         return given["message"], 1
 
-    def _agent(self, step: Json, path: str, at: Place, attempts: int, run: int) -> Any:
+    def _agent(self, step: Json, at: Place, attempts: int, run: int) -> tuple[Any, int]:
         return Unsaid(), 1
 
-    def _set(self, step: Json, path: str, at: Place, attempts: int, run: int) -> Any:
+    def _set(self, step: Json, at: Place, attempts: int, run: int) -> tuple[Any, int]:
         values = render(step["values"], at.name)
         at.strand.write(values)
         return values, 1
 
-    def _assert(self, step: Json, path: str, at: Place, attempts: int, run: int) -> Any:
+    def _assert(self, step: Json, at: Place, attempts: int, run: int) -> tuple[Any, int]:
         verdict = evaluate(step["condition"], at.name)
         on_false = step.get("on_false", "fail")
         if not verdict and on_false in ("fail", "repair"):
             limit = step["repair"].get("attempts", 3) if on_false == "repair" else 1
-            raise Failed(path, attempts=1, again=run < limit)
+            raise Failed(attempts=1, again=run < limit)
         return verdict, 1
 
-    def _conditional(self, step: Json, path: str, at: Place, attempts: int, run: int) -> Any:
+    def _conditional(self, step: Json, at: Place) -> Any:
         taken = "then" if evaluate(step["condition"], at.name) else "else"
-        return self.take({k: step[k] for k in ("then", "else") if k in step}, taken, at), None
+        return self.take({k: step[k] for k in ("then", "else") if k in step}, taken, at)
 
-    def _switch(self, step: Json, path: str, at: Place, attempts: int, run: int) -> Any:
+    def _switch(self, step: Json, at: Place) -> Any:
         value = evaluate(step["value"], at.name)
         branches = {**step["cases"], **({None: step["default"]} if "default" in step else {})}
-        return self.take(branches, value if value in step["cases"] else None, at), None
+        return self.take(branches, value if value in step["cases"] else None, at)
 
     def take(self, branches: Mapping[Any, list[Json]], taken: Any, at: Place) -> Any:
         aside = [step for name, steps in branches.items() if name != taken for step in steps]
@@ -272,44 +301,44 @@ class Reference:
         at.strand.join(*(branch.strand for branch in skipped))
         return output
 
-    def _loop(self, step: Json, path: str, at: Place, attempts: int, run: int) -> Any:
+    def _loop(self, step: Json, at: Place) -> Any:
         output, here = None, at
         for n in count():
-            here = replace(here, prefix=f"{path}[{n}].", local={**at.local, "iteration": n})
+            here = replace(here, prefix=f"{at.path}[{n}].", local={**at.local, "iteration": n})
             if "while" in step and not evaluate(step["while"], here.name):
-                return output, None
+                return output
             if n == step["max_iterations"]:
-                raise Failed(path)
+                raise Failed(terminal=True)
             here = replace(here, scope=ChainMap({}, at.scope))
             output = self.block(step["steps"], here)
             if "until" in step and evaluate(step["until"], here.name):
-                return output, None
+                return output
         raise AssertionError("unreachable")
 
-    def _foreach(self, step: Json, path: str, at: Place, attempts: int, run: int) -> Any:
+    def _foreach(self, step: Json, at: Place) -> Any:
         def body(numbered: tuple[int, Any], p: Place) -> Any:
             n, item = numbered
             local = {**at.local, "item": item, "index": n}
             scope = ChainMap({}, at.scope)
-            here = replace(p, prefix=f"{path}[{n}].", local=local, scope=scope)
+            here = replace(p, prefix=f"{at.path}[{n}].", local=local, scope=scope)
             return self.block(step["steps"], here)
 
         items = list(enumerate(evaluate(step["items"], at.name)))
         branches = self.fork(at, items, body)
         at.strand.join(*(branch.strand for branch in branches))
         self.settle(branches)
-        return [branch.value for branch in branches], None
+        return [branch.value for branch in branches]
 
-    def _parallel(self, step: Json, path: str, at: Place, attempts: int, run: int) -> Any:
+    def _parallel(self, step: Json, at: Place) -> Any:
         branches = self.fork(at, step["steps"], self.step)
         if step.get("wait_for") == "none":
-            return Unsaid(), None
+            return Unsaid()
         if step.get("wait_for") == "any":
             won = [b for b in branches if not b.ended and b.value.status == "completed"]
             if not won:
                 at.strand.join(*(branch.strand for branch in branches))
                 self.settle(branches)
-                raise Failed(path)
+                raise Failed()
             self.spoil(b for b in branches if b is not won[0])
             at.strand.join(won[0].strand)
             branches = [replace(b, value=None) if b is not won[0] else b for b in branches]
@@ -317,14 +346,20 @@ class Reference:
             at.strand.join(*(branch.strand for branch in branches))
             self.settle(branches)
         outputs = [None if b.value is None else b.value.output for b in branches]
-        return {s["id"]: output for s, output in zip(step["steps"], outputs, strict=True)}, None
+        return {s["id"]: output for s, output in zip(step["steps"], outputs, strict=True)}
 
-    def _workflow(self, step: Json, path: str, at: Place, attempts: int, run: int) -> Any:
+    def _workflow(self, step: Json, at: Place) -> Any:
         inputs, strand = render(step.get("inputs", {}), at.name), at.strand.fork()
         try:
-            return self.workflow(self.children[step["workflow"]], inputs, at.prefix, strand), None
+            return self.workflow(self.children[step["workflow"]], inputs, at.prefix, strand)
         finally:
             at.strand.past = strand.past
+
+
+def first(failures: Sequence[Failed]) -> Failed:
+    """What several failures are reported as; one wish to roll back is enough."""
+    failures[0].rollback = any(failure.rollback for failure in failures)
+    return failures[0]
 
 
 def policy(step: Json, document: Json) -> tuple[int, str]:

@@ -6,17 +6,17 @@ certain: one branch can complete, the others fail or hold until they are cancell
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from random import Random
+from typing import Any
 
 from hypothesis import strategies as st
 
-Json = dict[str, Any]
-T = TypeVar("T")
+from .leaves import Json, Leaves, Spot
+
 DEPTH = 4
-STEPS = 24
-READABLE = ("python", "skill", "set", "conditional", "switch", "foreach", "loop", "workflow")
+STEPS = 50
 
 
 @dataclass(frozen=True)
@@ -28,67 +28,30 @@ class Case:
     inputs: Json
 
 
-@dataclass(frozen=True)
-class Spot:
-    """What may be written at one place: steps and integers to read, and what is decided there.
-
-    `context` says whether mutable context has one certain value here, `stops` whether a
-    `stop` would meet nothing that runs beside it.
-    """
-
-    ids: tuple[str, ...] = ()
-    outputs: tuple[str, ...] = ()
-    numbers: tuple[str, ...] = ("inputs.n", "context.c")
-    context: bool = True
-    stops: bool = True
-    depth: int = 1
-
-    def after(self, *steps: Json) -> Spot:
-        seen = [step for top in steps for step in visible(top)]
-        outputs = [s["id"] for s in seen if s["type"] in READABLE]
-        ids = [s["id"] for s in seen]
-        return replace(self, ids=self.ids + tuple(ids), outputs=self.outputs + tuple(outputs))
-
-    def beside(self) -> Spot:
-        """Where other steps run at the same time and nothing joins in a certain order."""
-        return replace(self, context=False, stops=False)
-
-    def knowing(self, *numbers: str) -> Spot:
-        return replace(self, numbers=self.numbers + numbers)
-
-
-def visible(step: Json) -> Iterator[Json]:
-    """The step, and the steps inside it that later ones may read for certain."""
-    yield step
-    if step["type"] == "parallel" and step.get("wait_for", "all") != "all":
-        return
-    if any(child.get("inputs", {}).get("hold") for child in step.get("steps", [])):
-        return
-    if step["type"] in ("parallel", "conditional", "switch"):
-        branches = [step.get(name, []) for name in ("then", "else", "default", "steps")]
-        for inner in [*branches, *step.get("cases", {}).values()]:
-            for child in inner:
-                yield from visible(child)
-
-
 @st.composite
 def cases(draw: st.DrawFn) -> Case:
-    """Workflows of up to about thirty steps, with every kind of control."""
-    return _Author(draw).case()
+    """Workflows of up to about fifty steps, with every kind of control; they shrink."""
+    return _Author(lambda bound: draw(st.integers(0, bound - 1))).whole()
 
 
-class _Author:
-    def __init__(self, draw: st.DrawFn) -> None:
-        self._draw = draw
-        self._written = 0
+def case(seed: int) -> Case:
+    """One workflow of the same kind, the same for the same seed whoever asks."""
+    return _Author(Random(seed).randrange).whole()
+
+
+class _Author(Leaves):
+    """Writes lists and what holds them."""
+
+    def __init__(self, below: Callable[[int], int]) -> None:
+        super().__init__(below)
         self._children: dict[str, Json] = {}
 
-    def case(self) -> Case:
+    def whole(self) -> Case:
         document = self.document(Spot())
         return Case(document, self._children, {"n": self.below(4), "mode": self.one("a", "b", "z")})
 
     def document(self, spot: Spot) -> Json:
-        steps = self.block(spot, 5)
+        steps = self.block(spot, 10, least=6) if spot.depth == 1 else self.block(spot, 4)
         seen = spot.after(*steps)
         document: Json = {
             "name": "random",
@@ -101,8 +64,8 @@ class _Author:
             id = self.one(*seen.ids)
             document["outputs"]["status"] = {"value": f"{{{{ {id}.status }}}}"}
         handling: Json = {}
-        if self.chance(25):
-            handling["default"] = self.on_error()
+        if self.chance(40):
+            handling["default"] = self.one(self.on_error(), "rollback", "rollback")
         if seen.ids and self.chance(15):
             handling["per_step"] = {self.one(*seen.ids): self.on_error()}
         if handling:
@@ -111,26 +74,13 @@ class _Author:
             document["defaults"] = {"retry": {"attempts": 2, "delay": "1ms"}}
         return document
 
-    def below(self, bound: int) -> int:
-        return self._draw(st.integers(0, bound - 1))
-
-    def chance(self, percent: int) -> bool:
-        return self.below(100) >= 100 - percent
-
-    def one(self, *options: T) -> T:
-        return self._draw(st.sampled_from(options))
-
-    def id(self, letter: str) -> str:
-        self._written += 1
-        return f"{letter}{self._written}"
-
-    def block(self, spot: Spot, most: int) -> list[Json]:
+    def block(self, spot: Spot, most: int, *, least: int = 1) -> list[Json]:
         """A list: in order, a graph, or with steps that run beside the others."""
-        length = 1 + self.below(most)
-        mode = self.below(10) if length > 1 else 0
-        if mode == 8:
+        length = least + self.below(most + 1 - least)
+        mode = self.below(8) if length > 1 else 0
+        if mode == 6:
             return self.graph(spot.beside(), length)
-        if mode == 9:
+        if mode == 7:
             return self.overlapping(replace(spot, stops=False), length)
         steps: list[Json] = []
         while len(steps) < length:
@@ -152,7 +102,7 @@ class _Author:
             above[step["id"]] = list(ancestors.values())
             steps.append(step)
         steps[0].setdefault("needs", [])
-        return self._draw(st.permutations(steps))
+        return self.shuffled(steps)
 
     def overlapping(self, spot: Spot, length: int) -> list[Json]:
         """Some steps run on beside the list; only leaves of the list read those."""
@@ -173,14 +123,38 @@ class _Author:
     def unit(self, spot: Spot) -> list[Json]:
         """One step or a few that belong together, for a list that runs in order."""
         kind = self.below(100)
-        if kind >= 94 and spot.context:
+        if kind >= 90 and spot.context:
             return self.repaired(spot)
-        if kind >= 90 and spot.stops:
+        if kind >= 87 and spot.stops:
             return [self.interrupted()]
-        if kind >= 80:
-            on_false = self.one(*["fail", "skip", "skip"], *["stop"] * 3 * spot.stops)
-            return [{**self.assertion(spot), "on_false": on_false}]
+        if kind >= 70:
+            step = self.assertion(spot)
+            if self.chance(45):
+                step["condition"] = f"{self.number(spot)} < 0"
+            return [
+                {**step, "on_false": self.one("fail", "skip", "skip", *["stop"] * 2 * spot.stops)}
+            ]
+        if kind >= 64 and spot.context:
+            return self.contended(spot)
         return [self.step(spot)]
+
+    def contended(self, spot: Spot) -> list[Json]:
+        """Several steps set one key, side by side or in turn; the next one reads what is left."""
+        key = self.one("n", "m")
+
+        def assign(value: Any) -> Json:
+            return {"id": self.id("s"), "type": "set", "values": {key: value}}
+
+        shape = self.one("parallel", "foreach", "loop")
+        step: Json = {"id": self.id("p"), "type": shape}
+        if shape == "parallel":
+            step["steps"] = [assign(value) for value in (1, 2, 3)]
+        elif shape == "foreach":
+            step |= {"items": "[1, 2, 3]", "steps": [assign(f"{{{{ context.{key} + item }}}}")]}
+        else:
+            early = {**assign(f"{{{{ context.{key} + 1 }}}}"), "when": "iteration < 1"}
+            step |= {"while": "iteration < 2", "max_iterations": 2, "steps": [early]}
+        return [step, self.good_work(f"{{{{ context.{key} }}}}")]
 
     def repaired(self, spot: Spot) -> list[Json]:
         """Steps that an assertion sends round again until the context has grown enough."""
@@ -210,7 +184,7 @@ class _Author:
 
     def step(self, spot: Spot) -> Json:
         """A step of any kind that ends no more than itself."""
-        if spot.depth > DEPTH or self._written > STEPS or self.chance(30):
+        if spot.depth > DEPTH or self.written > STEPS or self.chance(30):
             return self.work(spot)
         deeper = replace(spot, depth=spot.depth + 1)
         kinds = (
@@ -218,10 +192,10 @@ class _Author:
             self.assertion,
             self.conditional,
             self.switch,
-            self.loop,
+            *[self.loop] * 2,
             self.foreach,
             self.together,
-            self.race,
+            *[self.race] * 2,
             self.detached,
             *[self.called] * (len(self._children) < 2),
         )
@@ -229,60 +203,13 @@ class _Author:
         step = kind(spot if kind in (self.assign, self.assertion) else deeper)
         if self.chance(15):
             step["when"] = self.condition(spot)
-        if self.chance(20):
+        if self.chance(30):
             step["on_error"] = self.one("skip", "skip", "halt", "rollback")
-        if self.chance(15):
-            step["rollback"] = self.compensation()
-        return step
-
-    def work(self, spot: Spot) -> Json:
-        if self.chance(8):
-            step: Json = {"id": self.id("w"), "type": "skill", "skill": "fail"}
-        else:
-            step = self.good_work(self.value(spot))
-            if self.chance(20):
-                step["inputs"]["fail"] = 1 + self.below(3)
-                if self.chance(60):
-                    step["retry"] = {"attempts": 1 + self.below(4), "delay": "1ms"}
-        if self.chance(15):
-            step["when"] = self.condition(spot)
-        if "retry" not in step and self.chance(25):
-            step["on_error"] = self.on_error()
-        elif self.chance(20):
-            step["on_error"] = self.one("skip", "halt", "rollback")
+        if self.chance(25) and kind not in (self.assign, self.assertion):
+            step["retry"] = {"attempts": 2, "delay": "1ms"}
         if self.chance(30):
             step["rollback"] = self.compensation()
         return step
-
-    def good_work(self, result: Any) -> Json:
-        inputs = {"result": result}
-        return {"id": self.id("w"), "type": "python", "function": "work", "inputs": inputs}
-
-    def hold(self) -> Json:
-        inputs = {"result": None, "hold": True}
-        return {"id": self.id("h"), "type": "python", "function": "work", "inputs": inputs}
-
-    def fail(self) -> Json:
-        return {"id": self.id("w"), "type": "skill", "skill": "fail", "on_error": "halt"}
-
-    def compensation(self) -> list[Json]:
-        step = self.good_work(self.one("{{ output }}", 1, "undone"))
-        if self.chance(15):
-            step["inputs"]["fail"] = 3
-            step["on_error"] = "halt"
-        return [step]
-
-    def on_error(self) -> Any:
-        retry: Json = {"strategy": "retry", "delay": "1ms"}
-        attempts = {**retry, self.one("attempts", "max_attempts"): 1 + self.below(4)}
-        return self.one("skip", {"strategy": "skip"}, "halt", "rollback", retry, attempts)
-
-    def assign(self, spot: Spot) -> Json:
-        value = self.one(self.below(5), f"{{{{ {self.number(spot)} + {self.below(3)} }}}}")
-        return {"id": self.id("s"), "type": "set", "values": {self.one("n", "m"): value}}
-
-    def assertion(self, spot: Spot) -> Json:
-        return {"id": self.id("a"), "type": "assert", "condition": self.condition(spot)}
 
     def conditional(self, spot: Spot) -> Json:
         step: Json = {"id": self.id("c"), "type": "conditional", "condition": self.condition(spot)}
@@ -333,12 +260,12 @@ class _Author:
 
     def race(self, spot: Spot) -> Json:
         """One branch is sure to complete, or none is able to."""
-        if self.chance(25):
+        if self.chance(45):
             branches = [self.loser(spot, hopeless=True) for _ in range(1 + self.below(2))]
         else:
             branches = [self.winner(spot)]
             branches += [self.loser(spot, hopeless=False) for _ in range(1 + self.below(2))]
-        branches = self._draw(st.permutations(branches))
+        branches = self.shuffled(branches)
         return {"id": self.id("r"), "type": "parallel", "wait_for": "any", "steps": branches}
 
     def winner(self, spot: Spot) -> Json:
@@ -370,30 +297,3 @@ class _Author:
         child = self.document(Spot(depth=spot.depth, stops=True))
         self._children[name] = {**child, "name": name.removesuffix(".json")}
         return step
-
-    def number(self, spot: Spot) -> str:
-        """An expression that is an integer for certain."""
-        return self.one(*spot.numbers, *["context.n", "context.m"] * spot.context)
-
-    def condition(self, spot: Spot) -> str:
-        text = self.one("true", f"{self.number(spot)} < {self.below(4)}")
-        if spot.ids and self.chance(40):
-            text = f"{self.one(*spot.ids)}.status == '{self.one('completed', 'skipped')}'"
-        if spot.outputs and self.chance(8):
-            return f"{self.one(*spot.outputs)}.output < 3"
-        if self.chance(15):
-            text = f"!({text})"
-        if self.chance(15):
-            text = f"{text} && {self.number(spot)} >= 1"
-        return text
-
-    def value(self, spot: Spot) -> Any:
-        """An integer, a text, or what another step came to."""
-        number = self.number(spot)
-        plain = (self.below(9), f"{{{{ {number} }}}}", f"{{{{ {number} + 1 }}}}")
-        if spot.outputs and self.chance(25):
-            id = self.one(*spot.outputs)
-            return self.one(f"{{{{ {id}.output }}}}", f"{{{{ {id}.output + 1 }}}}")
-        if spot.ids and self.chance(25):
-            return f"so {{{{ {self.one(*spot.ids)}.status }}}}, {{{{ {number} }}}}"
-        return self.one(*plain)
