@@ -168,7 +168,7 @@ class Builder:
             else:
                 self.key(found.shown, at)
             return
-        self._weigh(found.weight)
+        self._weigh(found.weight, at)
         parent = self._frames[-1]
         parent.height = max(parent.height, found.height + 1)
         if isinstance(found.place, Branch):
@@ -216,11 +216,11 @@ class Builder:
             frame.place.members[frame.key] = place  # type: ignore[call-overload]
             frame.key = None
 
-    def _weigh(self, weight: int) -> None:
+    def _weigh(self, weight: int, at: int = 0) -> None:
         self._weight += weight
         if self._weight > MAX_WEIGHT:
             message = f"the document holds more than {MAX_WEIGHT:,} values, repeated ones included"
-            self.stop(0, f"{message}; move data into a file that a step reads")
+            self.stop(at, f"{message}; move data into a file that a step reads")
 
     def _check_text(self, text: str, at: int) -> None:
         if text.isascii():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 
 import pytest
 
@@ -23,6 +22,9 @@ def shell(line: str) -> str:
 def condition(source: str, head: str = A_LIST) -> str:
     return f'{head}  - {{id: s, type: assert, condition: "{source}"}}\n'
 
+
+# None of them may hang.
+pytestmark = pytest.mark.timeout(20)
 
 BOMB = "\n".join(
     ["name: w", "a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
@@ -202,34 +204,26 @@ CEL_BOMBS = {
 @pytest.mark.parametrize(("source", "says"), CEL_BOMBS.values(), ids=list(CEL_BOMBS))
 def test_an_expression_that_would_eat_the_memory_is_refused_at_once(source: str, says: str) -> None:
     document, places = marked(condition(source))
-    began = time.perf_counter()
-
     (found,) = problems(document)
 
     assert says in found.message
     assert places in ([], [found.position])
     assert len(found.message) < 400
-    assert time.perf_counter() - began < 1
 
 
 def test_an_alias_bomb_is_refused_before_it_grows() -> None:
-    began = time.perf_counter()
-
     (found,) = problems(BOMB)
 
+    assert found.position.line > 1
     assert "more than 100,000 values, repeated ones included" in found.message
-    assert time.perf_counter() - began < 1
 
 
 @pytest.mark.parametrize("json", [False, True], ids=["yaml", "json"])
 def test_sixty_thousand_brackets_are_refused_at_the_sixty_fifth(json: bool) -> None:
-    began = time.perf_counter()
-
     (found,) = problems("[" * 60_000, json=json)
 
     assert found.position == Position(1, 65)
     assert "64" in found.message
-    assert time.perf_counter() - began < 1
 
 
 def test_a_file_over_a_mebibyte_is_refused() -> None:
