@@ -8,11 +8,11 @@ from __future__ import annotations
 import os
 import random
 import re
+import select
 import signal
 import subprocess
 import time
 from collections import Counter
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from assay.graphs.shell import invocation, place
@@ -387,10 +387,11 @@ class Yard:
                 stderr=errors,
                 start_new_session=True,
             )
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(timeout=2)
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
+            # Not `wait`: until the leader is reaped, its group cannot become someone else's.
+            ended = os.pidfd_open(process.pid)
+            select.select([ended], [], [], 2)
+            os.close(ended)
+            os.killpg(process.pid, signal.SIGKILL)
             process.wait()
         return self.errors.read_text(errors="replace")
 
