@@ -21,7 +21,7 @@ from .plan import BlockPlan
 from .program import Program
 from .rollback import Undo
 from .runner import run_step
-from .scope import Scope
+from .scope import NOT_RUN, Scope
 from .services import Services
 from .step import Step
 
@@ -200,7 +200,9 @@ class Frame:
             if self._repairs(bound, runs) is not None:
                 bound = replace(bound, policy=replace(bound.policy, repairing=True))
             ran = await run_step(bound, path, scope, self, state["feedback"].get(bound.id, ()))
-            updates |= {bound.id: ran.result.state(), **ran.visible}
+            # A repair may take another branch: what it leaves out did not run this time.
+            left_out = dict.fromkeys(bound.hoisted, NOT_RUN) if count > 1 else {}
+            updates |= {bound.id: ran.result.state(), **left_out, **ran.visible}
             writes |= ran.result.context
             out["exit"] = self._exit(bound, ran.result, runs)
             if out["exit"] is not None:

@@ -6,9 +6,10 @@ Two verdicts matter to the engine: `Terminal` is never tried again, `Retryable` 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from types import MappingProxyType
+from typing import Any, ClassVar
 
 
 class AssayError(Exception):
@@ -113,9 +114,13 @@ class StoreError(AssayError):
 
 
 class StepError(AssayError):
-    """What a step's attempt may end with. Raised by kinds, caught by the runner."""
+    """What a step's attempt may end with. Raised by kinds, caught by the runner.
+
+    `context` is the mutable context that was written inside the step before it failed.
+    """
 
     code = "step_failed"
+    context: Mapping[str, Any] = MappingProxyType({})
 
 
 class Retryable(StepError):

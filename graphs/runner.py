@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from .binding import BoundStep
 from .call import Call, InnerFailure, Yield
-from .errors import AssayError, AssertionFailed, Retryable, StepTimeout
+from .errors import AssayError, AssertionFailed, Retryable, StepError, StepTimeout
 from .event import EventType
 from .execution import Failure, Status, StepResult, timestamp
 from .files import Files, keep_files
@@ -105,7 +105,8 @@ async def _attempts(
             return result, yielded.visible
         except Exception as error:
             failure, again = _judge(error, call, retry)
-            inner = error.yielded if isinstance(error, InnerFailure) else Yield()
+            written = error.context if isinstance(error, StepError) else {}
+            inner = error.yielded if isinstance(error, InnerFailure) else Yield(context=written)
             if not again or attempt >= retry.total:
                 result = _settled(bound, path, failure, attempt)
                 return replace(result, context=inner.context), inner.visible

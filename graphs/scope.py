@@ -18,7 +18,7 @@ SCOPE_NAMES = frozenset(
 )
 """Names that are ours: a step of such a name is read as `steps.<id>`."""
 
-_NOT_RUN: Mapping[str, Any] = {
+NOT_RUN: Mapping[str, Any] = {
     "status": "skipped",
     "output": None,
     "outputs": {},
@@ -26,6 +26,7 @@ _NOT_RUN: Mapping[str, Any] = {
     "error": None,
     "attempts": 0,
 }
+"""How a step reads that did not run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,7 @@ class Scope:
         return self._step(root, rest)
 
     def _step(self, id: str, rest: list[str]) -> Any:
-        state = self.results.get(id, _NOT_RUN)
+        state = self.results.get(id, NOT_RUN)
         if not rest:
             return dict(state)
         member = rest[0]

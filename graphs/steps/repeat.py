@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from ..call import Call, Kind, Yield
-from ..errors import LimitReached, Terminal
+from ..errors import LimitReached, StepError, Terminal
 from ..execution import Exit, Failure
 from ..group import Branches
 from ..step import Block, Condition, Expression, Family, Step
@@ -62,9 +62,18 @@ class ForeachStep(Step):
 
 
 async def _loop(call: Call) -> Yield:
+    writes: dict[str, Any] = {}
+    try:
+        return await _iterate(call, writes)
+    except StepError as error:
+        error.context = writes
+        raise
+
+
+async def _iterate(call: Call, writes: dict[str, Any]) -> Yield:
+    """Run the iterations, gathering in `writes` the mutable context they set."""
     step: LoopStep = call.step
     outer = call.scope
-    writes: dict[str, Any] = {}
     last: Any = None
     body: Mapping[str, Any] = {}
     done = 0
