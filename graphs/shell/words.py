@@ -43,7 +43,6 @@ class Words(Quotes):
                 text.append(self._subscript())
             elif assigns and char == "(" and _ARRAY.fullmatch(self.text, start, self.at):
                 self._array()
-                break
             elif self._breaks(char):
                 break
             else:

@@ -158,7 +158,7 @@ COMMANDS = [
     "cd $W || C",
     "declare -i N; C",
     'read -r V <<< $W; probe "$V"',
-    'printf -v V %s $W; probe "$V"',
+    "printf -v V %s $W; C",
     "bash -c 'probe \"$1\"' _ $W",
     "find . -maxdepth 0 -name $W -exec printf %s {} \\;",
     "sed -n p -- $W",
