@@ -1,7 +1,6 @@
 """Random commands from the pieces of the shell: whatever is placed, no value is ever executed.
 
-`ASSAY_FUZZ_SECONDS=300` searches longer, `ASSAY_FUZZ_SEED=7` elsewhere.
-"""
+`ASSAY_FUZZ_SECONDS=300` searches longer, `ASSAY_FUZZ_SEED=7` elsewhere."""
 
 from __future__ import annotations
 
