@@ -299,6 +299,8 @@ def _check_variables(script: Script) -> None:
     for assignment in script.assignments:
         if assignment.name in evaluated:
             script.refuse_all(assignment.holes, f"bash evaluates the value of {assignment.name}")
+        if assignment.name in SPECIAL:
+            script.run.append(assignment.raw)
     for command in script.commands:
         for word in command.words[1:]:
             named = _VARIABLE.match(word.text)

@@ -173,6 +173,7 @@ class Words(Quotes):
                 self.newline()
             elif self.text[self.at] == "[":
                 self._subscript()
+                self.word()
             elif self._breaks(self.text[self.at]):
                 raise Unreadable(self.at, "an operator inside a=(…)")
             else:
