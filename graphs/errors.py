@@ -113,6 +113,60 @@ class StoreError(AssayError):
     code = "store"
 
 
+class StoreUnavailable(StoreError):
+    """The store cannot write now (disk full, locked, I/O error) and may be able to later."""
+
+    code = "store_unavailable"
+
+
+class StateCorrupted(StoreError):
+    """What was stored is not what was written; the message names what is lost."""
+
+    code = "state_corrupted"
+
+
+class LeaseLost(StoreError):
+    """Another worker drives this execution now; nothing was written."""
+
+    code = "lease_lost"
+
+
+class QuestionNotFound(AssayError):
+    """No question has that id."""
+
+    code = "question_not_found"
+
+
+class QuestionClosed(AssayError):
+    """The question has another answer already, or nobody waits for one any more."""
+
+    code = "question_closed"
+
+
+class NotAuthorized(AssayError):
+    """Whoever asks may not do this; the message names the rule."""
+
+    code = "not_authorized"
+
+
+class ConcurrencyLimit(AssayError):
+    """No slot is free for this key, and the workflow wants to be refused then."""
+
+    code = "concurrency_limit"
+
+
+class NotPossible(AssayError):
+    """The execution is in a status in which this cannot be done."""
+
+    code = "not_possible"
+
+
+class PanicError(AssayError):
+    """The system failed, not the step: the execution is restarted within `panic`."""
+
+    code = "panic"
+
+
 class StepError(AssayError):
     """What a step's attempt may end with. Raised by kinds, caught by the runner.
 
@@ -175,6 +229,12 @@ class ExpressionError(Terminal):
     """An expression failed while it was evaluated; the message quotes it."""
 
     code = "expression"
+
+
+class Rejected(Terminal):
+    """Somebody who may say so answered an approval with no."""
+
+    code = "rejected"
 
 
 class NotAllowed(Terminal):
