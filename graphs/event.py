@@ -13,6 +13,10 @@ class EventType(StrEnum):
 
     EXECUTION_QUEUED = "ExecutionQueued"
     EXECUTION_STARTED = "ExecutionStarted"
+    EXECUTION_WAITING = "ExecutionWaiting"
+    EXECUTION_PAUSED = "ExecutionPaused"
+    EXECUTION_RESUMED = "ExecutionResumed"
+    EXECUTION_RESTARTING = "ExecutionRestarting"
     EXECUTION_COMPLETED = "ExecutionCompleted"
     EXECUTION_FAILED = "ExecutionFailed"
     EXECUTION_CANCELLED = "ExecutionCancelled"
@@ -23,6 +27,10 @@ class EventType(StrEnum):
     STEP_SKIPPED = "StepSkipped"
     STEP_CANCELLED = "StepCancelled"
     STEP_COMPENSATED = "StepCompensated"
+    QUESTION_ASKED = "QuestionAsked"
+    QUESTION_ESCALATED = "QuestionEscalated"
+    QUESTION_ANSWERED = "QuestionAnswered"
+    QUESTION_WITHDRAWN = "QuestionWithdrawn"
     EMITTED = "Emitted"
     NOTICE = "Notice"
     # Live only: lost when nobody listens, never numbered.

@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Self
 
+from .lease import SlotRequest
+
 
 class Status(StrEnum):
     """The lifecycle of an execution; a step may also be `skipped` or `compensated`."""
@@ -159,7 +161,11 @@ class Execution:
 
     `steps` holds the results by path, in the order they entered the journal; a listing
     leaves it empty. `notices` are what the execution must say of itself, such as that
-    isolation is absent or that a demo model answered.
+    isolation is absent or that a demo model answered. `origin` says what it was forked from
+    (`execution_id`, `path`, `how`). Higher `priority` runs first. `restarts` counts the
+    failures of the system that it has survived. `pins` are the digests of the workflows that
+    its steps name, by `digest of the one that names/name@version`; `workspace` is the folder
+    it works in.
     """
 
     id: str
@@ -175,6 +181,13 @@ class Execution:
     env: Mapping[str, str] = field(default_factory=dict)
     cost: Cost = field(default_factory=Cost)
     notices: tuple[str, ...] = ()
+    origin: Mapping[str, Any] | None = None
+    priority: int = 0
+    slot: SlotRequest | None = None
+    restarts: int = 0
+    pins: Mapping[str, str] = field(default_factory=dict)
+    workspace: str = ""
+    fuse: bool = True
     created_at: str = ""
     updated_at: str = ""
     started_at: str | None = None
@@ -197,6 +210,9 @@ class Execution:
             "error": None if self.error is None else self.error.to_dict(),
             "cost": self.cost.to_dict(),
             "notices": list(self.notices),
+            "origin": self.origin,
+            "priority": self.priority,
+            "restarts": self.restarts,
             "created_at": self.created_at,
             "updated_at": self.updated_at,
             "started_at": self.started_at,
@@ -204,9 +220,15 @@ class Execution:
             "steps": {path: _public(result) for path, result in self.steps.items()},
         }
 
+    def given(self) -> dict[str, Any]:
+        """The part that never changes, as JSON."""
+        data = {name: getattr(self, name) for name in _GIVEN}
+        data["slot"] = None if self.slot is None else self.slot.to_dict()
+        return data
+
     def row(self) -> dict[str, Any]:
-        """What a store keeps of it, steps apart; `from_row` reads it back."""
-        data = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "steps"}
+        """The part that changes, steps apart, as JSON."""
+        data = {name: getattr(self, name) for name in _CHANGING}
         data["status"] = self.status.value
         data["error"] = None
         if self.error is not None:
@@ -216,13 +238,22 @@ class Execution:
         return data
 
     @classmethod
-    def from_row(cls, data: Mapping[str, Any]) -> Self:
-        given = dict(data)
-        given["status"] = Status(given["status"])
-        given["error"] = Failure(**given["error"]) if given.get("error") else None
-        given["cost"] = Cost(**given["cost"])
-        given["notices"] = tuple(given["notices"])
-        return cls(**given)
+    def from_row(cls, given: Mapping[str, Any], row: Mapping[str, Any]) -> Self:
+        """What `given` and `row` made, once more."""
+        data = {**given, **row}
+        data["status"] = Status(data["status"])
+        data["slot"] = SlotRequest(**data["slot"]) if data.get("slot") else None
+        data["error"] = Failure(**data["error"]) if data.get("error") else None
+        data["cost"] = Cost(**data["cost"])
+        data["notices"] = tuple(data["notices"])
+        return cls(**data)
+
+
+_GIVEN = (
+    *("id", "workflow", "version", "digest", "inputs", "env"),
+    *("origin", "priority", "slot", "pins", "workspace", "fuse", "created_at"),
+)
+_CHANGING = tuple(f.name for f in fields(Execution) if f.name not in (*_GIVEN, "steps"))
 
 
 def _public(result: StepResult) -> dict[str, Any]:

@@ -7,19 +7,29 @@ and are introduced to each other by `api.app`. Everything that may wait is async
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol
 
 from .event import Event
 from .execution import Cost, Execution, StepResult
+from .lease import Lease, Message, Slot
+from .question import Question, Signal
 from .step import Family, Step
+from .stored import (
+    ArtifactInfo,
+    AuditEntry,
+    Commit,
+    Entry,
+    Page,
+    Principal,
+    Schedule,
+    WorkflowInfo,
+)
 
 if TYPE_CHECKING:
     from .call import Call, Yield
     from .workflow import Workflow
-
-T = TypeVar("T")
 
 
 class StepKind(Protocol):
@@ -36,48 +46,8 @@ class StepKind(Protocol):
     async def run(self, call: Call) -> Yield: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """A value that steered (`when`, `condition`, `items` …), pinned under its step's path."""
-
-    path: str
-    name: str
-    value: Any
-
-
-@dataclass(frozen=True, slots=True)
-class Commit:
-    """Everything that becomes durable at once for one execution, in journal order.
-
-    `execution` is the new row when status, outputs or cost changed, else None.
-    """
-
-    execution_id: str
-    results: Sequence[StepResult] = ()
-    decisions: Sequence[Decision] = ()
-    events: Sequence[Event] = ()
-    execution: Execution | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class History:
-    """An execution's journal as loaded: results by path, decisions by path and name."""
-
-    results: Mapping[str, StepResult] = field(default_factory=dict)
-    decisions: Mapping[tuple[str, str], Any] = field(default_factory=dict)
-    seq: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Page(Generic[T]):
-    """Some of a listing, and the cursor after which the next page begins (None: no more)."""
-
-    items: Sequence[T]
-    cursor: str | None = None
-
-
-class Store(Protocol):
-    """What outlives the process. Every write is durable when its call returns."""
+class Workflows(Protocol):
+    """Definitions that outlive the process."""
 
     async def register(self, workflow: Workflow) -> None:
         """Keep a workflow under name and version, with its canonical document.
@@ -100,18 +70,47 @@ class Store(Protocol):
     async def delete_workflow(self, name: str, version: str | None = None) -> int:
         """Forget the versions (all when None) that no open execution is pinned to; how many."""
 
-    async def commit(self, commit: Commit) -> None:
-        """Append to one execution's journal and update its row, all or nothing.
 
-        A path or a `seq` that is there already raises `StoreError`: only one may write. Only
-        a `compensated` result replaces the completed one at its path.
+class Executions(Protocol):
+    """Executions, their journals, and the right to write to them.
+
+    Only the holder of the lease writes to an execution. Everyone else puts a message into
+    its inbox.
+    """
+
+    async def create(
+        self, execution: Execution, entries: Sequence[Entry], worker: str
+    ) -> Lease | None:
+        """Make an execution that does not exist, with the beginning of its journal.
+
+        The lease is the worker's, unless the execution has a slot request that cannot be
+        met: then it stays `queued` without a lease, or `ConcurrencyLimit` is raised
+        (`reject`), or the holders of the key are sent STOP and it waits its turn (`replace`).
+        An id that exists raises `StoreError`. An empty `worker` takes no lease.
         """
 
-    async def history(self, execution_id: str) -> History:
-        """The journal, for a resume. An unknown id has an empty one."""
+    async def claim(self, execution_id: str, worker: str) -> Lease | None:
+        """Take the lease, with the next epoch; the worker's own is taken over as well.
 
-    async def execution(self, execution_id: str, *, steps: bool = True) -> Execution:
-        """One execution, else `ExecutionNotFound`. A unique prefix of the id is enough."""
+        None when a worker that is alive has it, the execution has ended, or a slot that it
+        needs is not free (it then has its place in the queue). Raises `ExecutionNotFound`.
+        """
+
+    async def commit(self, commit: Commit) -> bool:
+        """Write the commit, all or nothing; False when `release` was not done.
+
+        Raises `LeaseLost` when the lease has another epoch now, `StoreUnavailable` when
+        writing fails for now, `StoreError` when the entry's `seq` is taken. A status that
+        ends the execution, or `waiting` and `paused` with `hold: running`, gives its slot to
+        the next in the queue. `release` is not done while the inbox holds a message that is
+        not `consumed`: the rest of the commit is.
+        """
+
+    async def execution(self, execution_id: str) -> Execution:
+        """One execution without its steps, else `ExecutionNotFound`.
+
+        A unique prefix of the id is enough.
+        """
 
     async def executions(
         self,
@@ -123,8 +122,68 @@ class Store(Protocol):
     ) -> Page[Execution]:
         """Executions without their steps, newest first."""
 
-    async def events(self, execution_id: str, *, after: int = 0, limit: int = 1000) -> Page[Event]:
-        """Durable events with `seq` greater than `after`, in order."""
+    async def delete_execution(self, execution_id: str) -> None:
+        """Forget an execution that has ended, with everything of it; else `NotPossible`."""
+
+    async def entries(self, execution_id: str, *, after: int = 0, limit: int = 1000) -> Page[Entry]:
+        """Entries that hold a `seq` greater than `after`, in order; all when it is 0."""
+
+    async def post(self, message: Message) -> None:
+        """Put a message into an inbox. Raises `ExecutionNotFound`."""
+
+    async def inbox(self, worker: str) -> Sequence[Message]:
+        """What lies in the inboxes of every execution that the worker holds, oldest first."""
+
+    async def ready(self, worker: str, *, now: float, limit: int = 100) -> Sequence[str]:
+        """Executions that somebody should claim: no worker that is alive holds them, and they
+        are queued (with the slot they need free for them), or were running, or wait with a
+        message in the inbox or a question that is due.
+
+        By priority, then age.
+        """
+
+    async def holder(self, execution_id: str) -> str | None:
+        """The living worker that holds the lease, if there is one."""
+
+    async def slots(self, key: str | None = None) -> Sequence[Slot]:
+        """Who holds units of the key (of all keys), then who waits, in order of turn."""
+
+
+class Questions(Protocol):
+    """What executions wait for."""
+
+    async def question(self, question_id: str) -> Question:
+        """One question, else `QuestionNotFound`. A unique prefix of the id is enough."""
+
+    async def questions(
+        self,
+        *,
+        execution_id: str | None = None,
+        status: str | None = "open",
+        after: str | None = None,
+        limit: int = 100,
+    ) -> Page[Question]:
+        """Questions, oldest first; those that only wait for time included."""
+
+    async def answer(self, question: Question) -> bool:
+        """Replace the question of that id, if its revision is one lower and it is open.
+
+        When it is not open any more afterwards, an ANSWER message is put into the inbox of
+        its execution in the same commit. False: somebody else was first.
+        """
+
+    async def send(self, signal: Signal) -> Sequence[str]:
+        """Keep an event, and tell everyone who waits for it by a SIGNAL message for each
+        open question that it fits; returns the ids of the executions. The same id again
+        changes nothing.
+        """
+
+    async def signals(self, name: str, key: str | None, *, since: float) -> Sequence[Signal]:
+        """Kept events of that name (and key, unless None), from that time on, oldest first."""
+
+
+class Shelves(Protocol):
+    """What is kept beside executions: cached results, schedules, people, what they did."""
 
     async def cached(self, key: str) -> StepResult | None:
         """The result kept under the key, unless it has expired."""
@@ -132,19 +191,68 @@ class Store(Protocol):
     async def cache(self, key: str, result: StepResult, *, ttl: float | None) -> None:
         """Keep a completed result under the key, for `ttl` seconds or for good."""
 
+    async def invalidate(self, prefix: str = "") -> int:
+        """Forget the cached results whose step's path or key begins so; how many."""
+
+    async def artifacts(
+        self,
+        *,
+        execution_id: str | None = None,
+        after: str | None = None,
+        limit: int = 100,
+    ) -> Page[ArtifactInfo]:
+        """Files that steps kept, newest first."""
+
+    async def put_schedule(self, schedule: Schedule) -> bool:
+        """Insert (revision 0) or replace (its revision is one higher); False: too late."""
+
+    async def schedules(
+        self, *, due: float | None = None, after: str | None = None, limit: int = 100
+    ) -> Page[Schedule]:
+        """Schedules by id; only enabled ones that are due by then when a time is given."""
+
+    async def delete_schedule(self, schedule_id: str) -> None: ...
+
+    async def put_principal(self, principal: Principal) -> None:
+        """Insert or replace by id."""
+
+    async def principal(
+        self, *, id: str | None = None, key_hash: str | None = None
+    ) -> Principal | None:
+        """The principal of that id, or with that hash of an API key."""
+
+    async def principals(
+        self, *, after: str | None = None, limit: int = 100
+    ) -> Page[Principal]: ...
+
+    async def delete_principal(self, principal_id: str) -> None: ...
+
+    async def record(self, entry: AuditEntry) -> None:
+        """Append to the audit; nothing there is ever changed."""
+
+    async def audit(
+        self, *, target: str | None = None, after: str | None = None, limit: int = 100
+    ) -> Page[AuditEntry]:
+        """The audit, newest first."""
+
+
+class Store(Workflows, Executions, Questions, Shelves, Protocol):
+    """What outlives the process. Every write is durable when its call returns.
+
+    `worker` is this open store's own name as a worker: alive while it is open and its
+    process lives.
+    """
+
+    worker: str
+
+    def checkpointer(self) -> Any:
+        """A LangGraph `BaseCheckpointSaver` over the same storage."""
+
+    async def backup(self, target: Path) -> None:
+        """Write a consistent copy of everything to a new file, while work goes on."""
+
     async def close(self) -> None:
         """Write what is pending and let go of files. Calling it twice is harmless."""
-
-
-@dataclass(frozen=True, slots=True)
-class WorkflowInfo:
-    """A registered version, without its document."""
-
-    name: str
-    version: str
-    digest: str
-    description: str | None
-    registered_at: str
 
 
 class Blobs(Protocol):
