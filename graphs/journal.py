@@ -1,54 +1,84 @@
 """The durable, ordered record of one execution, as the engine uses it.
 
-A step result is durable before `record` returns. What happened before it rides along in
-the same commit; a step that merely started is flushed on its own after a short while.
+What has happened is added at once and becomes durable with the next commit: one at a time,
+each with everything that came together meanwhile. A step result is durable before `record`
+returns; a step that merely began waits a short while for something to ride along with.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+import logging
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from .errors import StoreError, StoreUnavailable
 from .event import Event, EventType
 from .execution import Execution, Status, StepResult, timestamp
-from .ports import Commit, Decision, EventBus, History, Store
+from .fold import result_event
+from .history import Decision, History, Tried
+from .lease import Lease
+from .ports import Blobs, EventBus, Store
+from .question import Question, Signal
+from .records import Encoder
+from .stored import ArtifactInfo, Commit, Entry
 
 FLUSH_DELAY = 0.1
 """Seconds that a `StepStarted` waits for a commit to ride on."""
 
-_EVENTS = {
-    Status.COMPLETED: EventType.STEP_COMPLETED,
-    Status.FAILED: EventType.STEP_FAILED,
-    Status.SKIPPED: EventType.STEP_SKIPPED,
-    Status.CANCELLED: EventType.STEP_CANCELLED,
-    Status.COMPENSATED: EventType.STEP_COMPENSATED,
-}
+PATIENCE = (0.1, 5.0)
+"""Seconds between two tries to write to a store that cannot be written to: first and longest."""
+
+_log = logging.getLogger("assay.journal")
+
+
+class Abandoned(BaseException):
+    """The journal cannot be written to any more: whoever drives the execution lets go of it.
+
+    No step may take this for a failure of its own, hence no `Exception`.
+    """
+
+    def __init__(self, cause: StoreError) -> None:
+        super().__init__(cause.message)
+        self.cause = cause
 
 
 class Journal:
     """One execution's journal: what is in the store, and what is about to be.
 
-    Only the driver of the execution writes; it numbers events from 1 without gaps.
+    Only the holder of the lease writes; it numbers events from 1 without gaps. `trouble`
+    hears why the store cannot be written to at the moment.
     """
 
-    def __init__(self, store: Store, bus: EventBus, execution: Execution, history: History) -> None:
-        self._store = store
-        self._bus = bus
+    def __init__(
+        self,
+        store: Store,
+        blobs: Blobs,
+        bus: EventBus,
+        lease: Lease,
+        execution: Execution,
+        history: History,
+        trouble: Callable[[str], None],
+    ) -> None:
         self.execution = execution
+        self.history = history
+        self._store = store
+        self._blobs = blobs
+        self._bus = bus
+        self._lease = lease
+        self._trouble = trouble
         self._memo = dict(history.results)
         self._decided = dict(history.decisions)
         self._seq = history.seq
-        self._results: list[StepResult] = []
-        self._decisions: list[Decision] = []
-        self._events: list[Event] = []
-        self._row_changed = False
+        self._encoder = Encoder(execution.created_at)
+        self._pending = _Batch(history.seq)
+        self._under_way: _Batch | None = None
+        self._stored: set[str] = set()
         self._timer: asyncio.TimerHandle | None = None
-        self._flushing: set[asyncio.Task[None]] = set()
-        self._published = 0
-        self._held: dict[int, Sequence[Event]] = {}
-        self._batch = 0
+        self._writing: asyncio.Task[None] | None = None
+        self._broken: StoreError | None = None
+        self._released = False
 
     @property
     def results(self) -> Mapping[str, StepResult]:
@@ -59,6 +89,19 @@ class Journal:
         """The terminal result at the path, if the step has one."""
         return self._memo.get(path)
 
+    def tried(self, path: str) -> Tried | None:
+        """The attempts that failed before the execution was last interrupted."""
+        return self.history.tried.get(path)
+
+    def decided(self, path: str, name: str) -> Any:
+        """The pinned value of that name at the path, or None."""
+        return self._decided.get((path, name))
+
+    @property
+    def decisions(self) -> Mapping[tuple[str, str], Any]:
+        """Every pinned value so far, by path and name."""
+        return self._decided
+
     def decide(self, path: str, name: str, compute: Callable[[], Any]) -> Any:
         """The pinned value of that name at the path, computed at the first call only.
 
@@ -66,28 +109,36 @@ class Journal:
         """
         key = (path, name)
         if key not in self._decided:
-            self._decided[key] = value = compute()
-            self._decisions.append(Decision(path, name, value))
+            value = compute()
+            self._pending.records.append(self._encoder.decision(Decision(path, name, value)))
+            self._decided[key] = value
         return self._decided[key]
 
     def note(self, type: EventType, path: str = "", **data: Any) -> None:
         """An event that rides on the next commit, soon."""
         self._append(type, path, data)
-        if type is EventType.STEP_STARTED:
-            self.execution = replace(self.execution, current_step=path)
-            self._row_changed = True
-        if self._timer is None:
+        if self._timer is None and self._writing is None:
             loop = asyncio.get_running_loop()
-            self._timer = loop.call_later(FLUSH_DELAY, self._flush_soon)
+            self._timer = loop.call_later(FLUSH_DELAY, self._late)
+
+    def started(self, path: str, step: str, kind: str) -> None:
+        """A step begins. One that goes on after an interruption has begun already."""
+        self._pending.current = path
+        self.note(EventType.STEP_STARTED, path, step=step, kind=kind)
 
     def add(self, result: StepResult) -> StepResult:
-        """A result that rides on the next commit: nothing depends on its being durable."""
-        event = self._append(_EVENTS[result.status], result.path, _summary(result))
-        # A compensated step keeps its place in the journal.
-        compensated = result.status is Status.COMPENSATED
-        numbered = result if compensated else result.with_seq(event.seq)
+        """A result that rides on the next commit. Raises `TypeError` when JSON cannot hold it."""
+        at = timestamp()
+        if result.status is Status.COMPENSATED:
+            # It keeps its place in the journal.
+            event = result_event(replace(result, seq=self._seq + 1), self.execution.id, at)
+            self._take(event, self._encoder.compensated(event))
+            self._memo[result.path] = result
+            return result
+        numbered = result.with_seq(self._seq + 1)
+        record = self._encoder.result(numbered, at)
+        self._take(result_event(numbered, self.execution.id, at), record)
         self._memo[result.path] = numbered
-        self._results.append(numbered)
         return numbered
 
     async def record(self, result: StepResult) -> StepResult:
@@ -96,75 +147,173 @@ class Journal:
         await self.flush()
         return numbered
 
-    async def update(self, execution: Execution, type: EventType, **data: Any) -> None:
+    def intend(self, path: str) -> None:
+        """An effect is about to happen that must not happen twice; `flush` before it does."""
+        self._pending.records.append(self._encoder.intent(path))
+
+    def update(self, execution: Execution, type: EventType, **data: Any) -> None:
         """Change the execution's row, with the event that says so."""
         self.execution = execution
-        self._row_changed = True
+        self._pending.row = True
         self._append(type, "", data)
+
+    def save(self, question: Question) -> None:
+        """Ask, answer or withdraw a question with the next commit."""
+        self._pending.questions[question.id] = question
+
+    def consume(self, message: int) -> None:
+        """A message of the inbox is dealt with once the next commit is durable."""
+        self._pending.consumed.append(message)
+
+    def send(self, signal: Signal) -> None:
+        """Send an event to whoever waits for it, with the next commit."""
+        self._pending.signals.append(signal)
+
+    def keep(self, artifact: ArtifactInfo) -> None:
+        """A file that a step kept, listed with the next commit."""
+        self._pending.artifacts.append(artifact)
+
+    async def release(self) -> bool:
+        """Commit what is pending and give the lease back; False: there is a message to hear."""
+        self._pending.release = True
         await self.flush()
+        return self._released
 
     async def flush(self) -> None:
-        """Commit what is pending; returns when it is durable."""
+        """Commit what is pending; returns when it is durable. Raises `Abandoned`."""
+        if self._broken is not None:
+            raise Abandoned(self._broken)
+        batch = self._pending if self._pending else self._under_way
+        if batch is None:
+            return
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        batch.waiters.append(waiter)
+        self._write()
+        await waiter
+
+    def _append(self, type: EventType, path: str, data: Mapping[str, Any]) -> None:
+        event = Event(self.execution.id, type, timestamp(), path, data, self._seq + 1)
+        match type:
+            case EventType.STEP_STARTED:
+                record = self._encoder.started(event)
+            case EventType.STEP_RETRYING:
+                record = self._encoder.retrying(event)
+            case _:
+                record = self._encoder.event(event)
+        self._take(event, record)
+
+    def _take(self, event: Event, record: bytes) -> None:
+        self._seq = event.seq
+        self._pending.events.append(event)
+        self._pending.records.append(record)
+
+    def _late(self) -> None:
+        """Nothing came to ride along with: a step takes long, and its row should say so."""
+        self._timer = None
+        if self._pending.current is not None:
+            self.execution = replace(self.execution, current_step=self._pending.current)
+            self._pending.row = True
+        self._write()
+
+    def _write(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        results, self._results = self._results, []
-        decisions, self._decisions = self._decisions, []
-        events, self._events = self._events, []
+        if self._writing is None and self._broken is None:
+            self._writing = asyncio.ensure_future(self._commits())
+
+    async def _commits(self) -> None:
+        """Commit until nothing is pending; cancelling a step does not end this."""
+        batch = None
+        try:
+            while self._pending:
+                batch = self._under_way = self._pending
+                self._pending = batch.followed(self._seq)
+                await self._commit(batch)
+                batch.settle(None)
+                await self._bus.publish(batch.events)
+        except StoreError as error:
+            self._broken = error
+            _log.error("execution %s is let go of: %s", self.execution.id, error.message)
+            for unwritten in (batch, self._pending):
+                if unwritten is not None:
+                    unwritten.settle(Abandoned(error))
+        finally:
+            self._writing = self._under_way = None
+
+    async def _commit(self, batch: _Batch) -> None:
         row = None
-        if self._row_changed:
-            self._row_changed = False
+        if batch.row:
             row = self.execution = replace(self.execution, updated_at=timestamp())
-        if not (results or decisions or events or row):
-            return
-        batch, self._batch = self._batch, self._batch + 1
-        commit = Commit(self.execution.id, results, decisions, events, row)
-        # Cancelling the step that waits here must not lose what it has done.
-        await asyncio.shield(self._start(self._commit(batch, commit)))
+        commit = Commit(
+            self._lease,
+            batch.entry(self._encoder),
+            row,
+            tuple(batch.questions.values()),
+            batch.consumed,
+            batch.signals,
+            batch.artifacts,
+            batch.release,
+        )
+        delay, longest = PATIENCE
+        while True:
+            try:
+                await self._keep_blobs()
+                self._released = await self._store.commit(commit) and batch.release
+                return
+            except StoreUnavailable as error:
+                _log.error("execution %s waits for its store: %s", self.execution.id, error.message)
+                self._trouble(error.message)
+                await asyncio.sleep(delay)
+                delay = min(delay * 2, longest)
 
-    async def settle(self) -> None:
-        """Wait for flushes under way, then flush the rest."""
-        while self._flushing:
-            await asyncio.gather(*self._flushing)
-        await self.flush()
-
-    def _append(self, type: EventType, path: str, data: Mapping[str, Any]) -> Event:
-        self._seq += 1
-        event = Event(self.execution.id, type, timestamp(), path, data, self._seq)
-        self._events.append(event)
-        return event
-
-    def _flush_soon(self) -> None:
-        self._timer = None
-        self._start(self.flush())
-
-    def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        task = asyncio.ensure_future(work)
-        self._flushing.add(task)
-        task.add_done_callback(self._flushing.discard)
-        return task
-
-    async def _commit(self, batch: int, commit: Commit) -> None:
-        """Commit, then publish in order of `seq`, whichever commit is acknowledged first."""
-        await self._store.commit(commit)
-        self._held[batch] = commit.events
-        while self._published in self._held:
-            ready = self._held.pop(self._published)
-            self._published += 1
-            await self._bus.publish(ready)
+    async def _keep_blobs(self) -> None:
+        while self._encoder.blobs:
+            sha256, data = next(iter(self._encoder.blobs.items()))
+            if sha256 not in self._stored:
+                await self._blobs.put(data)
+                self._stored.add(sha256)
+            self._encoder.blobs.pop(sha256, None)
 
 
-def _summary(result: StepResult) -> dict[str, Any]:
-    """What a result's event says: enough to show it, not its output."""
-    return {
-        "step": result.step,
-        "kind": result.kind,
-        "status": result.status.value,
-        "attempts": result.attempts,
-        "cached": result.cached,
-        "error": None if result.error is None else result.error.to_dict(),
-        "reason": result.reason,
-        "cost": None if result.cost is None else result.cost.to_dict(),
-        "started_at": result.started_at,
-        "completed_at": result.completed_at,
-    }
+class _Batch:
+    """What the next commit will hold; `after` is the `seq` before it."""
+
+    __slots__ = (
+        *("after", "artifacts", "consumed", "current", "events", "questions", "records"),
+        *("release", "row", "signals", "waiters"),
+    )
+
+    def __init__(self, after: int, records: Sequence[bytes] = ()) -> None:
+        self.after = after
+        self.records = list(records)
+        self.events: list[Event] = []
+        self.questions: dict[str, Question] = {}
+        self.consumed: list[int] = []
+        self.signals: list[Signal] = []
+        self.artifacts: list[ArtifactInfo] = []
+        self.waiters: list[asyncio.Future[None]] = []
+        self.current: str | None = None
+        self.row = False
+        self.release = False
+
+    def __bool__(self) -> bool:
+        return bool(self.events or self.questions or self.consumed or self.row or self.release)
+
+    def followed(self, after: int) -> _Batch:
+        """The batch after this one; decisions without an event wait for it."""
+        return _Batch(after, () if self.events else self.records)
+
+    def entry(self, encoder: Encoder) -> Entry | None:
+        if not self.events:
+            return None
+        return encoder.entry(self.after + 1, self.after + len(self.events), self.records)
+
+    def settle(self, error: Abandoned | None) -> None:
+        for waiter in self.waiters:
+            if waiter.done():
+                continue
+            if error is None:
+                waiter.set_result(None)
+            else:
+                waiter.set_exception(error)

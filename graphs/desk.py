@@ -1,0 +1,182 @@
+"""The questions of one execution: asked, answered, timed out, withdrawn.
+
+A question is durable before anybody can answer it; its answer is durable in the store
+before the step that asked goes on. Nothing here holds a worker: a step that waits is a
+`Place` in memory, or, when the execution has left memory, only a row in the store.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from datetime import datetime
+
+from .event import EventType
+from .execution import timestamp
+from .journal import Journal
+from .lease import Message
+from .ports import Questions
+from .question import Answer, Question, QuestionStatus, Wait, question_id
+from .strands import Parked, Place, Strand
+
+LOOK_AGAIN = 30.0
+"""Seconds after which a wait looks at the clock again: it may have been set."""
+
+
+class Desk:
+    """Asks and hears. `known` are the questions that the execution asked before it was
+    interrupted."""
+
+    def __init__(self, journal: Journal, store: Questions, known: Iterable[Question]) -> None:
+        self._journal = journal
+        self._store = store
+        self._known = {q.id: q for q in known}
+        self._places: dict[str, Place] = {}
+        self._heard: set[str] = set()
+        self._taken = {v for (_, name), v in journal.decisions.items() if name == TAKEN}
+
+    @property
+    def open(self) -> tuple[Question, ...]:
+        """What is waited for at the moment."""
+        return tuple(self._known[id] for id in self._places)
+
+    async def ask(self, question: Question, strand: Strand) -> Answer | None:
+        """The answer, when there is one; None when `due` came first.
+
+        `question` needs no id. Cancelling withdraws it.
+        """
+        execution = self._journal.execution.id
+        id = question_id(execution, question.path, question.kind)
+        known = self._known.get(id)
+        if known is None or known.status is QuestionStatus.WITHDRAWN:
+            again = 0 if known is None else known.revision + 1
+            known = replace(
+                question, id=id, execution_id=execution, asked_at=timestamp(), revision=again
+            )
+            await self._put(known)
+        return await self._answer(known, strand)
+
+    def hear(self, message: Message) -> None:
+        """An answer or an event has come. Hearing the same twice is harmless."""
+        id = str(message.data.get("question", ""))
+        self._journal.consume(message.id)
+        self._heard.add(id)
+        if (place := self._places.get(id)) is not None:
+            place.resolve()
+
+    def unwind(self) -> None:
+        """Make every step that waits leave memory."""
+        for id, place in self._places.items():
+            place.unwind(Parked((self._known[id],)))
+
+    async def _put(self, question: Question) -> None:
+        self._known[question.id] = question
+        self._journal.save(question)
+        if not question.timed:
+            self._journal.note(
+                EventType.QUESTION_ASKED,
+                question.path,
+                question=question.id,
+                kind=question.kind.value,
+                message=question.message,
+                due=question.due,
+            )
+        await self._journal.flush()
+
+    async def _answer(self, question: Question, strand: Strand) -> Answer | None:
+        if question.kind is Wait.EVENT:
+            self._heard.add(question.id)  # it may have come before anybody waited
+        while True:
+            # Before looking, so that what comes while we look is not missed.
+            place = self._places[question.id] = Place(strand)
+            try:
+                if (answer := await self._there(question)) is not None:
+                    return self._closed(question, answer)
+                if question.due is not None and time.time() >= question.due:
+                    if await self._expired(question):
+                        return None
+                    self._heard.add(question.id)
+                    continue
+                await self._wait(place, question.due)
+            except asyncio.CancelledError:
+                self._withdraw(question)
+                raise
+            finally:
+                del self._places[question.id]
+
+    async def _there(self, question: Question) -> Answer | None:
+        """An answer that has come already, before the wait or while nobody listened."""
+        if question.timed:
+            return None
+        if question.id in self._heard:
+            self._heard.discard(question.id)
+            if question.kind is Wait.EVENT:
+                return await self._signal(question)
+            self._known[question.id] = await self._store.question(question.id)
+        known = self._known[question.id]
+        return known.answer if known.status is QuestionStatus.ANSWERED else None
+
+    async def _signal(self, question: Question) -> Answer | None:
+        """The first event since the execution was created that it has not taken yet."""
+        assert question.event is not None
+        created = datetime.fromisoformat(self._journal.execution.created_at).timestamp()
+        for signal in await self._store.signals(question.event, question.key, since=created):
+            if signal.id not in self._taken:
+                self._taken.add(signal.id)
+                taken = {"id": signal.id, "payload": signal.payload, "key": signal.key}
+                return Answer(taken, at=timestamp())
+        return None
+
+    def _closed(self, question: Question, answer: Answer) -> Answer:
+        if question.kind is Wait.EVENT:
+            assert isinstance(answer.value, Mapping)
+            self._journal.decide(question.path, TAKEN, lambda: answer.value["id"])
+            self._journal.save(_next(question.answered(answer)))
+        self._journal.note(
+            EventType.QUESTION_ANSWERED,
+            question.path,
+            question=question.id,
+            by=answer.by,
+            approved=answer.approved,
+        )
+        return answer
+
+    async def _expired(self, question: Question) -> bool:
+        """Whether time was first; somebody may have answered in this very moment."""
+        closed = _next(replace(question, status=QuestionStatus.WITHDRAWN))
+        if question.timed:
+            self._journal.save(_next(question.answered(Answer(at=timestamp()))))
+            return True
+        if not await self._store.answer(closed):
+            fresh = await self._store.question(question.id)
+            # A vote that decides nothing moves the revision, and time is first all the same.
+            return fresh.status is QuestionStatus.OPEN and await self._store.answer(
+                _next(replace(fresh, status=QuestionStatus.WITHDRAWN))
+            )
+        return True
+
+    async def _wait(self, place: Place, due: float | None) -> None:
+        timer = None
+        if due is not None:
+            delay = min(max(due - time.time(), 0.0), LOOK_AGAIN)
+            timer = asyncio.get_running_loop().call_later(delay, place.resolve)
+        try:
+            await place.wait()
+        finally:
+            if timer is not None:
+                timer.cancel()
+
+    def _withdraw(self, question: Question) -> None:
+        self._journal.save(_next(self._known[question.id].withdrawn()))
+        if not question.timed:
+            self._journal.note(EventType.QUESTION_WITHDRAWN, question.path, question=question.id)
+
+
+TAKEN = "event"
+"""The decision that names the event that a `wait_event` step has taken."""
+
+
+def _next(question: Question) -> Question:
+    return replace(question, revision=question.revision + 1)

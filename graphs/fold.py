@@ -1,0 +1,246 @@
+"""A journal read back: entries to events, and to the history that a resume stands on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import orjson
+
+from .errors import StateCorrupted, StoreError
+from .event import Event, EventType
+from .execution import Cost, Exit, Failure, Status, StepResult
+from .history import History, Tried
+from .ports import Blobs, Executions
+from .records import LETTERS, RETRYING, VERSION, last_step, moment
+from .stored import Entry
+
+_STATUSES = {letter: status for status, letter in LETTERS.items()}
+
+_ENDED = {
+    Status.COMPLETED: EventType.STEP_COMPLETED,
+    Status.FAILED: EventType.STEP_FAILED,
+    Status.SKIPPED: EventType.STEP_SKIPPED,
+    Status.CANCELLED: EventType.STEP_CANCELLED,
+    Status.COMPENSATED: EventType.STEP_COMPENSATED,
+}
+
+Record = list[Any]
+
+UPCASTERS: Mapping[int, Callable[[list[Any]], list[Any]]] = {}
+"""From each earlier version to the next: the whole entry in, the whole entry out."""
+
+
+def parse(entry: Entry, execution_id: str) -> tuple[int, list[Record]]:
+    """The base time and the records of an entry, brought to the present version.
+
+    Raises `StateCorrupted`.
+    """
+    what = f"the journal of execution {execution_id} between {entry.first} and {entry.last}"
+    try:
+        document = orjson.loads(entry.data)
+        version = document[0]
+        while version in UPCASTERS:
+            document = UPCASTERS[version](document)
+            version = document[0]
+        base, records = int(document[1]), document[2:]
+    except (orjson.JSONDecodeError, LookupError, TypeError, ValueError) as error:
+        raise StateCorrupted(f"{what} cannot be read: {error}; restore a backup") from error
+    if version != VERSION:
+        raise StateCorrupted(f"{what} has version {version}; this Assay knows {VERSION}: upgrade")
+    return base, records
+
+
+def events(entry: Entry, execution_id: str) -> Iterator[Event]:
+    """The durable events of an entry, in order."""
+    base, records = parse(entry, execution_id)
+    for record in records:
+        if (event := _event(record, base, execution_id)) is not None:
+            yield event
+
+
+def _event(record: Record, base: int, execution_id: str) -> Event | None:
+    letter, *rest = record
+    if letter in "di":
+        return None
+    seq, at = rest[0], moment(base + rest[1])
+    match letter:
+        case "s":
+            path, kind = rest[2:4]
+            step = rest[4] if len(rest) > 4 else last_step(path)
+            data: Mapping[str, Any] = {"step": step, "kind": kind}
+            return Event(execution_id, EventType.STEP_STARTED, at, path, data, seq)
+        case "t":
+            data = {"step": last_step(rest[2]), **dict(zip(RETRYING, rest[3:], strict=True))}
+            return Event(execution_id, EventType.STEP_RETRYING, at, rest[2], data, seq)
+        case "u":
+            data = {"step": last_step(rest[2]), "status": Status.COMPENSATED.value}
+            return Event(execution_id, EventType.STEP_COMPENSATED, at, rest[2], data, seq)
+        case "r":
+            return result_event(_result(record, base), execution_id, at)
+    return Event(execution_id, EventType(rest[2]), at, rest[3], rest[4], seq)
+
+
+def result_event(result: StepResult, execution_id: str, at: str) -> Event:
+    """What a result's event says: enough to show it, not its output."""
+    data = {
+        "step": result.step,
+        "kind": result.kind,
+        "status": result.status.value,
+        "attempts": result.attempts,
+        "cached": result.cached,
+        "error": None if result.error is None else result.error.to_dict(),
+        "reason": result.reason,
+        "cost": None if result.cost is None else result.cost.to_dict(),
+        "started_at": result.started_at,
+        "completed_at": result.completed_at,
+    }
+    return Event(execution_id, _ENDED[result.status], at, result.path, data, result.seq)
+
+
+def _result(record: Record, base: int) -> StepResult:
+    """A result, apart from its values."""
+    _, seq, at, path, kind, letter, took, fields, *step = record
+    ended = base + at + fields.get("z", 0)
+    return StepResult(
+        path,
+        step[0] if step else last_step(path),
+        kind,
+        _STATUSES[letter],
+        artifacts=fields.get("a", {}),
+        error=Failure(**fields["e"]) if "e" in fields else None,
+        attempts=fields.get("n", 1),
+        started_at=moment(ended - took),
+        completed_at=moment(ended),
+        cost=Cost(**fields["c"]) if "c" in fields else None,
+        cached=fields.get("h", False),
+        cache_key=fields.get("k"),
+        exit=Exit(fields["x"]) if "x" in fields else None,
+        reason=fields.get("y"),
+        seq=seq,
+    )
+
+
+class Folder:
+    """Folds entries, given in order, to a history.
+
+    `lost` is called with a sentence for each value whose blob is gone or damaged; it raises,
+    or lets the value read as null.
+    """
+
+    def __init__(self, execution_id: str, blobs: Blobs, lost: Callable[[str], None]) -> None:
+        self._id = execution_id
+        self._blobs = blobs
+        self._lost = lost
+        self._results: dict[str, StepResult] = {}
+        self._decisions: dict[tuple[str, str], Any] = {}
+        self._tried: dict[str, Tried] = {}
+        self._begun: dict[str, str] = {}
+        self._intents: set[str] = set()
+        self._written: dict[str, Any] = {}
+        self._seq = 0
+
+    def history(self) -> History:
+        """What has been folded so far."""
+        begun = [path for path in self._begun if path not in self._results]
+        return History(
+            self._results,
+            self._decisions,
+            self._tried,
+            frozenset(self._intents),
+            dict(self._begun),
+            begun[-1] if begun else None,
+            self._seq,
+        )
+
+    async def fold(self, entries: Iterable[Entry]) -> None:
+        for entry in entries:
+            if entry.first != self._seq + 1:
+                raise StateCorrupted(
+                    f"the journal of execution {self._id} lacks what lies between {self._seq} "
+                    f"and {entry.first}; restore a backup"
+                )
+            base, records = parse(entry, self._id)
+            for record in records:
+                await self._record(record, base)
+            self._seq = entry.last
+
+    async def _record(self, record: Record, base: int) -> None:
+        match record:
+            case ["d", path, name, value]:
+                self._decisions[path, name] = value
+            case ["i", path]:
+                self._intents.add(path)
+            case ["s", _, at, path, *_]:
+                self._begun.setdefault(path, moment(base + at))
+            case ["t", _, _, path, attempt, _, _, next_at, error]:
+                self._tried[path] = Tried(attempt - 1, next_at, Failure(**error))
+            case ["u", _, _, path]:
+                done = self._results[path]
+                self._results[path] = replace(done, status=Status.COMPENSATED)
+            case ["r", _, _, path, _, _, _, fields, *_]:
+                self._results[path] = await self._valued(_result(record, base), fields)
+                self._tried.pop(path, None)
+                self._intents.discard(path)
+
+    async def _valued(self, result: StepResult, fields: Mapping[str, Any]) -> StepResult:
+        where = result.path
+        output = fields.get("o")
+        if "*o" in fields:
+            output = await self._blob(fields["*o"], where)
+        outputs: dict[str, Any] = {}
+        same = fields.get("q", [])
+        if same is True:
+            outputs, same = dict(output or {}), []
+        outputs |= dict.fromkeys(same, output)
+        for name, value in fields.get("O", {}).items():
+            large = name.startswith("*.")
+            outputs[name[2 if large else 1 :]] = await self._blob(value, where) if large else value
+        context: dict[str, Any] = {}
+        for name, how, *value in fields.get("w", ()):
+            context[name] = await self._write(name, how, value, output, where)
+        self._written |= context
+        return replace(result, output=output, outputs=outputs, context=context)
+
+    async def _write(self, name: str, how: str, value: list[Any], output: Any, where: str) -> Any:
+        match how:
+            case "=":
+                return self._written[name]
+            case "+":
+                return self._written[name] + value[0]
+            case "o":
+                return output[name]
+            case "*":
+                return await self._blob(value[0], where)
+        return value[0]
+
+    async def _blob(self, reference: list[Any], path: str) -> Any:
+        sha256, size = reference
+        try:
+            return orjson.loads(await self._blobs.get(sha256))
+        except StoreError as error:
+            self._lost(
+                f"a value of {size} bytes of step {path} of execution {self._id} is lost: "
+                f"{error.message}"
+            )
+        return None
+
+
+def corrupted(message: str) -> None:
+    """For whoever cannot go on without a value. Raises `StateCorrupted`."""
+    raise StateCorrupted(message)
+
+
+async def load(
+    store: Executions, blobs: Blobs, execution_id: str, lost: Callable[[str], None] = corrupted
+) -> History:
+    """The history of an execution, from the store. Raises `StateCorrupted`."""
+    folder = Folder(execution_id, blobs, lost)
+    after = 0
+    while True:
+        page = await store.entries(execution_id, after=after)
+        await folder.fold(page.items)
+        if page.cursor is None:
+            return folder.history()
+        after = page.items[-1].last

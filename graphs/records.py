@@ -1,0 +1,208 @@
+"""How a journal is written down: records of one commit as compact JSON, versioned.
+
+An entry is `[version, base, record, …]`; times are microseconds since 1970, those in records
+relative to `base`. A record begins with a letter:
+
+    s  [seq, at, path, kind, step?]                        a step began
+    r  [seq, at, path, kind, status, took, {…}, step?]     a step's result
+    t  [seq, at, path, attempt, of, delay, next_at, error] a step will be tried again
+    u  [seq, at, path]                                     a step was compensated
+    e  [seq, at, type, path, data]                         any other event
+    d  [path, name, value]                                 a decision
+    i  [path]                                              an effect is about to happen
+
+`step` is left out where the path ends with it. Values over `LARGE` bytes are kept as blobs.
+A list or text in the mutable context that only grows is written as what was added.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import orjson
+
+from .event import Event
+from .execution import Status, StepResult
+from .history import Decision
+from .stored import Entry
+
+VERSION = 1
+
+LARGE = 64 * 1024
+"""Bytes of JSON; a larger value of a result is kept as a blob."""
+
+_GROWS_FROM = 256
+"""Bytes of JSON; a shorter list or text is written whole, not as what was added."""
+
+LETTERS = {
+    Status.COMPLETED: "c",
+    Status.FAILED: "f",
+    Status.SKIPPED: "s",
+    Status.CANCELLED: "x",
+}
+RETRYING = ("attempt", "of", "delay", "next_at", "error")
+_DECORATION = re.compile(r"(\[\d+\]|~\d+|#\d+)+$")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+Fields = dict[str, Any]
+
+
+class Encoder:
+    """Writes one execution's records, in order. Every method raises `TypeError` for a value
+    that JSON cannot hold.
+
+    `blobs` are the large values that must be kept before the records are.
+    """
+
+    def __init__(self, created_at: str) -> None:
+        self._base = micros(created_at)
+        self._written: dict[str, bytes] = {}
+        self.blobs: dict[str, bytes] = {}
+
+    def entry(self, first: int, last: int, records: Sequence[bytes]) -> Entry:
+        """The records of one commit."""
+        return Entry(first, last, b"[%d,%d,%b]" % (VERSION, self._base, b",".join(records)))
+
+    def started(self, event: Event) -> bytes:
+        kind, step = event.data["kind"], event.data["step"]
+        return dump(["s", event.seq, self._at(event), event.path, kind, *_own(step, event.path)])
+
+    def retrying(self, event: Event) -> bytes:
+        data = [event.data[name] for name in RETRYING]
+        return dump(["t", event.seq, self._at(event), event.path, *data])
+
+    def compensated(self, event: Event) -> bytes:
+        return dump(["u", event.seq, self._at(event), event.path])
+
+    def event(self, event: Event) -> bytes:
+        at = self._at(event)
+        return dump(["e", event.seq, at, event.type.value, event.path, event.data])
+
+    def decision(self, decision: Decision) -> bytes:
+        return dump(["d", decision.path, decision.name, decision.value])
+
+    def intent(self, path: str) -> bytes:
+        return dump(["i", path])
+
+    def result(self, result: StepResult, at: str) -> bytes:
+        done = micros(at)
+        ended = micros(result.completed_at) if result.completed_at else done
+        began = micros(result.started_at) if result.started_at else ended
+        fields: Fields = {}
+        for letter, value, usual in (
+            ("z", ended - done, 0),
+            ("n", result.attempts, 1),
+            ("h", result.cached, False),
+            ("k", result.cache_key, None),
+            ("y", result.reason, None),
+            ("x", result.exit, None),
+        ):
+            if value != usual:
+                fields[letter] = value
+        if result.error is not None:
+            fields["e"] = {**result.error.to_dict(), "rollback": result.error.rollback}
+        if result.cost is not None:
+            fields["c"] = result.cost.to_dict()
+        if result.artifacts:
+            fields["a"] = result.artifacts
+        self._values(result, fields)
+        status = LETTERS[result.status]
+        place = [result.path, result.kind, status, ended - began, fields]
+        return dump(["r", result.seq, done - self._base, *place, *_own(result.step, result.path)])
+
+    def _at(self, event: Event) -> int:
+        return micros(event.at) - self._base
+
+    def _values(self, result: StepResult, fields: Fields) -> None:
+        """`o` the output; `q` names of outputs that are equal to it (True: they are, as a
+        whole), `O` the others; `w` the context written. `*o` and `*name` are blobs."""
+        output = result.output
+        if output is not None:
+            self._put(fields, "o", output)
+        if result.context:
+            fields["w"] = [self._write(n, v, output) for n, v in result.context.items()]
+        if result.outputs and _same(result.outputs, output):
+            fields["q"] = True
+            return
+        for name, value in result.outputs.items():
+            if output is not None and _same(value, output):
+                fields.setdefault("q", []).append(name)
+            else:
+                self._put(fields.setdefault("O", {}), f".{name}", value)
+
+    def _put(self, fields: Fields, name: str, value: Any) -> None:
+        raw = dump(value)
+        if len(raw) <= LARGE:
+            fields[name] = orjson.Fragment(raw)
+        else:
+            fields[f"*{name}"] = self._blob(raw)
+
+    def _blob(self, raw: bytes) -> list[Any]:
+        sha256 = hashlib.sha256(raw).hexdigest()
+        self.blobs[sha256] = raw
+        return [sha256, len(raw)]
+
+    def _write(self, name: str, value: Any, output: Any) -> list[Any]:
+        """`[name, how, value]`: `=` as it was last, `+` what was added to that, `o` the member
+        of the output, `*` a blob, `!` the value."""
+        raw = dump(value)
+        last, self._written[name] = self._written.get(name, b""), raw
+        if isinstance(output, Mapping) and output.get(name) is value and len(raw) < _GROWS_FROM:
+            return [name, "o"]
+        if len(last) >= _GROWS_FROM:
+            if raw == last:
+                return [name, "="]
+            if (added := _added(last, raw)) is not None:
+                return [name, "+", orjson.Fragment(added)]
+        if len(raw) > LARGE:
+            return [name, "*", self._blob(raw)]
+        return [name, "!", orjson.Fragment(raw)]
+
+
+def _added(last: bytes, raw: bytes) -> bytes | None:
+    """What the JSON text of a list or text has that an earlier one of it had not."""
+    kept = last[:-1]
+    if last[:1] == b'"' and raw.startswith(kept):
+        return b'"' + raw[len(kept) :]
+    if last[:1] == b"[" and raw.startswith(kept + b","):
+        return b"[" + raw[len(kept) + 1 :]
+    return None
+
+
+def _same(one: Any, other: Any) -> bool:
+    # In Python 1 == True == 1.0, and in JSON not.
+    return one is other or (type(one) is type(other) and one == other and dump(one) == dump(other))
+
+
+def _own(step: str, path: str) -> list[str]:
+    return [] if last_step(path) == step else [step]
+
+
+def last_step(path: str) -> str:
+    """The id at the end of a path, without iteration, round and attempt."""
+    return _DECORATION.sub("", path.rpartition(".")[2])
+
+
+def micros(at: str) -> int:
+    """Microseconds since 1970 of an RFC 3339 time."""
+    return (datetime.fromisoformat(at) - _EPOCH) // timedelta(microseconds=1)
+
+
+def moment(at: int) -> str:
+    """The RFC 3339 time, UTC, of microseconds since 1970."""
+    return (_EPOCH + timedelta(microseconds=at)).isoformat(timespec="microseconds")[:26] + "Z"
+
+
+def dump(value: Any) -> bytes:
+    """JSON; raises `TypeError`."""
+    return orjson.dumps(value, default=_plain)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"{type(value).__name__} is not JSON")
