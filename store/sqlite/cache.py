@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from ...graphs.execution import StepResult
-from .records import decode, encode
+from .records import checked, decode, encode, revive
 
 if TYPE_CHECKING:
     import sqlite3
@@ -17,17 +17,36 @@ def get(connection: sqlite3.Connection, key: str) -> StepResult | None:
         "SELECT document FROM cache WHERE key = ? AND (expires_at IS NULL OR expires_at > ?)",
         (key, time.time()),
     ).fetchone()
-    return None if row is None else StepResult.from_dict(decode(row[0], f"Cache entry {key}"))
+    if row is None:
+        return None
+    what = f"Cache entry {key}"
+    data = decode(row[0], what)
+    return revive(lambda: StepResult.from_dict(data), what)
 
 
-def put(connection: sqlite3.Connection, key: str, result: StepResult, ttl: float | None) -> None:
-    now = time.time()
-    connection.execute("DELETE FROM cache WHERE expires_at <= ?", (now,))
-    connection.execute(
-        "INSERT OR REPLACE INTO cache (key, document, expires_at) VALUES (?, ?, ?)",
-        (
-            key,
-            encode(result.to_dict(), f"The result of step {result.path}"),
-            None if ttl is None else now + ttl,
-        ),
-    )
+class Caching:
+    """A result on its way into the cache, encoded when this is made."""
+
+    def __init__(self, key: str, result: StepResult, ttl: float | None) -> None:
+        """Raises `StoreError` when the result is not JSON."""
+        document = encode(result.to_dict(), f"The result of step {result.path}")
+        self._now = time.time()
+        self._row = (
+            checked(key, "The cache key"),
+            result.path,
+            document,
+            None if ttl is None else self._now + ttl,
+        )
+
+    def __call__(self, connection: sqlite3.Connection) -> None:
+        connection.execute("DELETE FROM cache WHERE expires_at <= ?", (self._now,))
+        connection.execute(
+            "INSERT OR REPLACE INTO cache (key, path, document, expires_at) VALUES (?, ?, ?, ?)",
+            self._row,
+        )
+
+
+def invalidate(connection: sqlite3.Connection, prefix: str) -> int:
+    return connection.execute(
+        "DELETE FROM cache WHERE instr(key, ?1) = 1 OR instr(path, ?1) = 1", (prefix,)
+    ).rowcount

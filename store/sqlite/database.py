@@ -9,7 +9,13 @@ import time
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
-from ...graphs.errors import AssayError, InvalidInput, StoreError
+from ...graphs.errors import (
+    AssayError,
+    InvalidInput,
+    StateCorrupted,
+    StoreError,
+    StoreUnavailable,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,17 +27,28 @@ PATIENCE = 10.0
 _SETTINGS = ("synchronous = FULL", "foreign_keys = ON", "journal_size_limit = 67108864")
 _APPLICATION_ID = 0x41535359
 _MIGRATION = re.compile(r"(\d{4})_\w+\.sql")
-_MEANING = {
-    sqlite3.SQLITE_BUSY: (
-        f"is locked by another process for more than {PATIENCE:.0f} s; end that process, "
-        "or try again"
+_BUSY = (
+    f"is locked by another process for more than {PATIENCE:.0f} s; end that process, or try again"
+)
+_MEANING: dict[int, tuple[type[StoreError], str]] = {
+    sqlite3.SQLITE_BUSY: (StoreUnavailable, _BUSY),
+    sqlite3.SQLITE_LOCKED: (StoreUnavailable, _BUSY),
+    sqlite3.SQLITE_FULL: (
+        StoreUnavailable,
+        "cannot grow because the disk is full; free some space",
     ),
-    sqlite3.SQLITE_CANTOPEN: "cannot be opened; check that its folder can be written to",
-    sqlite3.SQLITE_CORRUPT: "is damaged; restore a copy of it",
-    sqlite3.SQLITE_FULL: "cannot grow because the disk is full; free some space",
-    sqlite3.SQLITE_NOTADB: "is not an SQLite database; give another file",
-    sqlite3.SQLITE_PERM: "may not be written to; check its permissions",
-    sqlite3.SQLITE_READONLY: "may not be written to; check its permissions",
+    sqlite3.SQLITE_IOERR: (
+        StoreUnavailable,
+        "cannot be read or written for now; check its disk",
+    ),
+    sqlite3.SQLITE_CORRUPT: (StateCorrupted, "is damaged; restore a copy of it"),
+    sqlite3.SQLITE_NOTADB: (StateCorrupted, "is not an SQLite database; give another file"),
+    sqlite3.SQLITE_CANTOPEN: (
+        StoreError,
+        "cannot be opened; check that its folder can be written to",
+    ),
+    sqlite3.SQLITE_PERM: (StoreError, "may not be written to; check its permissions"),
+    sqlite3.SQLITE_READONLY: (StoreError, "may not be written to; check its permissions"),
 }
 
 
@@ -84,13 +101,24 @@ class Database:
             raise self.fault(error) from error
         return connection
 
-    def fault(self, error: sqlite3.Error | UnicodeEncodeError) -> AssayError:
-        """The error in words that say what to do."""
+    def fault(self, error: Exception, what: str = "") -> Exception:
+        """The error of a work in words that say what could not be kept, and what to do.
+
+        An error that is not SQLite's is returned as it is.
+        """
         if isinstance(error, UnicodeEncodeError):
             return InvalidInput(f"Not valid Unicode: {error.object!a}; give proper text.")
+        if isinstance(error, OverflowError):
+            return InvalidInput(f"{what or 'A number'} holds a number over 64 bits; give less.")
+        if not isinstance(error, sqlite3.Error):
+            return error
         code = getattr(error, "sqlite_errorcode", None)
-        meaning = None if code is None else _MEANING.get(code & 0xFF)
-        return StoreError(f"{self} {meaning or 'failed'} ({error}).")
+        kind, meaning = StoreError, "failed"
+        if code is not None:
+            kind, meaning = _MEANING.get(code & 0xFF, (kind, meaning))
+        name = str(self)
+        lost = f"{what} could not be kept: {name[0].lower()}{name[1:]}" if what else name
+        return kind(f"{lost} {meaning} ({error}).")
 
     def closed(self) -> StoreError:
         """What to raise when a closed store is used."""
@@ -107,7 +135,7 @@ class Database:
                 f"{error.strerror or error}."
             ) from error
         if not writable:
-            raise StoreError(f"{self} {_MEANING[sqlite3.SQLITE_READONLY]}.")
+            raise StoreError(f"{self} {_MEANING[sqlite3.SQLITE_READONLY][1]}.")
 
     def _check_owner(self, connection: sqlite3.Connection) -> None:
         connection.execute("BEGIN")  # one moment: another process may just be making the file

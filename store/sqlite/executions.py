@@ -2,32 +2,36 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ...graphs.errors import ExecutionNotFound
-from ...graphs.execution import Execution
-from ...graphs.ports import Page
-from . import journal
-from .records import decode, fetch_size, page
+from ...graphs.errors import ExecutionNotFound, NotPossible
+from ...graphs.execution import Execution, Status
+from .records import decode, encode, fetch_size, page, revive, where
 
 if TYPE_CHECKING:
     import sqlite3
+
+    from ...graphs.stored import Page
 
 _CANDIDATES = 5
 _LAST = "\U0010ffff"  # sorts behind every text with the same beginning
 
 
-def find(connection: sqlite3.Connection, execution_id: str, *, steps: bool) -> Execution:
+def given(execution: Execution) -> str:
+    """The part that never changes, as JSON text; raises `StoreError`."""
+    return encode(execution.given(), f"Execution {execution.id}")
+
+
+def changing(execution: Execution) -> str:
+    """The part that changes, as JSON text; raises `StoreError`."""
+    return encode(execution.row(), f"Execution {execution.id}")
+
+
+def find(connection: sqlite3.Connection, execution_id: str) -> Execution:
     row = connection.execute(
-        "SELECT key, id, document FROM executions WHERE id = ?",
-        (execution_id,),
-    ).fetchone() or _by_prefix(connection, execution_id)
-    key, full_id, document = row
-    execution = _parse(full_id, document)
-    if not steps:
-        return execution
-    return replace(execution, steps=journal.results(connection, key, full_id))
+        "SELECT id, given, changing FROM executions WHERE id = ?", (execution_id,)
+    ).fetchone()
+    return _parse(row or _by_prefix(connection, execution_id))
 
 
 def listing(
@@ -37,31 +41,45 @@ def listing(
     after: str | None,
     limit: int,
 ) -> Page[Execution]:
-    given = {"workflow = ?": workflow, "status = ?": status, "id < ?": after}
-    wanted = {term: value for term, value in given.items() if value is not None}
-    where = f"WHERE {' AND '.join(wanted)}" if wanted else ""
+    clause, values = where({"workflow = ?": workflow, "status = ?": status, "id < ?": after})
     rows = connection.execute(
-        f"SELECT id, document FROM executions {where} ORDER BY id DESC LIMIT {fetch_size(limit)}",
-        tuple(wanted.values()),
+        f"SELECT id, given, changing FROM executions {clause}"
+        f" ORDER BY id DESC LIMIT {fetch_size(limit)}",
+        values,
     ).fetchall()
-    found = page(rows, limit, lambda row: str(row[0]))
-    return Page([_parse(*row) for row in found.items], found.cursor)
+    return page(rows, limit, lambda row: row[0], _parse)
 
 
-def _by_prefix(connection: sqlite3.Connection, prefix: str) -> tuple[int, str, str]:
+def delete(connection: sqlite3.Connection, execution_id: str) -> None:
+    row = connection.execute(
+        "SELECT key, status FROM executions WHERE id = ?", (execution_id,)
+    ).fetchone()
+    if row is None:
+        raise not_found(execution_id)
+    key, status = row
+    if not Status(status).terminal:
+        raise NotPossible(f"Execution {execution_id} is {status}; stop it before you delete it.")
+    connection.execute("DELETE FROM executions WHERE key = ?", (key,))
+
+
+def not_found(execution_id: str) -> ExecutionNotFound:
+    return ExecutionNotFound(
+        f"No execution has the id {execution_id!r}; list the executions to see their ids."
+    )
+
+
+def _by_prefix(connection: sqlite3.Connection, prefix: str) -> tuple[str, str, str]:
     if not prefix:
         raise ExecutionNotFound("An empty text names no execution; give an id or its beginning.")
-    rows: list[tuple[int, str, str]] = connection.execute(
-        "SELECT key, id, document FROM executions WHERE id >= ? AND id < ?"
+    rows: list[tuple[str, str, str]] = connection.execute(
+        "SELECT id, given, changing FROM executions WHERE id >= ? AND id < ?"
         f" ORDER BY id DESC LIMIT {_CANDIDATES + 1}",
         (prefix, prefix + _LAST),
     ).fetchall()
     if not rows:
-        raise ExecutionNotFound(
-            f"No execution has the id {prefix!r}; list the executions to see their ids."
-        )
+        raise not_found(prefix)
     if len(rows) > 1:
-        candidates = ", ".join(row[1] for row in rows[:_CANDIDATES])
+        candidates = ", ".join(row[0] for row in rows[:_CANDIDATES])
         more = " and more" if len(rows) > _CANDIDATES else ""
         raise ExecutionNotFound(
             f"Several executions begin with {prefix!r}: {candidates}{more}; give more of the id."
@@ -69,5 +87,7 @@ def _by_prefix(connection: sqlite3.Connection, prefix: str) -> tuple[int, str, s
     return rows[0]
 
 
-def _parse(execution_id: str, document: str) -> Execution:
-    return Execution.from_row(decode(document, f"Execution {execution_id}"))
+def _parse(row: tuple[str, str, str]) -> Execution:
+    what = f"Execution {row[0]}"
+    given, changing = decode(row[1], what), decode(row[2], what)
+    return revive(lambda: Execution.from_row(given, changing), what)

@@ -1,163 +1,123 @@
-"""Journals: what is appended in one commit, and what a resume or a listener reads.
+"""Journals: what one commit appends, and what a resume or a listener reads.
 
-What the functions promise stands in the `Store` port.
+What is promised stands in the `Store` port.
 """
 
 from __future__ import annotations
 
-import sqlite3
+from typing import TYPE_CHECKING
 
-from ...graphs.errors import StoreError
-from ...graphs.event import Event, EventType
-from ...graphs.execution import Execution, Status, StepResult
-from ...graphs.ports import Commit, History, Page
-from .records import decode, encode, fetch_size, page
+from ...graphs.errors import LeaseLost, StoreError
+from ...graphs.execution import Status
+from ...graphs.stored import Commit, Entry, Page
+from . import artifacts, executions, inbox, questions, signals, slots
+from .records import fetch_size, page
 
-_KEY = "SELECT key FROM executions WHERE id = ?"
-_PUT_EXECUTION = (
-    "INSERT INTO executions (id, workflow, digest, status, document) VALUES (?, ?, ?, ?, ?)"
-    " ON CONFLICT (id) DO UPDATE SET status = excluded.status, document = excluded.document"
-    " RETURNING key"
+if TYPE_CHECKING:
+    import sqlite3
+
+_APPEND = (
+    "INSERT INTO journal (execution, last, first, data) SELECT :key, :last, :first, :data"
+    " WHERE NOT EXISTS"
+    " (SELECT 1 FROM journal WHERE execution = :key AND last >= :first AND first <= :last)"
 )
-_ADD_RESULT = "INSERT INTO results (execution, seq, path, document) VALUES (?, ?, ?, ?)"
-_COMPENSATE = (
-    "UPDATE results SET document = ? WHERE execution = ? AND seq = ? AND path = ?"
-    " AND json_extract(document, '$.status') = 'completed'"
-)
-_ADD_DECISION = "INSERT INTO decisions (execution, path, name, value) VALUES (?, ?, ?, ?)"
-_ADD_EVENT = "INSERT INTO events (execution, seq, type, at, path, data) VALUES (?, ?, ?, ?, ?, ?)"
 
 
-class Entry:
-    """A commit as rows, encoded when it is made so that nothing can change it afterwards."""
-
-    __slots__ = ("_compensated", "_decisions", "_events", "_execution", "_id", "_results")
+class Writing:
+    """A commit, encoded when this is made so that nothing can change it afterwards."""
 
     def __init__(self, commit: Commit) -> None:
         """Raises `StoreError` when a value is not JSON or belongs to another execution."""
-        self._id = commit.execution_id
-        self._execution = None
+        self._commit = commit
+        self._row = None
+        self._parks = False
         if commit.execution is not None:
             self._own(commit.execution.id)
-            self._execution = _row(commit.execution)
-        self._results: list[tuple[int, str, str]] = []
-        self._compensated: list[tuple[int, str, str]] = []
-        for r in commit.results:
-            rows = self._compensated if r.status is Status.COMPENSATED else self._results
-            rows.append((r.seq, r.path, encode(r.to_dict(), f"The result of step {r.path}")))
-        self._decisions = [
-            (d.path, d.name, encode(d.value, f"What {d.name!r} of step {d.path} came to"))
-            for d in commit.decisions
-        ]
-        self._events = []
-        for event in commit.events:
-            self._own(event.execution_id)
-            data = encode(event.data, f"The event {event.type} of step {event.path}")
-            self._events.append((event.seq, event.type.value, event.at, event.path, data))
+            self._row = executions.changing(commit.execution)
+            self._parks = _gives_up_its_slot(commit)
+        for question in commit.questions:
+            self._own(question.execution_id)
+        for artifact in commit.artifacts:
+            self._own(artifact.execution_id)
+        self._questions = [(q, questions.encoded(q)) for q in commit.questions]
+        self._signals = [(s, signals.encoded(s)) for s in commit.signals]
 
-    def write(self, connection: sqlite3.Connection) -> None:
-        """Append it. Raises `StoreError` when its place is taken, or not there to compensate."""
-        if self._execution is not None:
-            (key,) = connection.execute(_PUT_EXECUTION, self._execution).fetchone()
-        else:
-            found = connection.execute(_KEY, (self._id,)).fetchone()
-            if found is None:
-                raise StoreError(
-                    f"Execution {self._id} is not in the store; its first commit carries its row."
-                )
-            (key,) = found
-        for sql, rows, what in (
-            (_ADD_RESULT, self._results, "the result with number {0} of step {1!r}"),
-            (_ADD_DECISION, self._decisions, "what {1!r} of step {0!r} came to"),
-            (_ADD_EVENT, self._events, "the event with number {0}"),
-        ):
-            for row in rows:
-                try:
-                    connection.execute(sql, (key, *row))
-                except sqlite3.IntegrityError as error:
-                    raise self._refused(error, what.format(*row)) from error
-        for seq, path, document in self._compensated:
-            if connection.execute(_COMPENSATE, (document, key, seq, path)).rowcount != 1:
-                raise StoreError(
-                    f"Execution {self._id} has no completed step {path!r} with number {seq} "
-                    "to compensate."
-                )
+    def __call__(self, connection: sqlite3.Connection) -> bool:
+        commit, key = self._commit, self._commit.lease.handle
+        held = connection.execute(
+            "SELECT 1 FROM executions WHERE key = ? AND epoch = ?", (key, commit.lease.epoch)
+        ).fetchone()
+        if held is None:
+            raise LeaseLost(
+                f"Execution {commit.lease.execution_id} is driven by another worker now, or was "
+                "deleted; nothing was written."
+            )
+        if commit.entry is not None:
+            append(connection, key, commit.lease.execution_id, commit.entry)
+        if commit.execution is not None:
+            connection.execute(
+                "UPDATE executions SET status = ?, changing = ? WHERE key = ?",
+                (commit.execution.status.value, self._row, key),
+            )
+        for question, document in self._questions:
+            questions.keep(connection, key, question, document)
+        for signal, document in self._signals:
+            signals.send(connection, signal, document)
+        artifacts.keep(connection, key, commit.artifacts)
+        inbox.consume(connection, key, commit.consumed)
+        if self._parks:
+            slots.leave(connection, key)
+        return not commit.release or _release(connection, key)
 
     def _own(self, execution_id: str) -> None:
-        if execution_id != self._id:
+        ours = self._commit.lease.execution_id
+        if execution_id != ours:
             raise StoreError(
-                f"A commit for execution {self._id} holds something of {execution_id}; "
-                "commit each execution by itself."
+                f"A commit for execution {ours} holds something of {execution_id}; commit each "
+                "execution by itself."
             )
 
-    def _refused(self, error: sqlite3.IntegrityError, what: str) -> StoreError:
-        if error.sqlite_errorcode == sqlite3.SQLITE_CONSTRAINT_CHECK:
-            return StoreError(
-                f"Execution {self._id} was given {what}; what is durable is numbered from 1."
-            )
-        return StoreError(
-            f"Execution {self._id} cannot take {what}: the journal has that place already. "
-            "Is another process driving this execution?"
+
+def append(connection: sqlite3.Connection, key: int, execution_id: str, entry: Entry) -> None:
+    """Add the entry to the journal. Raises `StoreError` when its place is taken, or is none."""
+    if not 0 < entry.first <= entry.last:
+        raise StoreError(
+            f"Execution {execution_id} was given an entry from {entry.first} to {entry.last}; "
+            "what is durable is numbered from 1."
+        )
+    row = {"key": key, "last": entry.last, "first": entry.first, "data": entry.data}
+    if not connection.execute(_APPEND, row).rowcount:
+        raise StoreError(
+            f"Execution {execution_id} cannot take an entry from {entry.first} to {entry.last}: "
+            "its journal has that place already. Is another process driving this execution?"
         )
 
 
-def results(connection: sqlite3.Connection, key: int, execution_id: str) -> dict[str, StepResult]:
-    """An execution's step results by path, in the order they entered the journal."""
-    rows = connection.execute(
-        "SELECT path, document FROM results WHERE execution = ? ORDER BY seq", (key,)
-    )
-    return {
-        path: StepResult.from_dict(decode(text, f"Step {path} of execution {execution_id}"))
-        for path, text in rows
-    }
-
-
-def history(connection: sqlite3.Connection, execution_id: str) -> History:
-    found = connection.execute(_KEY, (execution_id,)).fetchone()
-    if found is None:
-        return History()
-    (key,) = found
-    decisions = connection.execute(
-        "SELECT path, name, value FROM decisions WHERE execution = ?", (key,)
-    )
-    (seq,) = connection.execute(
-        "SELECT max(ifnull((SELECT max(seq) FROM results WHERE execution = :key), 0),"
-        " ifnull((SELECT max(seq) FROM events WHERE execution = :key), 0))",
-        {"key": key},
-    ).fetchone()
-    return History(
-        results(connection, key, execution_id),
-        {
-            (path, name): decode(value, f"What {name!r} of step {path} came to")
-            for path, name, value in decisions
-        },
-        seq,
-    )
-
-
-def events(
+def entries(
     connection: sqlite3.Connection, execution_id: str, after: int, limit: int
-) -> Page[Event]:
+) -> Page[Entry]:
     rows = connection.execute(
-        "SELECT seq, type, at, path, data FROM events"
-        f" WHERE execution = ({_KEY}) AND seq > ? ORDER BY seq LIMIT {fetch_size(limit)}",
+        "SELECT first, last, data FROM journal"
+        " WHERE execution = (SELECT key FROM executions WHERE id = ?) AND last > ?"
+        f" ORDER BY last LIMIT {fetch_size(limit)}",
         (execution_id, after),
     ).fetchall()
-    found = page(rows, limit, lambda row: str(row[0]))
-    return Page(
-        [
-            Event(execution_id, EventType(type_), at, path, decode(data, f"Event {seq}"), seq)
-            for seq, type_, at, path, data in found.items
-        ],
-        found.cursor,
-    )
+    return page(rows, limit, lambda row: row[1], lambda row: Entry(*row))
 
 
-def _row(execution: Execution) -> tuple[str, str, str, str, str]:
-    return (
-        execution.id,
-        execution.workflow,
-        execution.digest,
-        execution.status.value,
-        encode(execution.row(), f"Execution {execution.id}"),
+def _gives_up_its_slot(commit: Commit) -> bool:
+    execution = commit.execution
+    if execution is None or execution.slot is None:
+        return False
+    parked = execution.status in (Status.WAITING, Status.PAUSED)
+    return execution.status.terminal or (parked and execution.slot.hold == "running")
+
+
+def _release(connection: sqlite3.Connection, key: int) -> bool:
+    return bool(
+        connection.execute(
+            "UPDATE executions SET worker = NULL WHERE key = ?1"
+            " AND NOT EXISTS (SELECT 1 FROM inbox WHERE execution = ?1)",
+            (key,),
+        ).rowcount
     )

@@ -48,7 +48,7 @@ class Reader:
         try:
             connection.execute("BEGIN")
             return work(connection)
-        except (sqlite3.Error, UnicodeEncodeError) as error:
+        except (sqlite3.Error, UnicodeEncodeError, OverflowError) as error:
             raise self._database.fault(error) from error
         finally:
             if connection.in_transaction:

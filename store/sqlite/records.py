@@ -7,10 +7,18 @@ from typing import Any, TypeVar
 
 import orjson
 
-from ...graphs.errors import InvalidInput, StoreError
-from ...graphs.ports import Page
+from ...graphs.errors import InvalidInput, StateCorrupted, StoreError
+from ...graphs.execution import Status
+from ...graphs.stored import Page
 
 T = TypeVar("T")
+R = TypeVar("R")
+
+OPEN = ", ".join(f"'{status.value}'" for status in Status if not status.terminal)
+"""The statuses of executions that have not ended, for `status IN (...)`."""
+
+Value = str | bytes | int | float | None
+"""What a column holds."""
 
 
 def encode(value: Any, what: str) -> str:
@@ -22,11 +30,28 @@ def encode(value: Any, what: str) -> str:
 
 
 def decode(text: str, what: str) -> Any:
-    """The value of a column's JSON text; raises `StoreError` when it is damaged."""
+    """The value of a column's JSON text; raises `StateCorrupted` when it is damaged."""
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError as error:
-        raise StoreError(f"{what} is damaged in the store: {error}.") from error
+        raise StateCorrupted(f"{what} is damaged in the store: {error}.") from error
+
+
+def revive(make: Callable[[], R], what: str) -> R:
+    """What `make` makes of decoded values; raises `StateCorrupted` when they do not fit."""
+    try:
+        return make()
+    except (KeyError, TypeError, ValueError) as error:
+        raise StateCorrupted(f"{what} is damaged in the store: {error!r}.") from error
+
+
+def checked(text: str, what: str) -> str:
+    """The text, if it can name something; else raises `InvalidInput`."""
+    if not text:
+        raise InvalidInput(f"{what} is empty; give some text.")
+    if "\0" in text:
+        raise InvalidInput(f"{what} {text!r} holds a NUL character; give text without it.")
+    return text
 
 
 def fetch_size(limit: int) -> int:
@@ -36,11 +61,28 @@ def fetch_size(limit: int) -> int:
     return min(limit, 2**31) + 1
 
 
-def page(items: Sequence[T], limit: int, cursor: Callable[[T], str]) -> Page[T]:
-    """The first `limit` of the items, with the cursor of the last if there are more."""
-    if len(items) <= limit:
-        return Page(items)
-    return Page(items[:limit], cursor(items[limit - 1]))
+def page(
+    rows: Sequence[T], limit: int, cursor: Callable[[T], object], make: Callable[[T], R]
+) -> Page[R]:
+    """The first `limit` of the rows, with the cursor of the last if there are more."""
+    shown = rows[:limit]
+    return Page([make(row) for row in shown], str(cursor(shown[-1])) if len(rows) > limit else None)
+
+
+def number(cursor: str | None, default: int) -> int:
+    """The cursor of a listing in order of numbers; raises `InvalidInput`."""
+    if cursor is None:
+        return default
+    if not (cursor.isascii() and cursor.isdigit() and len(cursor) < 19):
+        raise InvalidInput(f"{cursor!r} is no cursor of this listing; begin without one.")
+    return int(cursor)
+
+
+def where(terms: Mapping[str, Value]) -> tuple[str, tuple[Value, ...]]:
+    """A WHERE clause of the terms whose value is not None, and those values."""
+    wanted = {term: value for term, value in terms.items() if value is not None}
+    clause = f"WHERE {' AND '.join(wanted)}" if wanted else ""
+    return clause, tuple(wanted.values())
 
 
 def _plain(value: Any) -> Any:

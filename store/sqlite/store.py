@@ -6,28 +6,57 @@ import asyncio
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
-from . import cache, executions, journal, workflows
+from ...graphs.errors import StoreError
+from . import (
+    artifacts,
+    audit,
+    cache,
+    executions,
+    inbox,
+    journal,
+    leases,
+    principals,
+    questions,
+    schedules,
+    signals,
+    slots,
+    workflows,
+)
 from .database import Database
 from .reader import Reader
+from .records import encode
+from .workers import Workers
 from .writer import Writer
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from ...graphs.event import Event
     from ...graphs.execution import Execution, StepResult
-    from ...graphs.ports import Commit, History, Page, WorkflowInfo
+    from ...graphs.lease import Lease, Message, Slot
+    from ...graphs.question import Question, Signal
+    from ...graphs.stored import (
+        ArtifactInfo,
+        AuditEntry,
+        Commit,
+        Entry,
+        Page,
+        Principal,
+        Schedule,
+        WorkflowInfo,
+    )
     from ...graphs.workflow import Workflow
 
 
 class SqliteStore:
     """Several processes may open one file; each execution is written to by one at a time."""
 
-    def __init__(self, writer: Writer, reader: Reader | None) -> None:
+    def __init__(self, writer: Writer, reader: Reader | None, workers: Workers) -> None:
         """Use `open`. Without a reader the writer's connection reads too."""
+        self.worker = workers.own
         self._writer = writer
         self._reader = reader
+        self._workers = workers
         self._kept: set[str] = set()
         self._write = writer.run
         self._read = writer.run if reader is None else reader.run
@@ -39,17 +68,31 @@ class SqliteStore:
         Raises `StoreError` when the file is not a database of ours, was written by a newer
         Assay, or may not be written to.
         """
+        return await asyncio.to_thread(cls._open, path)
+
+    @classmethod
+    def _open(cls, path: Path | None) -> Self:
         database = Database(path)
-        connection = await asyncio.to_thread(database.create)
+        connection = database.create()
+        try:
+            workers = Workers(path)
+        except StoreError:
+            connection.close()
+            raise
         # A database in memory belongs to its one connection.
-        return cls(Writer(database, connection), None if path is None else Reader(database))
+        reader = None if path is None else Reader(database)
+        return cls(Writer(database, connection), reader, workers)
+
+    # Workflows
 
     async def register(self, workflow: Workflow) -> None:
-        await self._write(partial(workflows.register, workflow=workflow))
+        work = partial(workflows.register, workflow=workflow)
+        await self._write(work, f"Workflow {workflow.name}")
 
     async def keep(self, workflow: Workflow) -> None:
         if workflow.digest not in self._kept:
-            await self._write(partial(workflows.keep, workflow=workflow))
+            work = partial(workflows.keep, workflow=workflow)
+            await self._write(work, f"Workflow {workflow.name}")
             self._kept.add(workflow.digest)
 
     async def workflow(self, name: str, version: str | None = None) -> Mapping[str, Any]:
@@ -64,14 +107,27 @@ class SqliteStore:
     async def delete_workflow(self, name: str, version: str | None = None) -> int:
         return await self._write(partial(workflows.delete, name=name, version=version))
 
-    async def commit(self, commit: Commit) -> None:
-        await self._write(journal.Entry(commit).write)
+    # Executions
 
-    async def history(self, execution_id: str) -> History:
-        return await self._read(partial(journal.history, execution_id=execution_id))
+    async def create(
+        self, execution: Execution, entries: Sequence[Entry], worker: str
+    ) -> Lease | None:
+        beginning = leases.Beginning(execution, entries, worker)
+        return await self._write(beginning, f"Execution {execution.id}")
 
-    async def execution(self, execution_id: str, *, steps: bool = True) -> Execution:
-        return await self._read(partial(executions.find, execution_id=execution_id, steps=steps))
+    async def claim(self, execution_id: str, worker: str) -> Lease | None:
+        work = partial(
+            leases.claim, execution_id=execution_id, worker=worker, alive=self._workers.alive
+        )
+        return await self._write(work, f"The lease of execution {execution_id}")
+
+    async def commit(self, commit: Commit) -> bool:
+        return await self._write(
+            journal.Writing(commit), f"A commit of execution {commit.lease.execution_id}"
+        )
+
+    async def execution(self, execution_id: str) -> Execution:
+        return await self._read(partial(executions.find, execution_id=execution_id))
 
     async def executions(
         self,
@@ -85,18 +141,138 @@ class SqliteStore:
             partial(executions.listing, workflow=workflow, status=status, after=after, limit=limit)
         )
 
-    async def events(self, execution_id: str, *, after: int = 0, limit: int = 1000) -> Page[Event]:
+    async def delete_execution(self, execution_id: str) -> None:
+        await self._write(partial(executions.delete, execution_id=execution_id))
+
+    async def entries(self, execution_id: str, *, after: int = 0, limit: int = 1000) -> Page[Entry]:
         return await self._read(
-            partial(journal.events, execution_id=execution_id, after=after, limit=limit)
+            partial(journal.entries, execution_id=execution_id, after=after, limit=limit)
         )
+
+    async def post(self, message: Message) -> None:
+        what = f"A message to execution {message.execution_id}"
+        work = partial(
+            inbox.post,
+            execution_id=message.execution_id,
+            command=message.command,
+            data=encode(message.data, what),
+        )
+        await self._write(work, what)
+
+    async def inbox(self, worker: str) -> Sequence[Message]:
+        return await self._read(partial(inbox.listing, worker=worker))
+
+    async def ready(self, worker: str, *, now: float, limit: int = 100) -> Sequence[str]:
+        return await self._read(
+            partial(leases.ready, now=now, limit=limit, alive=self._workers.alive)
+        )
+
+    async def holder(self, execution_id: str) -> str | None:
+        return await self._read(
+            partial(leases.holder, execution_id=execution_id, alive=self._workers.alive)
+        )
+
+    async def slots(self, key: str | None = None) -> Sequence[Slot]:
+        return await self._read(partial(slots.listing, key=key))
+
+    # Questions
+
+    async def question(self, question_id: str) -> Question:
+        return await self._read(partial(questions.find, question_id=question_id))
+
+    async def questions(
+        self,
+        *,
+        execution_id: str | None = None,
+        status: str | None = "open",
+        after: str | None = None,
+        limit: int = 100,
+    ) -> Page[Question]:
+        return await self._read(
+            partial(
+                questions.listing,
+                execution_id=execution_id,
+                status=status,
+                after=after,
+                limit=limit,
+            )
+        )
+
+    async def answer(self, question: Question) -> bool:
+        work = partial(questions.answer, question=question, document=questions.encoded(question))
+        return await self._write(work, f"The answer to question {question.id}")
+
+    async def send(self, signal: Signal) -> Sequence[str]:
+        work = partial(signals.send, signal=signal, document=signals.encoded(signal))
+        return await self._write(work, f"The event {signal.name!r}")
+
+    async def signals(self, name: str, key: str | None, *, since: float) -> Sequence[Signal]:
+        return await self._read(partial(signals.listing, name=name, key=key, since=since))
+
+    # Shelves
 
     async def cached(self, key: str) -> StepResult | None:
         return await self._read(partial(cache.get, key=key))
 
     async def cache(self, key: str, result: StepResult, *, ttl: float | None) -> None:
-        await self._write(partial(cache.put, key=key, result=result, ttl=ttl))
+        await self._write(cache.Caching(key, result, ttl), f"The result of step {result.path}")
+
+    async def invalidate(self, prefix: str = "") -> int:
+        return await self._write(partial(cache.invalidate, prefix=prefix))
+
+    async def artifacts(
+        self, *, execution_id: str | None = None, after: str | None = None, limit: int = 100
+    ) -> Page[ArtifactInfo]:
+        return await self._read(
+            partial(artifacts.listing, execution_id=execution_id, after=after, limit=limit)
+        )
+
+    async def put_schedule(self, schedule: Schedule) -> bool:
+        work = partial(schedules.put, schedule=schedule, document=schedules.encoded(schedule))
+        return await self._write(work, f"Schedule {schedule.id}")
+
+    async def schedules(
+        self, *, due: float | None = None, after: str | None = None, limit: int = 100
+    ) -> Page[Schedule]:
+        return await self._read(partial(schedules.listing, due=due, after=after, limit=limit))
+
+    async def delete_schedule(self, schedule_id: str) -> None:
+        await self._write(partial(schedules.delete, schedule_id=schedule_id))
+
+    async def put_principal(self, principal: Principal) -> None:
+        work = partial(principals.put, principal=principal)
+        await self._write(work, f"Principal {principal.id}")
+
+    async def principal(
+        self, *, id: str | None = None, key_hash: str | None = None
+    ) -> Principal | None:
+        return await self._read(partial(principals.find, id=id, key_hash=key_hash))
+
+    async def principals(self, *, after: str | None = None, limit: int = 100) -> Page[Principal]:
+        return await self._read(partial(principals.listing, after=after, limit=limit))
+
+    async def delete_principal(self, principal_id: str) -> None:
+        await self._write(partial(principals.delete, principal_id=principal_id))
+
+    async def record(self, entry: AuditEntry) -> None:
+        work = partial(audit.record, entry=entry, data=audit.encoded(entry))
+        await self._write(work, f"The audit of {entry.action}")
+
+    async def audit(
+        self, *, target: str | None = None, after: str | None = None, limit: int = 100
+    ) -> Page[AuditEntry]:
+        return await self._read(partial(audit.listing, target=target, after=after, limit=limit))
+
+    # The store itself
+
+    def checkpointer(self) -> Any:
+        raise StoreError("This store has no checkpointer yet.")
+
+    async def backup(self, target: Path) -> None:
+        raise StoreError("This store has no backup yet.")
 
     async def close(self) -> None:
         if self._reader is not None:
             await self._reader.close()
         await self._writer.close()
+        self._workers.close()

@@ -6,9 +6,9 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from ...graphs.errors import InvalidInput, WorkflowConflict, WorkflowNotFound
-from ...graphs.execution import Status, timestamp
-from ...graphs.ports import Page, WorkflowInfo
-from .records import decode, encode, fetch_size, page
+from ...graphs.execution import timestamp
+from ...graphs.stored import Page, WorkflowInfo
+from .records import OPEN, decode, encode, fetch_size, page
 
 if TYPE_CHECKING:
     import sqlite3
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
     from ...graphs.workflow import Workflow
 
-_OPEN = ", ".join(f"'{status.value}'" for status in Status if not status.terminal)
 _CURSOR = re.compile(r"(.*):([0-9]{1,18})", re.DOTALL)
 
 
@@ -90,14 +89,15 @@ def listing(connection: sqlite3.Connection, after: str | None, limit: int) -> Pa
         f" {where} ORDER BY name, key DESC LIMIT {fetch_size(limit)}",
         place,
     ).fetchall()
-    found = page(rows, limit, lambda row: f"{row[1]}:{row[0]}")
-    return Page([WorkflowInfo(*row[1:]) for row in found.items], found.cursor)
+    return page(rows, limit, lambda row: f"{row[1]}:{row[0]}", lambda row: WorkflowInfo(*row[1:]))
 
 
 def delete(connection: sqlite3.Connection, name: str, version: str | None) -> int:
     return connection.execute(
         "DELETE FROM workflows WHERE name = ? AND version = ifnull(?, version)"
-        f" AND digest NOT IN (SELECT digest FROM executions WHERE status IN ({_OPEN}))",
+        f" AND digest NOT IN (SELECT digest FROM executions WHERE status IN ({OPEN}))"
+        " AND digest NOT IN (SELECT value FROM executions, json_each(given, '$.pins')"
+        f" WHERE status IN ({OPEN}))",
         (name, version),
     ).rowcount
 

@@ -4,20 +4,34 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 from threading import Thread
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar, runtime_checkable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
     from .database import Database
 
 T = TypeVar("T")
 
 GROUP = 1024
 """How many works one transaction holds at most."""
+
+
+@runtime_checkable
+class Joint(Protocol):
+    """A work that is cheaper when it is done together with its like.
+
+    Each statement hands the interpreter to the event loop and has to wait until it comes
+    back: what counts is how many statements a group takes, not how much they do.
+    """
+
+    def __call__(self, connection: sqlite3.Connection) -> Any: ...
+
+    @staticmethod
+    def together(connection: sqlite3.Connection, works: Sequence[Any]) -> Sequence[Any] | None:
+        """What each of the works returns; None when one of them fails, whichever it is."""
 
 
 class Writer:
@@ -27,24 +41,29 @@ class Writer:
     all it may change is the database. Use a writer from one thread at a time.
     """
 
+    boundary: ClassVar[Callable[[str], None] | None] = None
+    """Called in the writer's thread with `before 17` and `after 17` around the 17th commit,
+    for tests that end the process there."""
+
     def __init__(self, database: Database, connection: sqlite3.Connection) -> None:
         self._database = database
         self._connection = connection
         self._queue: SimpleQueue[_Entry | None] = SimpleQueue()
         self._closed = False
+        self._commits = 0
         # A daemon, so that a forgotten `close` cannot keep the process from ending.
         self._thread = Thread(target=self._serve, name="assay-sqlite-writer", daemon=True)
         self._thread.start()
 
-    async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
+    async def run(self, work: Callable[[sqlite3.Connection], T], what: str = "") -> T:
         """What the work returns or raises, once its transaction is on the disk.
 
         A caller that is cancelled stops waiting; its work may be done all the same. Raises
-        `StoreError` when the database cannot be written to.
+        `StoreError` that names `what` when the database cannot be written to.
         """
         if self._closed:
             raise self._database.closed()
-        entry = _Entry(work, asyncio.get_running_loop().create_future())
+        entry = _Entry(work, what, asyncio.get_running_loop().create_future())
         self._queue.put(entry)
         result: T = await entry.future
         return result
@@ -80,12 +99,11 @@ class Writer:
             connection.execute("BEGIN IMMEDIATE")
         except sqlite3.Error as error:
             for entry in group:
-                entry.error = self._database.fault(error)
+                entry.error = self._database.fault(error, entry.what)
             return
         try:
-            for entry in group:
-                entry.result = entry.work(connection)
-            connection.execute("COMMIT")
+            self._do(group)
+            self._commit()
         except Exception as error:
             # Some failures, such as a full disk, have rolled back already.
             with suppress(sqlite3.Error):
@@ -94,21 +112,66 @@ class Writer:
                 middle = len(group) // 2
                 self._write(group[:middle])
                 self._write(group[middle:])
-            elif isinstance(error, sqlite3.Error | UnicodeEncodeError):
-                group[0].error = self._database.fault(error)
             else:
-                group[0].error = error
+                group[0].error = self._database.fault(error, group[0].what)
+
+    def _do(self, group: list[_Entry]) -> None:
+        """All works of the group, those that can be done together first."""
+        joint: dict[type[Joint], list[_Entry]] = {}
+        alone = []
+        for entry in group:
+            if isinstance(entry.work, Joint) and len(group) > 1:
+                joint.setdefault(type(entry.work), []).append(entry)
+            else:
+                alone.append(entry)
+        for kind, entries in joint.items():
+            results = kind.together(self._connection, [entry.work for entry in entries])
+            if results is None:
+                raise _OneOfThem
+            for entry, entry.result in zip(entries, results, strict=True):
+                entry.error = None
+        for entry in alone:
+            self._do_alone(entry)
+
+    def _do_alone(self, entry: _Entry) -> None:
+        """One work; its error stays its own when it has not changed anything."""
+        before = self._connection.total_changes
+        entry.error = None
+        try:
+            entry.result = entry.work(self._connection)
+        except Exception as error:
+            if self._connection.total_changes != before or not self._connection.in_transaction:
+                raise
+            entry.error = self._database.fault(error, entry.what)
+
+    def _commit(self) -> None:
+        boundary = Writer.boundary
+        if boundary is None:
+            self._connection.execute("COMMIT")
+            return
+        self._commits += 1
+        boundary(f"before {self._commits}")
+        self._connection.execute("COMMIT")
+        boundary(f"after {self._commits}")
+
+
+class _OneOfThem(Exception):
+    """Some work of a group failed; its halves tell which."""
 
 
 class _Entry:
-    """A work, who waits for it, and what came of it."""
+    """A work, what it keeps, who waits for it, and what came of it."""
 
-    __slots__ = ("error", "future", "result", "work")
+    __slots__ = ("error", "future", "result", "what", "work")
 
     def __init__(
-        self, work: Callable[[sqlite3.Connection], Any], future: asyncio.Future[Any]
+        self,
+        work: Callable[[sqlite3.Connection], Any],
+        what: str,
+        future: asyncio.Future[Any],
     ) -> None:
         self.work = work
+        self.what = what
         self.future = future
         self.result: Any = None
         self.error: Exception | None = None

@@ -1,0 +1,100 @@
+"""Units of concurrency keys: who holds one, who waits, whose turn it is.
+
+After every transaction nobody waits for a unit that is free: whoever is first in the queue
+asks for fewer units than are held. What is promised stands in the `Store` port.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ...graphs.execution import timestamp
+from ...graphs.lease import Command, Slot
+from . import inbox
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Sequence
+
+    from ...graphs.lease import SlotRequest
+
+_IN_TURN = "ORDER BY s.key, s.held DESC, iif(s.held, 0, s.priority) DESC, s.turn"
+
+
+def free(connection: sqlite3.Connection, request: SlotRequest, priority: int) -> bool:
+    """Would a request that is made now be met at once?"""
+    held, before = connection.execute(
+        "SELECT total(held), total(NOT held AND priority >= ?) FROM slots WHERE key = ?",
+        (priority, request.key),
+    ).fetchone()
+    return bool(held < request.limit and not before)
+
+
+def enter(
+    connection: sqlite3.Connection, execution: int, request: SlotRequest, priority: int
+) -> bool:
+    """Give the execution a unit, or its place in the queue; True when it holds one."""
+    held = free(connection, request, priority)
+    connection.execute(
+        "INSERT INTO slots (key, execution, held, priority, size, since) VALUES (?, ?, ?, ?, ?, ?)",
+        (request.key, execution, held, priority, request.limit, timestamp()),
+    )
+    return held
+
+
+def hold(
+    connection: sqlite3.Connection, execution: int, request: SlotRequest, priority: int
+) -> bool:
+    """Does the execution hold its unit? It is given one, or a place, if it has neither."""
+    found = connection.execute(
+        "SELECT held FROM slots WHERE execution = ?", (execution,)
+    ).fetchone()
+    return enter(connection, execution, request, priority) if found is None else bool(found[0])
+
+
+def leave(connection: sqlite3.Connection, execution: int) -> None:
+    """Give the execution's unit, or its place, to whoever is next."""
+    found = connection.execute(
+        "DELETE FROM slots WHERE execution = ? RETURNING key", (execution,)
+    ).fetchone()
+    if found is not None:
+        _pass_on(connection, found[0])
+
+
+def displace(connection: sqlite3.Connection, key: str) -> None:
+    """Tell whoever holds the key to stop, once."""
+    holders = connection.execute(
+        "SELECT execution FROM slots WHERE key = ? AND held AND execution NOT IN"
+        " (SELECT execution FROM inbox WHERE command = ?)",
+        (key, Command.STOP.value),
+    ).fetchall()
+    for (execution,) in holders:
+        inbox.put(connection, execution, Command.STOP, "{}")
+
+
+def listing(connection: sqlite3.Connection, key: str | None) -> Sequence[Slot]:
+    rows = connection.execute(
+        "SELECT s.key, e.id, e.workflow, s.held, s.since, s.priority"
+        " FROM slots s JOIN executions e ON e.key = s.execution"
+        f" WHERE ?1 IS NULL OR s.key = ?1 {_IN_TURN}",
+        (key,),
+    )
+    return [Slot(k, id, name, bool(held), *rest) for k, id, name, held, *rest in rows]
+
+
+def _pass_on(connection: sqlite3.Connection, key: str) -> None:
+    (held,) = connection.execute(
+        "SELECT count(*) FROM slots WHERE key = ? AND held", (key,)
+    ).fetchone()
+    while True:
+        following = connection.execute(
+            "SELECT turn, size FROM slots WHERE key = ? AND NOT held"
+            " ORDER BY priority DESC, turn LIMIT 1",
+            (key,),
+        ).fetchone()
+        if following is None or held >= following[1]:
+            return
+        connection.execute(
+            "UPDATE slots SET held = 1, since = ? WHERE turn = ?", (timestamp(), following[0])
+        )
+        held += 1
