@@ -59,6 +59,8 @@ def delete(connection: sqlite3.Connection, execution_id: str) -> None:
     key, status = row
     if not Status(status).terminal:
         raise NotPossible(f"Execution {execution_id} is {status}; stop it before you delete it.")
+    connection.execute("DELETE FROM journal WHERE execution = ?", (key,))
+    connection.execute("DELETE FROM checkpoint_threads WHERE id = ?", (execution_id,))
     connection.execute("DELETE FROM executions WHERE key = ?", (key,))
 
 

@@ -7,58 +7,114 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import orjson
+
 from ...graphs.errors import LeaseLost, StoreError
 from ...graphs.execution import Status
 from ...graphs.stored import Commit, Entry, Page
-from . import artifacts, executions, inbox, questions, signals, slots
+from . import artifacts, bulk, executions, inbox, questions, signals, slots
 from .records import fetch_size, page
+from .writer import Joint
 
 if TYPE_CHECKING:
     import sqlite3
+    from collections.abc import Iterator, Sequence
+
+    from ...graphs.execution import Execution
+    from ...graphs.lease import Lease
+
+Row = tuple[int, int, int, bytes, int]
+"""An entry of an execution: its key, `last`, `first`, `data`, and the epoch of the lease."""
+Change = tuple[int, int, str | None, str | None, bool]
+"""An execution's key, the epoch of the lease, its new status and row if any, and `release`."""
 
 _APPEND = (
-    "INSERT INTO journal (execution, last, first, data) SELECT :key, :last, :first, :data"
-    " WHERE NOT EXISTS"
-    " (SELECT 1 FROM journal WHERE execution = :key AND last >= :first AND first <= :last)"
+    "INSERT INTO journal (execution, last, first, data)"
+    " WITH new (execution, last, first, data, epoch) AS (VALUES)"
+    " SELECT n.execution, n.last, n.first, n.data FROM new n"
+    " CROSS JOIN executions e ON e.key = n.execution AND e.epoch = n.epoch"
+    " WHERE NOT EXISTS (SELECT 1 FROM journal j"
+    " WHERE j.execution = n.execution AND j.last >= n.first AND j.first <= n.last)"
+)
+_CHANGE = (
+    "UPDATE executions SET status = ifnull(n.status, executions.status),"
+    " changing = ifnull(n.changing, executions.changing),"
+    " worker = iif(n.release AND NOT EXISTS"
+    " (SELECT 1 FROM inbox i WHERE i.execution = n.key), NULL, worker)"
+    " FROM (WITH new (key, epoch, status, changing, release) AS (VALUES) SELECT * FROM new) n"
+    " WHERE executions.key = n.key AND executions.epoch = n.epoch"
 )
 
 
-class Writing:
-    """A commit, encoded when this is made so that nothing can change it afterwards."""
+def writing(commit: Commit) -> Plain | Rich:
+    """The commit as a work, encoded so that nothing can change it afterwards.
+
+    Raises `StoreError` when a value is not JSON or belongs to another execution.
+    """
+    parts = (commit.questions, commit.consumed, commit.signals, commit.artifacts)
+    if any(parts) or _gives_up_its_slot(commit.execution):
+        return Rich(commit)
+    return Plain(commit)
+
+
+class Plain(Joint):
+    """A commit of an entry, a row and a release: what nearly every commit is."""
+
+    __slots__ = ("change", "entry", "lease", "release")
 
     def __init__(self, commit: Commit) -> None:
-        """Raises `StoreError` when a value is not JSON or belongs to another execution."""
-        self._commit = commit
-        self._row = None
-        self._parks = False
-        if commit.execution is not None:
-            self._own(commit.execution.id)
-            self._row = executions.changing(commit.execution)
-            self._parks = _gives_up_its_slot(commit)
-        for question in commit.questions:
-            self._own(question.execution_id)
-        for artifact in commit.artifacts:
-            self._own(artifact.execution_id)
-        self._questions = [(q, questions.encoded(q)) for q in commit.questions]
-        self._signals = [(s, signals.encoded(s)) for s in commit.signals]
+        lease = self.lease = commit.lease
+        entry, execution = commit.entry, commit.execution
+        self.entry: Row | None = None
+        if entry is not None:
+            check(lease.execution_id, entry)
+            self.entry = (lease.handle, entry.last, entry.first, entry.data, lease.epoch)
+        self.release = commit.release
+        self.change: Change | None = None
+        if execution is not None:
+            _own(lease, execution.id)
+            status, changing = execution.status.value, executions.changing(execution)
+            self.change = (lease.handle, lease.epoch, status, changing, self.release)
+        elif entry is None or self.release:
+            self.change = (lease.handle, lease.epoch, None, None, self.release)
 
     def __call__(self, connection: sqlite3.Connection) -> bool:
+        done = self.together(connection, [self])
+        if done is None:
+            raise _refused(connection, self.lease, self.entry)
+        return done[0]
+
+    @staticmethod
+    def together(connection: sqlite3.Connection, works: Sequence[Plain]) -> Sequence[bool] | None:
+        entries = [work.entry for work in works if work.entry is not None]
+        if not append(connection, entries):
+            return None
+        for changes in _rounds([work.change for work in works if work.change is not None]):
+            if bulk.run(connection, _CHANGE, changes) < len(changes):
+                return None
+        released = [work.lease.handle for work in works if work.release]
+        still_held = _held(connection, released) if released else ()
+        return [not work.release or work.lease.handle not in still_held for work in works]
+
+
+class Rich:
+    """A commit of whatever there is."""
+
+    def __init__(self, commit: Commit) -> None:
+        self._commit, lease = commit, commit.lease
+        for question in commit.questions:
+            _own(lease, question.execution_id)
+        for artifact in commit.artifacts:
+            _own(lease, artifact.execution_id)
+        self._questions = [(q, questions.encoded(q)) for q in commit.questions]
+        self._signals = [(s, signals.encoded(s)) for s in commit.signals]
+        self._parks = _gives_up_its_slot(commit.execution)
+        self._plain = Plain(Commit(lease, commit.entry, commit.execution))
+        self._release = Plain(Commit(lease, release=True)) if commit.release else None
+
+    def __call__(self, connection: sqlite3.Connection) -> bool:
+        self._plain(connection)
         commit, key = self._commit, self._commit.lease.handle
-        held = connection.execute(
-            "SELECT 1 FROM executions WHERE key = ? AND epoch = ?", (key, commit.lease.epoch)
-        ).fetchone()
-        if held is None:
-            raise LeaseLost(
-                f"Execution {commit.lease.execution_id} is driven by another worker now, or was "
-                "deleted; nothing was written."
-            )
-        if commit.entry is not None:
-            append(connection, key, commit.lease.execution_id, commit.entry)
-        if commit.execution is not None:
-            connection.execute(
-                "UPDATE executions SET status = ?, changing = ? WHERE key = ?",
-                (commit.execution.status.value, self._row, key),
-            )
         for question, document in self._questions:
             questions.keep(connection, key, question, document)
         for signal, document in self._signals:
@@ -67,30 +123,26 @@ class Writing:
         inbox.consume(connection, key, commit.consumed)
         if self._parks:
             slots.leave(connection, key)
-        return not commit.release or _release(connection, key)
-
-    def _own(self, execution_id: str) -> None:
-        ours = self._commit.lease.execution_id
-        if execution_id != ours:
-            raise StoreError(
-                f"A commit for execution {ours} holds something of {execution_id}; commit each "
-                "execution by itself."
-            )
+        return self._release is None or self._release(connection)
 
 
-def append(connection: sqlite3.Connection, key: int, execution_id: str, entry: Entry) -> None:
-    """Add the entry to the journal. Raises `StoreError` when its place is taken, or is none."""
+def check(execution_id: str, entry: Entry) -> None:
+    """Raises `StoreError` when the entry is numbered as none can be."""
     if not 0 < entry.first <= entry.last:
         raise StoreError(
             f"Execution {execution_id} was given an entry from {entry.first} to {entry.last}; "
             "what is durable is numbered from 1."
         )
-    row = {"key": key, "last": entry.last, "first": entry.first, "data": entry.data}
-    if not connection.execute(_APPEND, row).rowcount:
-        raise StoreError(
-            f"Execution {execution_id} cannot take an entry from {entry.first} to {entry.last}: "
-            "its journal has that place already. Is another process driving this execution?"
-        )
+
+
+def append(connection: sqlite3.Connection, rows: Sequence[Row]) -> bool:
+    """Add the entries; False when some place is taken or a lease is lost."""
+    reached: dict[int, int] = {}
+    for execution, last, first, _, _ in rows:
+        if first <= reached.get(execution, 0):
+            return False  # the statement does not see what it adds itself
+        reached[execution] = last
+    return not rows or bulk.run(connection, _APPEND, rows) == len(rows)
 
 
 def entries(
@@ -105,19 +157,49 @@ def entries(
     return page(rows, limit, lambda row: row[1], lambda row: Entry(*row))
 
 
-def _gives_up_its_slot(commit: Commit) -> bool:
-    execution = commit.execution
+def _refused(connection: sqlite3.Connection, lease: Lease, entry: Row | None) -> StoreError:
+    held = connection.execute(
+        "SELECT 1 FROM executions WHERE key = ? AND epoch = ?", (lease.handle, lease.epoch)
+    ).fetchone()
+    if held is None or entry is None:
+        return LeaseLost(
+            f"Execution {lease.execution_id} is driven by another worker now, or was deleted; "
+            "nothing was written."
+        )
+    return StoreError(
+        f"Execution {lease.execution_id} cannot take an entry from {entry[2]} to {entry[1]}: its "
+        "journal has that place already. Is another process driving this execution?"
+    )
+
+
+def _rounds(changes: Sequence[Change]) -> Iterator[Sequence[Change]]:
+    """The changes in order, no two of one execution at once."""
+    while changes:
+        some: dict[int, Change] = {}
+        rest = [change for change in changes if some.setdefault(change[0], change) is not change]
+        yield list(some.values())
+        changes = rest
+
+
+def _held(connection: sqlite3.Connection, keys: Sequence[int]) -> set[int]:
+    rows = connection.execute(
+        "SELECT key FROM executions WHERE key IN (SELECT value FROM json_each(?))"
+        " AND worker IS NOT NULL",
+        (orjson.dumps(keys).decode(),),
+    )
+    return {key for (key,) in rows}
+
+
+def _gives_up_its_slot(execution: Execution | None) -> bool:
     if execution is None or execution.slot is None:
         return False
     parked = execution.status in (Status.WAITING, Status.PAUSED)
     return execution.status.terminal or (parked and execution.slot.hold == "running")
 
 
-def _release(connection: sqlite3.Connection, key: int) -> bool:
-    return bool(
-        connection.execute(
-            "UPDATE executions SET worker = NULL WHERE key = ?1"
-            " AND NOT EXISTS (SELECT 1 FROM inbox WHERE execution = ?1)",
-            (key,),
-        ).rowcount
-    )
+def _own(lease: Lease, execution_id: str) -> None:
+    if execution_id != lease.execution_id:
+        raise StoreError(
+            f"A commit for execution {lease.execution_id} holds something of {execution_id}; "
+            "commit each execution by itself."
+        )

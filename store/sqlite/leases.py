@@ -5,6 +5,7 @@ What is promised stands in the `Store` port.
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 import orjson
@@ -12,8 +13,9 @@ import orjson
 from ...graphs.errors import ConcurrencyLimit, StoreError
 from ...graphs.execution import Execution, Status
 from ...graphs.lease import Lease, SlotRequest
-from . import executions, journal, slots
-from .records import checked
+from . import bulk, executions, journal, slots
+from .records import checked, encode
+from .writer import Joint
 
 if TYPE_CHECKING:
     import sqlite3
@@ -32,54 +34,93 @@ _CANDIDATES = """
 """
 
 
-class Beginning:
-    """An execution that begins, encoded when this is made."""
+_CREATE = (
+    "INSERT INTO executions (key, epoch, worker, status, priority, id, workflow, digest, slot,"
+    " changing, given) WITH new (key, epoch, worker, status, priority, id, workflow, digest, slot,"
+    " changing, given) AS (VALUES) SELECT * FROM new WHERE key IS NOT NULL"
+    " ON CONFLICT (id) DO NOTHING"
+)
+
+
+def beginning(execution: Execution, entries: Sequence[Entry], worker: str) -> Beginning | Contest:
+    """An execution that begins, as a work, encoded so that nothing can change it afterwards.
+
+    Raises `InvalidInput` for an id that can be none, `StoreError` for what is not JSON.
+    """
+    begun = Beginning(execution, entries, worker)
+    if execution.slot is None or execution.status.terminal:
+        return begun  # what has ended comes from an export: it needs no slot
+    return Contest(begun, execution.slot)
+
+
+class Beginning(Joint):
+    """An execution that begins without a slot."""
+
+    __slots__ = ("entries", "id", "priority", "row", "worker")
 
     def __init__(self, execution: Execution, entries: Sequence[Entry], worker: str) -> None:
-        """Raises `InvalidInput` for an id that can be none, `StoreError` for what is no JSON."""
-        self._id = checked(execution.id, "The execution's id")
-        self._worker = worker
-        self._entries = entries
-        self._priority = execution.priority
-        # What has ended needs no slot: it comes from an export.
-        self._slot = None if execution.status.terminal else execution.slot
-        self._row = (
+        slot = execution.slot
+        for entry in entries:
+            journal.check(execution.id, entry)
+        self.id = checked(execution.id, "The execution's id")
+        self.priority = execution.priority
+        self.worker = worker
+        self.entries = entries
+        self.row = (
             execution.status.value,
             execution.priority,
             execution.id,
             execution.workflow,
             execution.digest,
-            None if execution.slot is None else orjson.dumps(execution.slot.to_dict()).decode(),
+            None if slot is None else encode(slot.to_dict(), f"The slot of {execution.id}"),
             executions.changing(execution),
             executions.given(execution),
         )
 
     def __call__(self, connection: sqlite3.Connection) -> Lease | None:
-        taken = connection.execute("SELECT 1 FROM executions WHERE id = ?", (self._id,)).fetchone()
-        if taken is not None:
-            raise StoreError(f"Execution {self._id} exists already; begin it under another id.")
-        granted = True
-        if self._slot is not None:
-            granted = slots.free(connection, self._slot, self._priority)
-            if not granted and self._slot.overflow == "reject":
-                raise ConcurrencyLimit(
-                    f"All {self._slot.limit} slots of {self._slot.key!r} are taken; try again "
-                    "when an execution of it has ended, or let it queue (overflow: queue)."
-                )
-        leased = granted and self._worker != ""
-        key = connection.execute(
-            "INSERT INTO executions (epoch, worker, status, priority, id, workflow, digest, slot,"
-            " changing, given) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (int(leased), self._worker if leased else None, *self._row),
-        ).lastrowid
-        assert key is not None
-        for entry in self._entries:
-            journal.append(connection, key, self._id, entry)
-        if self._slot is not None:
-            slots.enter(connection, key, self._slot, self._priority)
-            if not granted and self._slot.overflow == "replace":
-                slots.displace(connection, self._slot.key)
-        return Lease(self._id, self._worker, 1, key) if leased else None
+        return self.begin(connection, self.worker)[1]
+
+    def begin(self, connection: sqlite3.Connection, worker: str) -> tuple[int, Lease | None]:
+        """Its key, and the worker's lease if there is a worker."""
+        key = _last_key(connection) + 1
+        if not _begin(connection, [(key, worker, self)]):
+            raise StoreError(
+                f"Execution {self.id} exists already, or its first entries overlap; begin it "
+                "under another id."
+            )
+        return key, Lease(self.id, worker, 1, key) if worker else None
+
+    @staticmethod
+    def together(
+        connection: sqlite3.Connection, works: Sequence[Beginning]
+    ) -> Sequence[Lease | None] | None:
+        keys = range(_last_key(connection) + 1, sys.maxsize)
+        begun = [(key, work.worker, work) for key, work in zip(keys, works, strict=False)]
+        if not _begin(connection, begun):
+            return None
+        return [Lease(w.id, worker, 1, key) if worker else None for key, worker, w in begun]
+
+
+class Contest:
+    """An execution that begins with a request for a slot."""
+
+    def __init__(self, begun: Beginning, request: SlotRequest) -> None:
+        self._begun = begun
+        self._request = request
+
+    def __call__(self, connection: sqlite3.Connection) -> Lease | None:
+        begun, request = self._begun, self._request
+        free = slots.free(connection, request, begun.priority)
+        if not free and request.overflow == "reject":
+            raise ConcurrencyLimit(
+                f"All {request.limit} slots of {request.key!r} are taken; try again when an "
+                "execution of it has ended, or let it queue (overflow: queue)."
+            )
+        key, lease = begun.begin(connection, begun.worker if free else "")
+        slots.enter(connection, key, request, begun.priority)
+        if not free and request.overflow == "replace":
+            slots.displace(connection, request.key)
+        return lease
 
 
 def claim(
@@ -133,3 +174,22 @@ def ready(
         {"now": now, "living": living, "limit": limit},
     )
     return [id for (id,) in rows]
+
+
+def _last_key(connection: sqlite3.Connection) -> int:
+    """The highest key that was ever given out."""
+    row = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'executions'").fetchone()
+    return 0 if row is None else int(row[0])
+
+
+def _begin(connection: sqlite3.Connection, begun: Sequence[tuple[int, str, Beginning]]) -> bool:
+    """Add the executions with these keys and workers; False when some id is taken."""
+    rows = [(key, int(bool(worker)), worker or None, *b.row) for key, worker, b in begun]
+    if bulk.run(connection, _CREATE, rows) < len(rows):
+        return False
+    entries = [
+        (key, entry.last, entry.first, entry.data, int(bool(worker)))
+        for key, worker, b in begun
+        for entry in b.entries
+    ]
+    return journal.append(connection, entries)

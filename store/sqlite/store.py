@@ -112,8 +112,8 @@ class SqliteStore:
     async def create(
         self, execution: Execution, entries: Sequence[Entry], worker: str
     ) -> Lease | None:
-        beginning = leases.Beginning(execution, entries, worker)
-        return await self._write(beginning, f"Execution {execution.id}")
+        work = leases.beginning(execution, entries, worker)
+        return await self._write(work, f"Execution {execution.id}")
 
     async def claim(self, execution_id: str, worker: str) -> Lease | None:
         work = partial(
@@ -122,9 +122,8 @@ class SqliteStore:
         return await self._write(work, f"The lease of execution {execution_id}")
 
     async def commit(self, commit: Commit) -> bool:
-        return await self._write(
-            journal.Writing(commit), f"A commit of execution {commit.lease.execution_id}"
-        )
+        work = journal.writing(commit)
+        return await self._write(work, f"A commit of execution {commit.lease.execution_id}")
 
     async def execution(self, execution_id: str) -> Execution:
         return await self._read(partial(executions.find, execution_id=execution_id))

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 from threading import Thread
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 if TYPE_CHECKING:
     from .database import Database
@@ -19,19 +19,22 @@ GROUP = 1024
 """How many works one transaction holds at most."""
 
 
-@runtime_checkable
-class Joint(Protocol):
+class Joint:
     """A work that is cheaper when it is done together with its like.
 
     Each statement hands the interpreter to the event loop and has to wait until it comes
     back: what counts is how many statements a group takes, not how much they do.
     """
 
-    def __call__(self, connection: sqlite3.Connection) -> Any: ...
+    __slots__ = ()
+
+    def __call__(self, connection: sqlite3.Connection) -> Any:
+        raise NotImplementedError
 
     @staticmethod
-    def together(connection: sqlite3.Connection, works: Sequence[Any]) -> Sequence[Any] | None:
+    def together(connection: sqlite3.Connection, works: Any) -> Sequence[Any] | None:
         """What each of the works returns; None when one of them fails, whichever it is."""
+        raise NotImplementedError
 
 
 class Writer:
@@ -55,7 +58,7 @@ class Writer:
         self._thread = Thread(target=self._serve, name="assay-sqlite-writer", daemon=True)
         self._thread.start()
 
-    async def run(self, work: Callable[[sqlite3.Connection], T], what: str = "") -> T:
+    def run(self, work: Callable[[sqlite3.Connection], T], what: str = "") -> asyncio.Future[T]:
         """What the work returns or raises, once its transaction is on the disk.
 
         A caller that is cancelled stops waiting; its work may be done all the same. Raises
@@ -65,8 +68,7 @@ class Writer:
             raise self._database.closed()
         entry = _Entry(work, what, asyncio.get_running_loop().create_future())
         self._queue.put(entry)
-        result: T = await entry.future
-        return result
+        return entry.future
 
     async def close(self) -> None:
         """Write what waits, then close the connection."""

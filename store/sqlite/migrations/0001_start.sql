@@ -36,14 +36,14 @@ CREATE INDEX executions_by_workflow ON executions (workflow, id);
 CREATE INDEX executions_by_status ON executions (status, id);
 CREATE INDEX executions_by_worker ON executions (worker) WHERE worker IS NOT NULL;
 
-CREATE TABLE journal (
-    execution INTEGER NOT NULL REFERENCES executions ON DELETE CASCADE,
+CREATE TABLE journal (  -- in order of commits, so that a commit writes few pages
+    key       INTEGER PRIMARY KEY,
+    execution INTEGER NOT NULL,  -- no reference: every entry would look it up once more
     last      INTEGER NOT NULL,
     first     INTEGER NOT NULL,
     data      BLOB NOT NULL,
-    PRIMARY KEY (execution, last),
-    CHECK (0 < first AND first <= last)
-) STRICT, WITHOUT ROWID;
+    UNIQUE (execution, last)
+) STRICT;
 
 CREATE TABLE slots (  -- one unit of a concurrency key, held or waited for
     turn      INTEGER PRIMARY KEY,  -- in order of arrival
