@@ -64,6 +64,14 @@ def delete(connection: sqlite3.Connection, execution_id: str) -> None:
     connection.execute("DELETE FROM executions WHERE key = ?", (key,))
 
 
+def has_ended(connection: sqlite3.Connection, execution_id: str) -> bool:
+    """Is nothing going on under that id? So too when nothing is known of it."""
+    row = connection.execute(
+        "SELECT status FROM executions WHERE id = ?", (execution_id,)
+    ).fetchone()
+    return row is None or Status(row[0]).terminal
+
+
 def not_found(execution_id: str) -> ExecutionNotFound:
     return ExecutionNotFound(
         f"No execution has the id {execution_id!r}; list the executions to see their ids."

@@ -23,17 +23,22 @@ if TYPE_CHECKING:
 
     from ...graphs.stored import Entry
 
-_CANDIDATES = """
+# Many may wait, few are told anything or are due: those are looked through (CROSS JOIN).
+_READY = """
     WITH candidates (key) AS (
         SELECT key FROM executions WHERE status IN ('queued', 'running')
-        UNION SELECT i.execution FROM inbox i JOIN executions e ON e.key = i.execution
+        UNION SELECT i.execution FROM inbox i CROSS JOIN executions e ON e.key = i.execution
             WHERE e.status IN ('waiting', 'paused')
-        UNION SELECT q.execution FROM questions q JOIN executions e ON e.key = q.execution
+        UNION SELECT q.execution FROM questions q INDEXED BY questions_by_due
+            CROSS JOIN executions e ON e.key = q.execution
             WHERE q.status = 'open' AND q.due <= :now AND e.status = 'waiting'
     )
+    SELECT e.id FROM candidates JOIN executions e USING (key)
+        LEFT JOIN slots s ON s.execution = e.key
+    WHERE (e.worker IS NULL OR e.worker NOT IN (SELECT value FROM json_each(:living)))
+        AND ifnull(s.held, 1)
+    ORDER BY e.priority DESC, e.key LIMIT :limit
 """
-
-
 _CREATE = (
     "INSERT INTO executions (key, epoch, worker, status, priority, id, workflow, digest, slot,"
     " changing, given) WITH new (key, epoch, worker, status, priority, id, workflow, digest, slot,"
@@ -166,13 +171,7 @@ def ready(
         "SELECT DISTINCT worker FROM executions WHERE worker IS NOT NULL"
     ).fetchall()
     living = orjson.dumps([worker for (worker,) in holders if alive(worker)]).decode()
-    rows = connection.execute(
-        f"{_CANDIDATES} SELECT e.id FROM candidates JOIN executions e USING (key)"
-        " LEFT JOIN slots s ON s.execution = e.key"
-        " WHERE (e.worker IS NULL OR e.worker NOT IN (SELECT value FROM json_each(:living)))"
-        " AND ifnull(s.held, 1) ORDER BY e.priority DESC, e.key LIMIT :limit",
-        {"now": now, "living": living, "limit": limit},
-    )
+    rows = connection.execute(_READY, {"now": now, "living": living, "limit": limit})
     return [id for (id,) in rows]
 
 

@@ -23,11 +23,11 @@ _IN_TURN = "ORDER BY s.key, s.held DESC, iif(s.held, 0, s.priority) DESC, s.turn
 
 def free(connection: sqlite3.Connection, request: SlotRequest, priority: int) -> bool:
     """Would a request that is made now be met at once?"""
-    held, before = connection.execute(
-        "SELECT total(held), total(NOT held AND priority >= ?) FROM slots WHERE key = ?",
-        (priority, request.key),
+    before = connection.execute(
+        "SELECT 1 FROM slots WHERE key = ? AND held = 0 AND priority >= ? LIMIT 1",
+        (request.key, priority),
     ).fetchone()
-    return bool(held < request.limit and not before)
+    return before is None and _held(connection, request.key) < request.limit
 
 
 def enter(
@@ -64,7 +64,7 @@ def leave(connection: sqlite3.Connection, execution: int) -> None:
 def displace(connection: sqlite3.Connection, key: str) -> None:
     """Tell whoever holds the key to stop, once."""
     holders = connection.execute(
-        "SELECT execution FROM slots WHERE key = ? AND held AND execution NOT IN"
+        "SELECT execution FROM slots WHERE key = ? AND held = 1 AND execution NOT IN"
         " (SELECT execution FROM inbox WHERE command = ?)",
         (key, Command.STOP.value),
     ).fetchall()
@@ -83,12 +83,10 @@ def listing(connection: sqlite3.Connection, key: str | None) -> Sequence[Slot]:
 
 
 def _pass_on(connection: sqlite3.Connection, key: str) -> None:
-    (held,) = connection.execute(
-        "SELECT count(*) FROM slots WHERE key = ? AND held", (key,)
-    ).fetchone()
+    held = _held(connection, key)
     while True:
         following = connection.execute(
-            "SELECT turn, size FROM slots WHERE key = ? AND NOT held"
+            "SELECT turn, size FROM slots WHERE key = ? AND held = 0"
             " ORDER BY priority DESC, turn LIMIT 1",
             (key,),
         ).fetchone()
@@ -98,3 +96,8 @@ def _pass_on(connection: sqlite3.Connection, key: str) -> None:
             "UPDATE slots SET held = 1, since = ? WHERE turn = ?", (timestamp(), following[0])
         )
         held += 1
+
+
+def _held(connection: sqlite3.Connection, key: str) -> int:
+    row = connection.execute("SELECT count(*) FROM slots WHERE key = ? AND held = 1", (key,))
+    return int(row.fetchone()[0])

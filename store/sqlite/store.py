@@ -10,6 +10,7 @@ from ...graphs.errors import StoreError
 from . import (
     artifacts,
     audit,
+    backup,
     cache,
     executions,
     inbox,
@@ -265,13 +266,19 @@ class SqliteStore:
     # The store itself
 
     def checkpointer(self) -> Any:
-        raise StoreError("This store has no checkpointer yet.")
+        """Call it in the event loop that will use it; langgraph is imported here at first."""
+        from .checkpoints import saver_for
+
+        return saver_for(self._writer, self._reader, may_prune=self._has_ended)
 
     async def backup(self, target: Path) -> None:
-        raise StoreError("This store has no backup yet.")
+        await self._read(partial(backup.write, target=target))
 
     async def close(self) -> None:
         if self._reader is not None:
             await self._reader.close()
         await self._writer.close()
         self._workers.close()
+
+    async def _has_ended(self, execution_id: str) -> bool:
+        return await self._read(partial(executions.has_ended, execution_id=execution_id))

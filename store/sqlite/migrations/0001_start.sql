@@ -75,7 +75,7 @@ CREATE TABLE questions (
     event_key TEXT,
     document  TEXT NOT NULL
 ) STRICT;
-CREATE INDEX questions_by_execution ON questions (execution);
+CREATE INDEX questions_by_execution ON questions (execution, status);
 CREATE INDEX questions_by_status ON questions (status);
 CREATE INDEX questions_by_due ON questions (due) WHERE status = 'open' AND due IS NOT NULL;
 CREATE INDEX questions_by_event ON questions (event)
@@ -120,7 +120,6 @@ CREATE TABLE schedules (
     revision INTEGER NOT NULL,
     document TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX schedules_by_time ON schedules (next_at) WHERE enabled AND next_at IS NOT NULL;
 
 CREATE TABLE principals (
     id         TEXT PRIMARY KEY,
