@@ -66,6 +66,10 @@ class App:
         """The execution when it has ended."""
         return await self.manager.wait(execution_id)
 
+    async def resume(self, execution_id: str) -> Execution:
+        """Go on with an execution after a crash or a pause; returns as soon as it is driven."""
+        return await self.manager.resume(execution_id)
+
     async def run(self, workflow: Definition, inputs: Mapping[str, Any] | None = None) -> Execution:
         """Start and wait; raises `ExecutionFailed` unless it completed."""
         return await self.manager.run(workflow, inputs)
@@ -102,7 +106,8 @@ async def open_app(
     workspace: str | Path | None = None,
     environ: Mapping[str, str] | None = None,
 ) -> AsyncIterator[App]:
-    """Everything put together; closed in reverse order, executions under way cancelled.
+    """Everything put together; closed in reverse order. Executions under way are let go of:
+    `resume`, or whoever serves the same store, goes on with them.
 
     `store` is a URL (`sqlite:///path.db`), `home` the folder of local state, `workspace`
     where steps read and write files (the current folder), `environ` the variables.
@@ -139,6 +144,7 @@ async def _compose(settings: Settings, workspace: Path, stack: AsyncExitStack) -
         skills=built_in_skills(),
         functions=Registry("function", {}, group="assay.functions"),
         graphs=Registry("graph", {}, group="assay.graphs"),
+        checkpointer=store.checkpointer(),
     )
     provider = LangGraphProvider(services)
     stack.push_async_callback(provider.close)

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 from .errors import StepError
 from .event import Event, EventType
 from .execution import Cost, Exit, Failure, timestamp
+from .question import Answer, Question, Wait
 from .step import Step
 
 if TYPE_CHECKING:
     from .binding import BoundStep
     from .engine import Frame, Outcome, Run
     from .scope import Scope
+    from .strands import Strand
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,13 +103,55 @@ class Call:
         position: int | None = None,
         local: Mapping[str, Any] | None = None,
         context: Mapping[str, Any] | None = None,
+        strand: Strand | None = None,
     ) -> Outcome:
         """Run one of the step's inner lists to its end.
 
         `label` joins the path (`[3]`), `position` picks one branch of a `parallel`, `local`
-        adds names such as `item`, `context` is the mutable context it begins with.
+        adds names such as `item`, `context` is the mutable context it begins with, `strand`
+        is the line of control where several lists run at once.
         """
-        return await self.frame.inner(self, block, label, position, local or {}, context)
+        return await self.frame.inner(self, block, label, position, local or {}, context, strand)
+
+    async def ask(
+        self,
+        kind: Wait,
+        *,
+        message: str = "",
+        schema: Mapping[str, Any] | None = None,
+        choices: Mapping[str, str] | None = None,
+        due: float | None = None,
+        approvers: Sequence[str] = (),
+        wanted: int = 1,
+        escalates: float | None = None,
+        later: Sequence[str] = (),
+        event: str | None = None,
+        key: str | None = None,
+        round: int = 0,
+    ) -> Answer | None:
+        """Wait, durably and without holding a worker; None when `due` came first.
+
+        The fields are those of `Question`. A step that asks the same kind of question twice
+        says which `round` it is. An interrupted execution asks the same again when it goes
+        on, and what was answered meanwhile is there at once.
+        """
+        question = Question(
+            "",
+            self.run.execution.id,
+            self.path + (f"?{round}" if round else ""),
+            kind,
+            message,
+            schema,
+            due,
+            approvers,
+            wanted,
+            escalates,
+            later,
+            event,
+            key,
+            choices=choices or {},
+        )
+        return await self.run.desk.ask(question, self.frame.strand)
 
     def emit(self, type: EventType, **data: Any) -> None:
         """Say something live about this step; it is lost when nobody listens."""
@@ -132,11 +176,22 @@ Work = Callable[[Call], Awaitable[Yield]]
 
 
 class Kind:
-    """A `StepKind` made of its parts: family, model and the function that does one attempt."""
+    """A `StepKind` made of its parts: family, model and the function that does one attempt.
 
-    def __init__(self, family: Any, model: type[Step], work: Work) -> None:
+    `revive` is called for a completed step when an interrupted execution goes on: for kinds
+    that leave something running beside it.
+    """
+
+    def __init__(
+        self,
+        family: Any,
+        model: type[Step],
+        work: Work,
+        revive: Callable[[Call], Awaitable[None]] | None = None,
+    ) -> None:
         self.family = family
         self.model = model
+        self.revive = revive
         self._work = work
 
     async def run(self, call: Call) -> Yield:

@@ -1,7 +1,8 @@
 """Plan to LangGraph: every block becomes a StateGraph; the only place where steps are nodes.
 
-Blocks are compiled without a checkpointer of their own: the journal is what they resume
-from, and a child graph's checkpoint namespace would depend on the order of calls.
+Only a workflow's own list has a checkpointer; the blocks inside it have none: the journal is
+what they resume from, and a child graph's checkpoint namespace would depend on the order of
+calls.
 """
 
 from __future__ import annotations
@@ -11,12 +12,16 @@ from collections.abc import Awaitable, Callable, Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypedDict
 
+from langgraph.errors import GraphInterrupt
 from langgraph.graph import END, START, StateGraph
 from langgraph.runtime import Runtime
+from langgraph.types import Interrupt
 
 from .binding import BoundStep
 from .engine import Frame, State
 from .plan import BlockPlan, Way
+from .question import Question
+from .strands import Parked
 
 Node = Callable[[State, Frame], Awaitable[State]]
 
@@ -35,19 +40,18 @@ class CompiledBlock:
         self.singles = {id: CompiledBlock(p, direct=direct) for id, p in plan.singles.items()}
         self._nodes = _nodes(plan)
         self._direct = direct and len(self._nodes) == 1
-        self._graph: Any = None
+        self._graphs: dict[Any, Any] = {}
 
-    @property
-    def graph(self) -> Any:
+    def graph(self, checkpointer: Any = False) -> Any:
         """The compiled StateGraph, made when it is first needed."""
-        if self._graph is None:
-            self._graph = _graph(self.plan, self._nodes).compile(
-                checkpointer=False, name=self.plan.name
+        if checkpointer not in self._graphs:
+            self._graphs[checkpointer] = _graph(self.plan, self._nodes).compile(
+                checkpointer=checkpointer, name=self.plan.name
             )
-        return self._graph
+        return self._graphs[checkpointer]
 
     async def run(self, state: State, frame: Frame) -> State:
-        """Run the block in this frame; returns its final state.
+        """Run the block in this frame; returns its final state. Raises `Parked`.
 
         A block of one node has no superstep to order: its node is called as it is.
         """
@@ -55,8 +59,54 @@ class CompiledBlock:
             (node,) = self._nodes.values()
             return {**state, **await node(state, frame)}
         config = {"recursion_limit": frame.recursion_limit(len(self._nodes))}
-        result: State = await self.graph.ainvoke(state, config, context=frame)
+        try:
+            result: State = await self.graph().ainvoke(state, config, context=frame)
+        except GraphInterrupt as interrupt:
+            raise _parked(interrupt) from None
         return result
+
+    async def run_root(
+        self, state: State, frame: Frame, checkpointer: Any, *, fresh: bool
+    ) -> State:
+        """Run the block as an execution's own, from its last checkpoint if there is one.
+
+        Its thread is the execution. A checkpoint is written when it parks and when it ends;
+        what happened since the last one is in the journal. Raises `Parked`.
+        """
+        graph = self.graph(checkpointer)
+        execution = frame.run.execution
+        config = {
+            "recursion_limit": frame.recursion_limit(len(self._nodes)),
+            "configurable": {"thread_id": execution.id},
+            "metadata": {"workflow": execution.workflow, "version": execution.version},
+        }
+        resumed = not fresh and await checkpointer.aget_tuple(config) is not None
+        result: State = await graph.ainvoke(
+            None if resumed else state, config, context=frame, durability="exit"
+        )
+        if "__interrupt__" in result:
+            raise Parked(tuple(Question.from_dict(i.value) for i in result["__interrupt__"]))
+        return result
+
+    def holding(self, id: str) -> CompiledBlock:
+        """The block, this one or one inside it, whose list has the step of that id."""
+        found = self._holding(id)
+        if found is None:
+            raise KeyError(id)
+        return found
+
+    def _holding(self, id: str) -> CompiledBlock | None:
+        if id in self.singles:
+            return self.singles[id]
+        if any(s.id == id for s in self.plan.steps):
+            return self
+        inside = [*(b for blocks in self.inner.values() for b in blocks), *self.singles.values()]
+        return next((found for b in inside if (found := b._holding(id)) is not None), None)
+
+
+def _parked(interrupt: GraphInterrupt) -> Parked:
+    (interrupts,) = interrupt.args or ((),)
+    return Parked(tuple(Question.from_dict(i.value) for i in interrupts))
 
 
 def _nodes(plan: BlockPlan) -> dict[str, Node]:
@@ -110,7 +160,12 @@ def _reads(plan: BlockPlan, segment: tuple[BoundStep, ...]) -> dict[str, Any]:
 
 def _adapt(node: Node) -> Any:
     async def run(state: State, runtime: Runtime[Frame]) -> State:
-        return await node(state, runtime.context)
+        try:
+            return await node(state, runtime.context)
+        except Parked as parked:
+            # To LangGraph an execution that waits is a graph that was interrupted.
+            questions = [Interrupt(q.to_dict(), id=q.id) for q in parked.questions]
+            raise GraphInterrupt(tuple(questions)) from None
 
     return run
 

@@ -50,7 +50,11 @@ class Desk:
         execution = self._journal.execution.id
         id = question_id(execution, question.path, question.kind)
         known = self._known.get(id)
-        if known is None or known.status is QuestionStatus.WITHDRAWN:
+        if (
+            known is None
+            or known.status is QuestionStatus.WITHDRAWN
+            or (known.timed and known.due != question.due)
+        ):
             again = 0 if known is None else known.revision + 1
             known = replace(
                 question, id=id, execution_id=execution, asked_at=timestamp(), revision=again

@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import ChainMap
-from collections.abc import Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .binding import BoundStep
 from .call import Call, Yield
+from .crew import Crew, Work
+from .desk import Desk
 from .errors import AssertionFailed
 from .event import Event, EventType
 from .execution import Execution, Exit, Failure, Status, StepResult, timestamp
-from .group import cancel, run_graph
+from .group import run_graph
 from .inputs import accept_inputs, declared_outputs
 from .journal import Journal
 from .plan import BlockPlan
 from .program import Program
-from .rollback import Undo
 from .runner import run_step
 from .scope import NOT_RUN, Scope
 from .services import Services
 from .step import Step
+from .strands import Parked, Place, Strand
 
 if TYPE_CHECKING:
     from .compile import CompiledBlock
@@ -62,30 +63,48 @@ class Definition:
 
 
 class Run:
-    """What is one for the whole execution: journal, services, workspace, background work."""
+    """What is one for the whole execution: journal, desk, services, workspace, work beside it.
+
+    `leaving` is set when it leaves memory to go on later, here or elsewhere: what is
+    cancelled then has not ended.
+    """
 
     def __init__(
         self,
-        execution: Execution,
         definition: Definition,
         journal: Journal,
+        desk: Desk,
         services: Services,
-        workspace: Path,
+        strand: Strand,
         environ: Mapping[str, str],
     ) -> None:
-        self.execution = execution
         self.definition = definition
         self.journal = journal
+        self.desk = desk
         self.services = services
-        self.workspace = workspace
+        self.strand = strand
         self.environ = environ
-        self.undos: list[Undo] = []
-        self._detached: set[asyncio.Task[Outcome]] = set()
-        self._said: list[str] = list(execution.notices)
+        self.leaving = False
+        self._beside: Crew[Outcome] = Crew(strand)
+        self._said: list[str] = list(journal.execution.notices)
+        self._paused: list[Place] | None = None
+
+    @property
+    def execution(self) -> Execution:
+        """The row as it will be with the next commit."""
+        return self.journal.execution
+
+    @property
+    def workspace(self) -> Path:
+        return Path(self.execution.workspace)
 
     @property
     def notices(self) -> tuple[str, ...]:
         return tuple(self._said)
+
+    @property
+    def paused(self) -> bool:
+        return self._paused is not None
 
     def say(self, event: Event) -> None:
         """Publish a live event; nobody waits for it."""
@@ -116,27 +135,52 @@ class Run:
                     )
                 )
 
-    def detach(self, work: Coroutine[Any, Any, Outcome]) -> None:
+    def pause(self) -> None:
+        """Let steps that run end, and none begin."""
+        if self._paused is None:
+            self._paused = []
+
+    def go_on(self) -> None:
+        """Take back `pause`."""
+        places, self._paused = self._paused or [], None
+        for place in places:
+            place.resolve()
+
+    async def crossing(self, strand: Strand) -> None:
+        """Between two steps: here a pause takes effect."""
+        while self._paused is not None:
+            place = Place(strand)
+            self._paused.append(place)
+            await place.wait()
+
+    def unwind(self) -> None:
+        """Make everything that waits leave memory; `Parked` is raised where it waited."""
+        self.leaving = True
+        self.desk.unwind()
+        for place in self._paused or ():
+            place.unwind(Parked())
+
+    def detach(self, work: Work[Outcome]) -> None:
         """Run it beside everything else; `join` waits for it."""
-        task = asyncio.ensure_future(work)
-        self._detached.add(task)
+        self._beside.start(work)
 
     async def join(self) -> None:
         """Wait for everything detached; what failed is in the journal and nowhere else."""
-        while self._detached:
-            done, self._detached = self._detached, set()
-            try:
-                await asyncio.gather(*done, return_exceptions=True)
-            except asyncio.CancelledError:
-                await cancel(done)
-                raise
+        while await self._beside.ended():
+            pass
 
     async def abandon(self) -> None:
         """Cancel everything detached."""
-        tasks, self._detached = self._detached, set()
-        await cancel(tasks)
+        await self._beside.close()
 
-    def root(self, definition: Definition, inputs: Mapping[str, Any], prefix: str = "") -> Frame:
+    def root(
+        self,
+        definition: Definition,
+        inputs: Mapping[str, Any],
+        prefix: str = "",
+        within: tuple[Named, ...] = (),
+        strand: Strand | None = None,
+    ) -> Frame:
         """The frame of a workflow's own list of steps."""
         workflow = definition.program.workflow
         scope = Scope(
@@ -145,24 +189,52 @@ class Run:
             readonly=workflow.context.readonly,
             context=workflow.context.mutable,
         )
-        return Frame(self, definition, definition.block, prefix, scope)
+        block = definition.block
+        return Frame(self, definition, block, prefix, scope, strand or self.strand, within)
+
+    def frame_within(self, within: Sequence[Named], inputs: Mapping[str, Any] | None) -> Frame:
+        """The frame of the workflow that the chain of `workflow` steps leads to."""
+        definition = self.definition
+        for name in within:
+            definition = definition.children[name]
+        given = self.execution.inputs if inputs is None else inputs
+        return self.root(definition, given, within=tuple(within))
+
+
+Named = tuple[str, str | None]
+"""What a `workflow` step names: a workflow, and perhaps its version."""
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One list of steps at one place: `scope` is what it sees of what lies around it."""
+    """One list of steps at one place: `scope` is what it sees of what lies around it.
+
+    `strand` is the line of control that it runs in; `within_workflows` are the names that
+    led from the execution's own workflow to this one.
+    """
 
     run: Run
     definition: Definition
     block: CompiledBlock
     prefix: str
     scope: Scope
+    strand: Strand
+    within_workflows: tuple[Named, ...] = ()
 
     async def drive(self) -> Outcome:
-        """Run the list to its end."""
+        """Run the list to its end. Raises `Parked`."""
+        return self.outcome(await self.block.run({"writes": {}, "runs": {}, "feedback": {}}, self))
+
+    async def drive_root(self, checkpointer: Any, *, fresh: bool) -> Outcome:
+        """Run the execution's own list to its end, from its last checkpoint unless `fresh`."""
+        begin: State = {"writes": {}, "runs": {}, "feedback": {}}
+        return self.outcome(await self.block.run_root(begin, self, checkpointer, fresh=fresh))
+
+    def outcome(self, state: State) -> Outcome:
+        """What a final state of the list's graph says."""
         plan = self.block.plan
-        state = await self.block.run({"writes": {}, "runs": {}, "feedback": {}}, self)
-        results = {i: r for i in plan.visible if (r := state.get(f"result.{i}")) is not None}
+        seen = _States(state, self.run.journal)
+        results = {i: seen[i] for i in plan.visible if i in seen}
         exit = state.get("exit")
         last = [
             results[s.id]["output"]
@@ -188,7 +260,8 @@ class Frame:
         writes = dict(state["writes"])
         runs: Mapping[str, int] = state["runs"]
         out: State = {"exit": None}
-        results = ChainMap(updates, _States(state), self.scope.results)  # type: ignore[arg-type]
+        states = _States(state, self.run.journal)
+        results = ChainMap(updates, states, self.scope.results)  # type: ignore[arg-type]
         for bound in segment:
             count = runs.get(bound.id, 1)
             path = f"{self.prefix}{bound.id}" + (f"~{count}" if count > 1 else "")
@@ -209,7 +282,8 @@ class Frame:
                 if out["exit"]["kind"] == "repair":
                     out |= self._repair(out["exit"], bound, state)
                 break
-        out |= {f"result.{id}": result for id, result in updates.items()}
+        light = self.run.journal.light
+        out |= {f"result.{id}": light(result) for id, result in updates.items()}
         out["writes"] = writes
         return out
 
@@ -255,21 +329,22 @@ class Frame:
         ended: dict[str, Outcome] = {}
         behind = _closure(plan.before)
 
-        async def drive(id: str) -> Outcome:
+        async def drive(id: str, strand: Strand) -> Outcome:
             earlier = [ended[s.id] for s in plan.steps if s.id in behind[id]]
             scope = self.scope
             for outcome in earlier:
                 scope = scope.extended(results=outcome.results, context=outcome.writes)
-            frame = replace(self, block=self.block.singles[id], scope=scope)
+            frame = replace(self, block=self.block.singles[id], scope=scope, strand=strand)
             ended[id] = await frame.drive()
             return ended[id]
 
         ids = [s.id for s in plan.steps]
-        started = await run_graph(ids, plan.before, plan.after, drive)
+        started = await run_graph(self.strand, ids, plan.before, plan.after, drive)
         outcomes = [ended[i] for i in ids if i in ended]
         out: State = {"exit": None, "writes": {}}
         for outcome in outcomes:
-            out |= {f"result.{i}": r for i, r in outcome.results.items()}
+            light = self.run.journal.light
+            out |= {f"result.{i}": light(r) for i, r in outcome.results.items()}
             out["writes"] |= outcome.writes
         failures = [o.failure for o in outcomes if o.failure is not None]
         if any(o.exit is Exit.STOP for o in outcomes):
@@ -298,13 +373,20 @@ class Frame:
         position: int | None,
         local: Mapping[str, Any],
         context: Mapping[str, Any] | None,
+        strand: Strand | None,
     ) -> Outcome:
         """Run a list inside a step of this frame."""
         block = self.block.inner[call.step.id, way][position or 0]
         scope = call.scope.extended(local=local)
         if context is not None:
             scope = replace(scope, context=context)
-        frame = Frame(self.run, self.definition, block, self.within(call, label), scope)
+        frame = replace(
+            self,
+            block=block,
+            prefix=self.within(call, label),
+            scope=scope,
+            strand=strand or self.strand,
+        )
         return await frame.drive()
 
     async def child(self, call: Call, inputs: Mapping[str, Any]) -> Yield:
@@ -312,7 +394,8 @@ class Frame:
         step: Any = call.step
         definition = self.definition.children[step.workflow, step.version]
         given = accept_inputs(definition.program.workflow, inputs)
-        frame = self.run.root(definition, given, self.within(call))
+        within = (*self.within_workflows, (step.workflow, step.version))
+        frame = self.run.root(definition, given, self.within(call), within, self.strand)
         outcome = await frame.drive()
         if outcome.failure is not None:
             return Yield(failure=outcome.failure)
@@ -323,16 +406,17 @@ class Frame:
 
 
 class _States(Mapping[str, Mapping[str, Any]]):
-    """The step results in LangGraph's state, by id."""
+    """The step results in LangGraph's state, by id; large ones are in the journal only."""
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: State, journal: Journal) -> None:
         self._state = state
+        self._journal = journal
 
     def __getitem__(self, id: str) -> Mapping[str, Any]:
         result: Mapping[str, Any] | None = self._state.get(f"result.{id}")
         if result is None:
             raise KeyError(id)
-        return result
+        return self._journal.whole(result)
 
     def __iter__(self) -> Iterator[str]:
         return (k[7:] for k, v in self._state.items() if k.startswith("result.") and v is not None)

@@ -126,6 +126,7 @@ class StepResult:
     def state(self) -> dict[str, Any]:
         """What expressions and LangGraph's channel see of it; JSON only."""
         return {
+            "path": self.path,
             "status": self.status.value,
             "output": self.output,
             "outputs": dict(self.outputs),

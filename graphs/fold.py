@@ -244,3 +244,13 @@ async def load(
         if page.cursor is None:
             return folder.history()
         after = page.items[-1].last
+
+
+async def last_seq(store: Executions, execution_id: str) -> int:
+    """The last number of an execution's journal, without reading what is in it."""
+    last = 0
+    while True:
+        page = await store.entries(execution_id, after=last)
+        last = page.items[-1].last if page.items else last
+        if page.cursor is None:
+            return last

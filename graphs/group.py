@@ -1,121 +1,124 @@
-"""Lists whose steps run beside each other: `all`, `any`, `none`, and lists that are graphs.
-
-LangGraph's superstep is a barrier, so branches are driven here, each a graph of its own.
-"""
+"""Several branches beside each other: `all`, `any`, `none`, and lists that are graphs."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .call import Call, Yield
+from .crew import Crew, Work
 from .execution import Exit, Failure, Status
+from .strands import Gate, Strand
 
 if TYPE_CHECKING:
     from .engine import Outcome
 
 
-class Branches:
-    """Branches of one step, and how their outcomes come together, in order of the file."""
+async def settle(
+    strand: Strand, work: Sequence[Work[Outcome]], gate: Gate | None = None
+) -> list[Outcome]:
+    """Run every branch to its end; returns the outcomes, in order of the branches.
 
-    def __init__(self, call: Call) -> None:
-        self._call = call
-
-    async def settle(self, work: Sequence[Coroutine[Any, Any, Outcome]]) -> list[Outcome]:
-        """Run every branch to its end; when one ends with `stop`, cancel the others."""
-        tasks = [asyncio.ensure_future(w) for w in work]
-        pending = set(tasks)
-        try:
-            while pending:
-                done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
-                for task in done:
-                    if not task.cancelled() and task.exception() is not None:
-                        task.result()
-                if any(not t.cancelled() and t.result().exit is Exit.STOP for t in done):
-                    break
-        finally:
-            await cancel(pending)
-        return [t.result() for t in tasks if t.done() and not t.cancelled()]
-
-    def writes(self, outcomes: Sequence[Outcome]) -> dict[str, Any]:
-        merged: dict[str, Any] = {}
-        for outcome in outcomes:
-            merged |= outcome.writes
-        return merged
-
-    def visible(self, outcomes: Sequence[Outcome]) -> dict[str, Mapping[str, Any]]:
-        merged: dict[str, Mapping[str, Any]] = {}
-        for outcome in outcomes:
-            merged |= outcome.results
-        return merged
-
-    def exit(self, outcomes: Sequence[Outcome]) -> Exit | None:
-        return Exit.STOP if any(o.exit is Exit.STOP for o in outcomes) else None
-
-    def failure(self, outcomes: Sequence[Outcome]) -> Failure | None:
-        """The first failure, which asks for a rollback when any of them does."""
-        failures = [o.failure for o in outcomes if o.failure is not None]
-        if not failures:
-            return None
-        first = failures[0]
-        wanted = any(f.rollback for f in failures)
-        return Failure(first.code, first.message, first.path, wanted)
+    When one ends with `stop` the others are cancelled. When one has failed and what is left
+    waits for answers, that is cancelled too: no answer could save the step.
+    """
+    crew: Crew[Outcome] = Crew(strand, gate)
+    tasks = [crew.start(w) for w in work]
+    failed = stopped = False
+    try:
+        while not stopped:
+            done = await crew.ended(unless_quiet=failed)
+            if not done:
+                break
+            outcomes = [t.result() for t in done if not t.cancelled()]
+            failed = failed or any(o.failure is not None for o in outcomes)
+            stopped = any(o.exit is Exit.STOP for o in outcomes)
+    finally:
+        await crew.close()
+    return [t.result() for t in tasks if t.done() and not t.cancelled()]
 
 
-async def cancel(tasks: set[asyncio.Task[Any]] | set[asyncio.Future[Any]]) -> None:
-    """Cancel and wait until every one has ended, whatever it ends with."""
-    for task in tasks:
-        task.cancel()
-    if tasks:
-        await asyncio.gather(*tasks, return_exceptions=True)
+def writes(outcomes: Sequence[Outcome]) -> dict[str, Any]:
+    """The mutable context that the branches wrote; later ones in the file win."""
+    merged: dict[str, Any] = {}
+    for outcome in outcomes:
+        merged |= outcome.writes
+    return merged
+
+
+def visible(outcomes: Sequence[Outcome]) -> dict[str, Mapping[str, Any]]:
+    merged: dict[str, Mapping[str, Any]] = {}
+    for outcome in outcomes:
+        merged |= outcome.results
+    return merged
+
+
+def exit_of(outcomes: Sequence[Outcome]) -> Exit | None:
+    return Exit.STOP if any(o.exit is Exit.STOP for o in outcomes) else None
+
+
+def failure_of(outcomes: Sequence[Outcome]) -> Failure | None:
+    """The first failure, which asks for a rollback when any of them does."""
+    failures = [o.failure for o in outcomes if o.failure is not None]
+    if not failures:
+        return None
+    first = failures[0]
+    wanted = any(f.rollback for f in failures)
+    return Failure(first.code, first.message, first.path, wanted)
 
 
 async def run_all(call: Call) -> Yield:
     """Every branch to its end; fails when one has failed."""
-    branches = Branches(call)
-    outcomes = await branches.settle(_branches(call))
-    visible = branches.visible(outcomes)
+    outcomes = await settle(call.frame.strand, _branches(call))
+    seen = visible(outcomes)
     return Yield(
-        _outputs(call, visible),
-        context=branches.writes(outcomes),
-        exit=branches.exit(outcomes),
-        visible=visible,
-        failure=branches.failure(outcomes),
+        _outputs(call, seen),
+        context=writes(outcomes),
+        exit=exit_of(outcomes),
+        visible=seen,
+        failure=failure_of(outcomes),
     )
+
+
+WINNER = "winner"
+"""The decision that names the branch of an `any` that has won."""
 
 
 async def run_any(call: Call) -> Yield:
     """The first branch to complete wins and the others are cancelled."""
     ids = [step.id for step in call.step.steps]
-    tasks = {asyncio.ensure_future(w): i for w, i in zip(_branches(call), ids, strict=True)}
-    pending = set(tasks)
+    won = call.run.journal.decided(call.path, WINNER)
+    crew: Crew[Outcome] = Crew(call.frame.strand)
+    # What is decided stays so, also where another branch would be quicker this time.
+    tasks = {
+        crew.start(work): id
+        for work, id in zip(_branches(call), ids, strict=True)
+        if won in (None, id)
+    }
     ended: dict[str, Outcome] = {}
-    winner: str | None = None
     try:
-        while pending and winner is None:
-            done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+        while (won is None or won not in ended) and (done := await crew.ended()):
             for task in sorted(done, key=lambda t: ids.index(tasks[t])):
-                outcome = ended[tasks[task]] = task.result()
-                completed = outcome.results[tasks[task]]["status"] == Status.COMPLETED
-                if winner is None and (completed or outcome.exit is Exit.STOP):
-                    winner = tasks[task]
+                id = tasks[task]
+                outcome = ended[id] = task.result()
+                completed = outcome.results[id]["status"] == Status.COMPLETED
+                if won is None and (completed or outcome.exit is Exit.STOP):
+                    won = await call.decide(WINNER, lambda id=id: id)  # type: ignore[misc]
     finally:
-        await cancel(pending)
+        await crew.close()
     outcomes = [ended[i] for i in ids if i in ended]
-    branches = Branches(call)
-    visible = branches.visible(outcomes)
-    if winner is None:
-        failure = branches.failure(outcomes) or Failure(
+    seen = visible(outcomes)
+    if won is None:
+        failure = failure_of(outcomes) or Failure(
             "step_failed", "no branch completed: every one was skipped", call.path
         )
-        return Yield(None, visible=visible, failure=failure, context=branches.writes(outcomes))
+        return Yield(None, visible=seen, failure=failure, context=writes(outcomes))
     return Yield(
-        _outputs(call, visible),
-        {"winner": winner},
-        context=ended[winner].writes,
-        exit=ended[winner].beyond,
-        visible=visible,
+        _outputs(call, seen),
+        {"winner": won},
+        context=ended[won].writes,
+        exit=ended[won].beyond,
+        visible=seen,
     )
 
 
@@ -126,54 +129,59 @@ async def run_none(call: Call) -> Yield:
     return Yield({})
 
 
-def _branches(call: Call) -> list[Coroutine[Any, Any, Outcome]]:
-    return [call.drive(("steps",), position=i) for i in range(len(call.step.steps))]
+def _branches(call: Call) -> list[Work[Outcome]]:
+    def branch(position: int) -> Work[Outcome]:
+        return lambda strand: call.drive(("steps",), position=position, strand=strand)
+
+    return [branch(i) for i in range(len(call.step.steps))]
 
 
-def _outputs(call: Call, visible: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    return {s.id: visible.get(s.id, {}).get("output") for s in call.step.steps}
+def _outputs(call: Call, seen: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    return {s.id: seen.get(s.id, {}).get("output") for s in call.step.steps}
 
 
 async def run_graph(
+    strand: Strand,
     ids: Sequence[str],
     before: Mapping[str, frozenset[str]],
     after: Mapping[str, frozenset[str]],
-    drive: Callable[[str], Awaitable[Outcome]],
+    drive: Callable[[str, Strand], Awaitable[Outcome]],
 ) -> set[str]:
     """Run a list that is a graph; returns the ids that were started. Each step starts as soon
     as the steps `before` it have finished.
 
     `before` holds what a step waits for; `after` what must not yet have failed for it to
     start. A step whose prerequisite failed does not run; the others run on. A `stop`
-    cancels what runs; a `skip` starts nothing more.
+    cancels what runs; a `skip` starts nothing more. When one has failed and what is left
+    waits for answers, that is cancelled.
     """
-    tasks: dict[str, asyncio.Task[Outcome]] = {}
+
+    def work(id: str) -> Work[Outcome]:
+        async def run(own: Strand) -> Outcome:
+            return await drive(id, own)
+
+        return run
+
+    crew: Crew[Outcome] = Crew(strand)
+    tasks: dict[Any, str] = {}
     ended: dict[str, Outcome] = {}
     closed = False
     try:
         while True:
             for id in ids:
-                if closed or id in tasks or not before[id] <= ended.keys():
+                if closed or id in tasks.values() or not before[id] <= ended.keys():
                     continue
-                if any(_failed(ended[p]) for p in after[id]):
+                if any(ended[p].failure is not None for p in after[id]):
                     continue
-                tasks[id] = asyncio.ensure_future(_outcome(drive, id))
-            running = {t for i, t in tasks.items() if i not in ended}
-            if not running:
-                return set(tasks)
-            done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
-            for id in [i for i in ids if i in tasks and tasks[i] in done]:
-                ended[id] = tasks[id].result()
-                closed = closed or ended[id].exit is not None
-                if ended[id].exit is Exit.STOP:
-                    return set(tasks)
+                tasks[crew.start(work(id))] = id
+            failed = any(o.failure is not None for o in ended.values())
+            done = await crew.ended(unless_quiet=failed)
+            if not done:
+                return set(tasks.values())
+            for task in sorted(done, key=lambda t: ids.index(tasks[t])):
+                outcome = ended[tasks[task]] = task.result()
+                closed = closed or outcome.exit is not None
+                if outcome.exit is Exit.STOP:
+                    return set(tasks.values())
     finally:
-        await cancel({t for t in tasks.values() if not t.done()})
-
-
-async def _outcome(drive: Callable[[str], Awaitable[Outcome]], id: str) -> Outcome:
-    return await drive(id)
-
-
-def _failed(outcome: Outcome) -> bool:
-    return outcome.failure is not None
+        await crew.close()

@@ -30,6 +30,9 @@ FLUSH_DELAY = 0.1
 PATIENCE = (0.1, 5.0)
 """Seconds between two tries to write to a store that cannot be written to: first and longest."""
 
+LARGE_VALUES = "large"
+"""The key, in a state without its large values, that says by SHA-256 where they are."""
+
 _log = logging.getLogger("assay.journal")
 
 
@@ -88,6 +91,17 @@ class Journal:
     def result(self, path: str) -> StepResult | None:
         """The terminal result at the path, if the step has one."""
         return self._memo.get(path)
+
+    def light(self, state: Mapping[str, Any]) -> Mapping[str, Any]:
+        """A step's state as LangGraph carries it: without the values that are large."""
+        large = self._encoder.large.get(state.get("path", ""))
+        if large is None:
+            return state
+        return {"path": state["path"], "status": state["status"], LARGE_VALUES: large}
+
+    def whole(self, state: Mapping[str, Any]) -> Mapping[str, Any]:
+        """What `light` was made from."""
+        return self._memo[state["path"]].state() if LARGE_VALUES in state else state
 
     def tried(self, path: str) -> Tried | None:
         """The attempts that failed before the execution was last interrupted."""

@@ -89,11 +89,14 @@ class Executions(Protocol):
         An id that exists raises `StoreError`. An empty `worker` takes no lease.
         """
 
-    async def claim(self, execution_id: str, worker: str) -> Lease | None:
+    async def claim(
+        self, execution_id: str, worker: str, *, slotless: bool = False
+    ) -> Lease | None:
         """Take the lease, with the next epoch; the worker's own is taken over as well.
 
         None when a worker that is alive has it, the execution has ended, or a slot that it
-        needs is not free (it then has its place in the queue). Raises `ExecutionNotFound`.
+        needs is not free (it then has its place in the queue). `slotless` takes it without
+        the slot: to end it. Raises `ExecutionNotFound`.
         """
 
     async def commit(self, commit: Commit) -> bool:

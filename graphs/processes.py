@@ -5,15 +5,25 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import select
 import signal
+import subprocess
+import sys
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import IO, Literal
 
 from .errors import LimitReached, Terminal
+from .limits import Limits
+from .pipes import Input, Output
+from .processtree import group_lives
+from .watch import Watch, watch
 
 Stream = Literal["stdout", "stderr"]
+Listener = Callable[[Stream, bytes], None]
 
 OUTPUT_LIMIT = 32 * 1024 * 1024
 """Bytes kept of each stream; a program that writes more is stopped."""
@@ -23,8 +33,6 @@ GRACE = 3.0
 
 LINGER = 0.5
 """Seconds for which output is still read when a program has ended and its pipes have not."""
-
-_CHUNK = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,125 +50,112 @@ async def run_process(
     cwd: Path,
     env: Mapping[str, str],
     stdin: bytes | None = None,
-    on_output: Callable[[Stream, bytes], None] | None = None,
+    on_output: Listener | None = None,
+    limits: Limits | None = None,
 ) -> Finished:
     """Run a program to its end in a process group of its own.
 
     Cancelling kills the whole group: TERM, then KILL after `GRACE` seconds. Whatever the
     program left running in its group is killed as well when it ends. Raises `Terminal`
-    when the program cannot be started, `LimitReached` when it writes over `OUTPUT_LIMIT`.
+    when the program cannot be started, `LimitReached` when it writes over `OUTPUT_LIMIT`
+    or when it and its descendants hold more memory than `limits` allow.
     """
-    starting = asyncio.ensure_future(_start(argv, cwd, env, stdin is not None))
+    limits = limits or Limits()
+    program = _Program(_started(argv, cwd, env, stdin is not None, limits))
     try:
-        program = await asyncio.shield(starting)
-    except asyncio.CancelledError:
-        # asyncio would kill the program alone, and not what it has started already.
-        await asyncio.wait([starting])
-        if starting.exception() is None:
-            await asyncio.shield(_end(starting.result()))
-        raise
-    protocol = program.protocol
-    try:
-        async with asyncio.TaskGroup() as group:
-            stdout = group.create_task(_collect(protocol.stdout, "stdout", on_output))
-            stderr = group.create_task(_collect(protocol.stderr, "stderr", on_output))
-            group.create_task(_feed(protocol.stdin, stdin))
-            group.create_task(_reap(program, [stdout, stderr]))
-    except ExceptionGroup as failures:
-        raise failures.exceptions[0] from None
+        program.attach(stdin, on_output, limits)
+        await program.run()
     finally:
-        await asyncio.shield(_end(program))
-    status = program.transport.get_returncode()
-    assert status is not None
-    return Finished(status, stdout.result(), stderr.result())
+        await asyncio.shield(program.end())
+    return program.finished()
 
 
-async def _start(argv: Sequence[str], cwd: Path, env: Mapping[str, str], feed: bool) -> _Program:
-    loop = asyncio.get_running_loop()
+def _started(
+    argv: Sequence[str], cwd: Path, env: Mapping[str, str], fed: bool, limits: Limits
+) -> subprocess.Popen[bytes]:
+    pinned = contextlib.nullcontext() if limits.cpu is None else limits.cpu.cores()
     try:
-        transport, protocol = await loop.subprocess_exec(
-            lambda: _Protocol(limit=_CHUNK, loop=loop),
-            *argv,
-            cwd=cwd,
-            env=dict(env),
-            stdin=asyncio.subprocess.PIPE if feed else asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            start_new_session=True,
-        )
+        with pinned:
+            return subprocess.Popen(
+                argv,
+                bufsize=0,
+                cwd=cwd,
+                env=dict(env),
+                stdin=subprocess.PIPE if fed else subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                start_new_session=True,
+            )
     except OSError as error:
         raise Terminal(
             f"could not start {argv[0]!r} in {cwd}: {error.strerror or error}"
         ) from error
-    return _Program(transport, protocol)
 
 
-class _Protocol(asyncio.subprocess.SubprocessStreamProtocol):
-    """Says when the program has ended: asyncio's own `wait` may wait for its pipes as well,
-    which a child left behind can hold for ever."""
-
-    def __init__(self, limit: int, loop: asyncio.AbstractEventLoop) -> None:
-        super().__init__(limit, loop)
-        self.ended = asyncio.Event()
-
-    def process_exited(self) -> None:
-        super().process_exited()
-        self.ended.set()
-
-
-@dataclass(frozen=True, slots=True)
 class _Program:
-    transport: asyncio.SubprocessTransport
-    protocol: _Protocol
+    """A program under way.
 
-    def signal_group(self, number: int) -> bool:
-        """Whether the group was still there to be signalled."""
-        try:
-            os.killpg(self.transport.get_pid(), number)
-        except (ProcessLookupError, PermissionError):
-            return False
-        return True
+    Its leader is reaped last of all. Until then that number, which is its group's as well,
+    is nobody else's: no signal of ours can meet another program.
+    """
 
-    async def gone(self, seconds: float) -> bool:
-        """Whether the program and its group end within that time."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self.protocol.ended.wait()
-                while self.signal_group(0):  # noqa: ASYNC110 - nobody tells of a group's end
-                    await asyncio.sleep(0.01)
-                return True
-        return False
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        loop = asyncio.get_running_loop()
+        self._process = process
+        self._ended: asyncio.Future[None] = loop.create_future()
+        self._failed: asyncio.Future[None] = loop.create_future()
+        self._kept: dict[Stream, bytearray] = {"stdout": bytearray(), "stderr": bytearray()}
+        self._outputs: list[Output] = []
+        self._input: Input | None = None
+        self._watch: Watch | None = None
+        self._over = False
 
+    def attach(self, stdin: bytes | None, on_output: Listener | None, limits: Limits) -> None:
+        """Begin to listen to it, to feed it and to watch it."""
+        process = self._process
+        _tell_end(process.pid, self._ended)
+        assert process.stdout is not None
+        assert process.stderr is not None
+        pipes: Mapping[Stream, IO[bytes]] = {"stdout": process.stdout, "stderr": process.stderr}
+        for name, pipe in pipes.items():
+            self._outputs.append(Output(pipe, partial(self._keep, on_output, name), self._failed))
+        if process.stdin is not None:
+            self._input = Input(process.stdin, stdin or b"")
+        self._watch = watch(process.pid, limits)
 
-async def _reap(program: _Program, reading: Sequence[asyncio.Task[bytes]]) -> None:
-    """Wait for the leader; then end its group, or a child left behind would hold the pipes."""
-    await program.protocol.ended.wait()
-    await _kill_group(program)
-    _, held = await asyncio.wait(reading, timeout=LINGER)
-    if held:
-        # A daemon left the group with its copy of the pipes: it is not ours to kill or wait for.
-        program.transport.close()
+    async def run(self) -> None:
+        """Return when it has ended and its output is read, or when it has failed."""
+        watching = () if self._watch is None else (self._watch.task,)
+        endings = (self._ended, self._failed, *watching)
+        await asyncio.wait(endings, return_when=asyncio.FIRST_COMPLETED)
+        if self._ended.done():
+            # First its group: a child left behind would hold the pipes. A daemon that left
+            # the group with its copy of them is not ours to kill, or to wait for.
+            await self._end_group()
+            await asyncio.wait([output.closed for output in self._outputs], timeout=LINGER)
 
+    async def end(self) -> None:
+        """End what still runs of it, then let go of everything."""
+        await self._end_group()
+        failure = None if self._watch is None else await self._watch.close()
+        if failure is not None and not self._failed.done():
+            self._failed.set_exception(failure)
+        if self._failed.done():
+            self._failed.exception()  # Seen: a cancelled execution does not ask for it.
+        for end in (self._input, *self._outputs):
+            if end is not None:
+                end.close()
+        self._reap()
 
-async def _end(program: _Program) -> None:
-    await _kill_group(program)
-    program.transport.close()
+    def finished(self) -> Finished:
+        """How it ended; raises what it failed by."""
+        if self._failed.done():
+            self._failed.result()
+        status = self._process.returncode
+        return Finished(status, bytes(self._kept["stdout"]), bytes(self._kept["stderr"]))
 
-
-async def _kill_group(program: _Program) -> None:
-    if program.signal_group(signal.SIGTERM) and not await program.gone(GRACE):
-        program.signal_group(signal.SIGKILL)
-        await program.gone(LINGER)
-
-
-async def _collect(
-    stream: asyncio.StreamReader | None,
-    name: Stream,
-    on_output: Callable[[Stream, bytes], None] | None,
-) -> bytes:
-    assert stream is not None
-    kept = bytearray()
-    while chunk := await stream.read(_CHUNK):
+    def _keep(self, on_output: Listener | None, name: Stream, chunk: bytes) -> None:
+        kept = self._kept[name]
         if len(kept) + len(chunk) > OUTPUT_LIMIT:
             raise LimitReached(
                 f"the program wrote more than {OUTPUT_LIMIT // 1024 // 1024} MiB to {name}; "
@@ -169,13 +164,87 @@ async def _collect(
         kept += chunk
         if on_output is not None:
             on_output(name, chunk)
-    return bytes(kept)
+
+    async def _end_group(self) -> None:
+        if self._over or not group_lives(self._process.pid):
+            self._over = True
+            return
+        if self._watch is not None:
+            # A stopped process would not hear of its end.
+            self._watch.let_go()
+        self._signal_group(signal.SIGTERM)
+        if not await self._gone(GRACE):
+            self._signal_group(signal.SIGKILL)
+            await self._gone(LINGER)
+
+    async def _gone(self, seconds: float) -> bool:
+        """Whether its group ends within that time."""
+        pause = 0.001
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while group_lives(self._process.pid):
+                    await asyncio.sleep(pause)
+                    pause = min(2 * pause, 0.05)
+                return True
+        return False
+
+    def _signal_group(self, number: int) -> None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, number)
+
+    def _reap(self) -> None:
+        """Take its status, which frees its number; later, if not even KILL has ended it yet."""
+        try:
+            pid, status = os.waitpid(self._process.pid, os.WNOHANG)
+        except ChildProcessError:
+            self._process.returncode = 0
+            if not self._failed.done():
+                self._failed.set_exception(
+                    Terminal(
+                        "how the program ended is not known: something else reaped it; "
+                        "Assay must not be started with SIGCHLD ignored"
+                    )
+                )
+            return
+        if pid:
+            self._process.returncode = os.waitstatus_to_exitcode(status)
+        else:
+            self._ended.add_done_callback(lambda _: self._reap())
 
 
-async def _feed(pipe: asyncio.StreamWriter | None, stdin: bytes | None) -> None:
-    if stdin is None or pipe is None:
+def _tell_end(pid: int, ended: asyncio.Future[None]) -> None:
+    """Set the future when the process has ended, and leave it unreaped."""
+    loop = asyncio.get_running_loop()
+
+    def tell() -> None:
+        if not ended.done():
+            ended.set_result(None)
+
+    try:
+        handle = os.pidfd_open(pid)
+    except (AttributeError, OSError):
+        # macOS, and sandboxes that know no handles.
+        def wait() -> None:
+            _await_end(pid)
+            with contextlib.suppress(RuntimeError):  # The loop may be closed by now.
+                loop.call_soon_threadsafe(tell)
+
+        threading.Thread(target=wait, name=f"assay-wait-{pid}", daemon=True).start()
         return
-    with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-        pipe.write(stdin)
-        await pipe.drain()
-    pipe.close()
+
+    def ready() -> None:
+        loop.remove_reader(handle)
+        os.close(handle)
+        tell()
+
+    loop.add_reader(handle, ready)
+
+
+def _await_end(pid: int) -> None:
+    if sys.platform == "darwin":
+        event = select.kevent(pid, select.KQ_FILTER_PROC, select.KQ_EV_ADD, select.KQ_NOTE_EXIT)
+        with contextlib.closing(select.kqueue()) as queue, contextlib.suppress(ProcessLookupError):
+            queue.control([event], 1)
+    else:
+        with contextlib.suppress(ChildProcessError):
+            os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)

@@ -14,11 +14,13 @@ from .workflow import Workflow
 class Program:
     """`steps` are the root list; `outputs` the declared outputs that have a `value`.
 
-    `env` names every variable that is read, `warnings` what is doubtful but runs.
+    `slot` is the key of `concurrency`, if it has one. `env` names every variable that is
+    read, `warnings` what is doubtful but runs.
     """
 
     workflow: Workflow
     steps: tuple[BoundStep, ...]
     outputs: Mapping[str, BoundField] = field(default_factory=dict)
     env: frozenset[str] = frozenset()
+    slot: BoundField | None = None
     warnings: tuple[Problem, ...] = ()

@@ -55,13 +55,17 @@ class Encoder:
     """Writes one execution's records, in order. Every method raises `TypeError` for a value
     that JSON cannot hold.
 
-    `blobs` are the large values that must be kept before the records are.
+    `blobs` are the large values that must be kept before the records are; `large` says by
+    path which results have some.
     """
 
     def __init__(self, created_at: str) -> None:
         self._base = micros(created_at)
         self._written: dict[str, bytes] = {}
+        self._fresh: dict[str, bytes] = {}
+        self._references: list[str] = []
         self.blobs: dict[str, bytes] = {}
+        self.large: dict[str, list[str]] = {}
 
     def entry(self, first: int, last: int, records: Sequence[bytes]) -> Entry:
         """The records of one commit."""
@@ -109,10 +113,16 @@ class Encoder:
             fields["c"] = result.cost.to_dict()
         if result.artifacts:
             fields["a"] = result.artifacts
+        self._fresh, self._references = {}, []
         self._values(result, fields)
         status = LETTERS[result.status]
         place = [result.path, result.kind, status, ended - began, fields]
-        return dump(["r", result.seq, done - self._base, *place, *_own(result.step, result.path)])
+        raw = dump(["r", result.seq, done - self._base, *place, *_own(result.step, result.path)])
+        # Only now: a result that cannot be written must leave no trace here.
+        self._written |= self._fresh
+        if self._references:
+            self.large[result.path] = self._references
+        return raw
 
     def _at(self, event: Event) -> int:
         return micros(event.at) - self._base
@@ -144,13 +154,14 @@ class Encoder:
     def _blob(self, raw: bytes) -> list[Any]:
         sha256 = hashlib.sha256(raw).hexdigest()
         self.blobs[sha256] = raw
+        self._references.append(sha256)
         return [sha256, len(raw)]
 
     def _write(self, name: str, value: Any, output: Any) -> list[Any]:
         """`[name, how, value]`: `=` as it was last, `+` what was added to that, `o` the member
         of the output, `*` a blob, `!` the value."""
         raw = dump(value)
-        last, self._written[name] = self._written.get(name, b""), raw
+        last, self._fresh[name] = self._written.get(name, b""), raw
         if isinstance(output, Mapping) and output.get(name) is value and len(raw) < _GROWS_FROM:
             return [name, "o"]
         if len(last) >= _GROWS_FROM:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -17,13 +18,21 @@ from .errors import AssayError, AssertionFailed, Retryable, StepError, StepTimeo
 from .event import EventType
 from .execution import Failure, Status, StepResult, timestamp
 from .files import Files, keep_files
-from .rollback import Undo
-from .step import Retry
+from .panic import is_panic
+from .question import Question, Wait
+from .rollback import UNDO, undo
+from .step import Family, Retry
 from .stepcache import cache_key, restored
+from .stored import ArtifactInfo
+from .strands import Panicked
 
 if TYPE_CHECKING:
     from .engine import Frame
     from .scope import Scope
+
+
+PARK_AFTER = 10.0
+"""Seconds; a longer wait for the next attempt is parked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,35 +47,61 @@ async def run_step(
     bound: BoundStep, path: str, scope: Scope, frame: Frame, feedback: Sequence[str] = ()
 ) -> Ran:
     """Run the step at the path, or return the result that the journal already has."""
-    journal = frame.run.journal
+    run, journal = frame.run, frame.run.journal
     if (done := journal.result(path)) is not None:
-        _remember_undo(bound, done, frame, scope)
+        await _revive(Call(bound, path, done.attempts, scope, frame), done)
         return Ran(done, _remembered(bound, done, frame))
-    started = timestamp()
-    token = Files.enter(frame.run, path)
+    await run.crossing(frame.strand)
+    started = journal.history.begun.get(path) or timestamp()
+    token = Files.enter(run, path)
     try:
         if not _wanted(bound, path, scope, frame):
             return Ran(await journal.record(_skipped(bound, path, started)))
-        journal.note(EventType.STEP_STARTED, path, step=bound.id, kind=bound.kind)
         result, visible = await _attempts(bound, path, scope, frame, feedback)
     except asyncio.CancelledError:
-        if journal.result(path) is None:
+        if not run.leaving and journal.result(path) is None:
             journal.add(_ended(bound, path, started, Status.CANCELLED))
         raise
     except Exception as error:
         result, visible = _settled(bound, path, _failure(error, path), 0), {}
     finally:
         Files.leave(token)
-    recorded = journal.add(replace(result, started_at=started))
-    # Before the wait for the store, during which the step may be cancelled as a loser.
-    _remember_undo(bound, recorded, frame, scope)
+    _add(bound, replace(result, started_at=started), scope, frame)
     await journal.flush()
-    return Ran(recorded, visible)
+    return Ran(journal.results[path], visible)
 
 
-def _remember_undo(bound: BoundStep, result: StepResult, frame: Frame, scope: Scope) -> None:
-    if bound.step.rollback and result.status is Status.COMPLETED:
-        frame.run.undos.append(Undo(bound, result, frame, scope))
+def _add(bound: BoundStep, result: StepResult, scope: Scope, frame: Frame) -> None:
+    """Into the journal, with what a rollback will need, before anything can intervene."""
+    journal = frame.run.journal
+    try:
+        if bound.step.rollback and result.status is Status.COMPLETED:
+            journal.decide(result.path, UNDO, lambda: undo(bound, frame, scope))
+        journal.add(result)
+    except TypeError as error:
+        message = f"what the step gave cannot be kept as JSON: {error}"
+        failed = _settled(bound, result.path, Failure("unexpected", message, result.path), 1)
+        journal.add(replace(failed, attempts=result.attempts, started_at=result.started_at))
+        return
+    for name, kept in result.artifacts.items():
+        journal.keep(
+            ArtifactInfo(
+                frame.run.execution.id,
+                result.path,
+                name,
+                kept["path"],
+                kept["sha256"],
+                kept["size"],
+                result.completed_at,
+            )
+        )
+
+
+async def _revive(call: Call, done: StepResult) -> None:
+    """What the step left running beside the execution runs on after an interruption."""
+    revive = getattr(call.run.services.kinds.get(call.step.kind), "revive", None)
+    if revive is not None and done.status is Status.COMPLETED:
+        await revive(call)
 
 
 def _wanted(bound: BoundStep, path: str, scope: Scope, frame: Frame) -> bool:
@@ -94,16 +129,37 @@ async def _attempts(
         result = await restored(kept, bound, path, key, frame.run)
         if result is not None:
             return result, {}
-    retry = bound.policy.retry or Retry(attempts=1)
+    journal = frame.run.journal
+    family = frame.run.services.kinds.get(bound.kind).family
+    retry = Retry(attempts=1)
+    if bound.policy.retry is not None and bound.step.effects != "once":
+        retry = bound.policy.retry
     attempt = 0
+    if (tried := journal.tried(path)) is not None:
+        attempt = tried.attempts
+        await _until(tried.next_at, path, frame)
+    if bound.step.effects == "once":
+        if path in journal.history.intents:
+            found = await _found_out(Call(bound, path, 1, scope, frame), key)
+            if found is not None:
+                return found, {}
+        journal.intend(path)
+    # A step that holds others goes on where it was; any other begins anew.
+    if family is not Family.CONTROL or path not in journal.history.begun:
+        journal.started(path, bound.id, bound.kind)
+    if bound.step.effects == "once":
+        await journal.flush()
     while True:
         attempt += 1
         call = Call(bound, path, attempt, scope, frame, feedback)
         try:
-            yielded = await _attempt(call)
+            yielded = await _attempt(call, family)
             result = await _completed(call, yielded, key)
             return result, yielded.visible
         except Exception as error:
+            if is_panic(error):
+                frame.run.leaving = True  # what is cancelled now goes on after the restart
+                raise Panicked(error, path) from error
             failure, again = _judge(error, call, retry)
             written = error.context if isinstance(error, StepError) else {}
             inner = error.yielded if isinstance(error, InnerFailure) else Yield(context=written)
@@ -111,21 +167,81 @@ async def _attempts(
                 result = _settled(bound, path, failure, attempt)
                 return replace(result, context=inner.context), inner.visible
         delay = pause(retry, attempt)
-        frame.run.journal.note(
+        next_at = time.time() + delay
+        journal.note(
             EventType.STEP_RETRYING,
             path,
-            step=bound.id,
             attempt=attempt + 1,
             of=retry.total,
             delay=delay,
+            next_at=next_at,
             error=failure.to_dict(),
         )
+        await _until(next_at, path, frame)
+
+
+async def _until(moment: float, path: str, frame: Frame) -> None:
+    """Wait for the next attempt; a long wait is parked and survives the process."""
+    delay = moment - time.time()
+    if delay > PARK_AFTER:
+        question = Question("", "", path, Wait.RETRY, due=moment)
+        await frame.run.desk.ask(question, frame.strand)
+    elif delay > 0:
         await asyncio.sleep(delay)
 
 
-async def _attempt(call: Call) -> Yield:
+async def _found_out(call: Call, key: str | None) -> StepResult | None:
+    """A crash came between the intent of an effect and its result: somebody says what became
+    of it. None: run the step (once more).
+    """
+    path, asked = call.path, 0
+    while call.run.journal.decided(path, f"{ASKED}[{asked}]") is not None:
+        asked += 1
+    answer = await call.ask(
+        Wait.ONCE,
+        round=asked,
+        message=f"Step {path!r} was cut off while it ran, and its effect must not happen "
+        "twice. Has it happened?",
+        choices=OUTCOMES,
+        schema=OUTCOME_SCHEMA,
+    )
+    assert answer is not None
+    # Pinned: another crash while it is repeated must ask again.
+    said = await call.decide(f"{ASKED}[{asked}]", lambda: answer.value)
+    match said["outcome"]:
+        case "happened":
+            output = said.get("output")
+            named = output if isinstance(output, dict) else {}
+            reason = "somebody said that it has happened"
+            return await _completed(call, Yield(output, named, reason=reason), key)
+        case "repeat":
+            return None
+    why = f": {answer.comment}" if answer.comment else ""
+    failure = Failure("effect_unknown", f"the step was cut off and not repeated{why}", path)
+    return _settled(call.bound, path, failure, 1)
+
+
+ASKED = "once"
+"""The decision that says what became of an effect."""
+
+OUTCOMES = {
+    "happened": "it has: go on, with the answer's `output` as the step's",
+    "repeat": "it has not: run the step",
+    "fail": "fail the step",
+}
+
+OUTCOME_SCHEMA = {
+    "type": "object",
+    "properties": {"outcome": {"enum": list(OUTCOMES)}, "output": {}},
+    "required": ["outcome"],
+    "additionalProperties": False,
+}
+
+
+async def _attempt(call: Call, family: Family) -> Yield:
     kind = call.run.services.kinds.get(call.step.kind)
-    limit = call.bound.policy.timeout
+    # For a step that waits, `timeout` is the deadline of its question.
+    limit = None if family is Family.WAITING else call.bound.policy.timeout
     try:
         async with asyncio.timeout(limit) as clock:
             yielded = await kind.run(call)

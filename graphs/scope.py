@@ -80,7 +80,7 @@ class Scope:
     def _step(self, id: str, rest: list[str]) -> Any:
         state = self.results.get(id, NOT_RUN)
         if not rest:
-            return dict(state)
+            return {member: state[member] for member in MEMBERS}
         member = rest[0]
         if member in MEMBERS:
             if member == "output" and state["status"] == "skipped":

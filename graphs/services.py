@@ -14,7 +14,8 @@ from .registry import Registry
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """`functions` are for `python` steps, `skills` for `skill`, `graphs` for `graph`."""
+    """`functions` are for `python` steps, `skills` for `skill`, `graphs` for `graph`;
+    `checkpointer` is a LangGraph `BaseCheckpointSaver`."""
 
     store: Store
     blobs: Blobs
@@ -24,6 +25,7 @@ class Services:
     skills: Registry[Callable[..., Any]]
     functions: Registry[Callable[..., Any]]
     graphs: Registry[Any]
+    checkpointer: Any
     _live: set[asyncio.Task[None]] = field(default_factory=set)
 
     def live(self, event: Event) -> None:

@@ -174,6 +174,17 @@ class Cache(Model):
     ttl: Duration | None = Field(default=None, description="How long a result stays valid.")
 
 
+class StepLimits(Model):
+    """What the processes of a step may use together, their descendants included."""
+
+    memory: Annotated[Size, Field(gt=0)] | None = Field(
+        default=None, description="Of all its processes together; more ends them."
+    )
+    cpu: Annotated[float, Field(ge=0.01, allow_inf_nan=False)] | None = Field(
+        default=None, description="Cores, or a part of one: `0.5`."
+    )
+
+
 def _written_as_text(value: object) -> object:
     return {"strategy": value} if isinstance(value, str) else value
 
@@ -226,8 +237,8 @@ class Step(Model):
     effects: Literal["pure", "idempotent", "once"] = Field(
         default="idempotent", description="What running the step twice would mean."
     )
-    resource_limits: dict[str, Json] | None = Field(
-        default=None, description="Memory and CPU of this step."
+    resource_limits: StepLimits | None = Field(
+        default=None, description="Memory and CPU of this step; each beats the workflow's."
     )
     async_: bool = Field(
         default=False, alias="async", description="Go on; joined where it is first needed."

@@ -23,6 +23,15 @@ class Parked(BaseException):
         self.questions = questions
 
 
+class Panicked(BaseException):
+    """The system failed under the step at the path: the whole execution starts again."""
+
+    def __init__(self, error: BaseException, path: str) -> None:
+        super().__init__(str(error))
+        self.error = error
+        self.path = path
+
+
 class Gate:
     """Lets so many in at once; higher priority first, then who came first."""
 
@@ -56,7 +65,10 @@ class Gate:
 class Strand:
     """One line of control. `gate` is held while it is active."""
 
-    __slots__ = ("_active", "_entering", "_gate", "_holds", "_on_quiet", "_parent", "_priority")
+    __slots__ = (
+        *("_active", "_entering", "_gate", "_holds", "_on_quiet", "_on_wake", "_parent"),
+        "_priority",
+    )
 
     def __init__(
         self,
@@ -65,6 +77,7 @@ class Strand:
         *,
         priority: int = 0,
         on_quiet: Callable[[], None] | None = None,
+        on_wake: Callable[[], None] | None = None,
     ) -> None:
         self._parent = parent
         self._gate = gate
@@ -73,7 +86,9 @@ class Strand:
         self._holds = False
         self._entering: asyncio.Future[None] | None = None
         self._active = 0
+        self._on_wake: Callable[[], None] | None = None
         self.up()
+        self._on_wake = on_wake
 
     @property
     def quiet(self) -> bool:
@@ -83,7 +98,11 @@ class Strand:
     def up(self) -> None:
         """One more line in it can go on."""
         self._active += 1
-        if self._active == 1 and self._parent is not None:
+        if self._active > 1:
+            return
+        if self._on_wake is not None:
+            self._on_wake()
+        if self._parent is not None:
             self._parent.up()
 
     def down(self) -> None:
@@ -126,7 +145,7 @@ class Strand:
 
     def end(self) -> None:
         """It has ended, and whoever waited for it knows."""
-        self._on_quiet = None
+        self._on_quiet = self._on_wake = None
         if self._active > 0:
             self._active = 0
             self._let_go()

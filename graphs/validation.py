@@ -79,11 +79,17 @@ class _Binder:
                 where = ("outputs", name, "value")
                 outputs[name] = self._data(output.value, where, view, found)
                 env |= found.env
+        slot = None
+        if self._workflow.concurrency is not None and self._workflow.concurrency.key is not None:
+            used = _Found()
+            key = self._workflow.concurrency.key
+            slot = self._template(key, ("concurrency", "key"), View(), used)
+            env |= used.env
         errors = [p for p in self._problems if not p.warning]
         if errors:
             raise InvalidSpec(self._problems)
         warnings = tuple(p for p in self._problems if p.warning)
-        return Program(self._workflow, steps, outputs, frozenset(env), warnings)
+        return Program(self._workflow, steps, outputs, frozenset(env), slot, warnings)
 
     def _declare(self) -> Environment:
         names: dict[str, Type] = dict.fromkeys(("inputs", "context", "env", "steps"), Type.MAP)

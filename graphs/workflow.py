@@ -19,7 +19,7 @@ from .step import (
     Model,
     OnErrorField,
     Retry,
-    Size,
+    StepLimits,
     Text,
 )
 
@@ -76,7 +76,10 @@ class ErrorHandling(Model):
 class Concurrency(Model):
     """How many executions with one key may run at once."""
 
-    key: Text = Field(description="Executions with the same text share the limit.")
+    key: Text | None = Field(
+        default=None,
+        description="Executions with the same text share the limit; absent: all of the workflow.",
+    )
     limit: Annotated[int, Field(ge=1)] = Field(default=1, description="How many may run.")
     overflow: Literal["queue", "reject", "replace"] = Field(
         default="queue", description="What happens to one too many."
@@ -86,11 +89,9 @@ class Concurrency(Model):
     )
 
 
-class ResourceLimits(Model):
-    """Bounds for the whole execution."""
+class ResourceLimits(StepLimits):
+    """Bounds for the whole execution; its steps share memory and CPU."""
 
-    memory: Size | None = Field(default=None, description="Of all its processes together.")
-    cpu: float | None = Field(default=None, description="Cores.")
     timeout: Duration | None = Field(default=None, description="Waiting does not count.")
 
 

@@ -3,35 +3,53 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from dataclasses import replace
+import logging
+import time
+from collections.abc import Awaitable, Callable, Sequence
 
 from ..binding import BoundStep
 from ..compile import CompileCache
-from ..engine import Definition, Outcome, Run
-from ..errors import AssayError, ExecutionNotFound
-from ..event import EventType
-from ..execution import Cost, Execution, Failure, Status, timestamp
-from ..files import Files
-from ..inputs import declared_outputs
-from ..journal import Journal
+from ..drive import Drive, Known
+from ..engine import Definition
+from ..errors import AssayError, StoreUnavailable
+from ..execution import Execution
 from ..launch import Launch
+from ..lease import Command, Lease, Message
 from ..plan import plan
-from ..ports import History
-from ..rollback import roll_back
 from ..services import Services
 from ..step import Family
+from ..strands import Gate
 from ..workflow import Workflow
+
+AT_ONCE = 100
+"""Executions that run in one process; those that wait for an answer do not count."""
+
+LISTEN = 0.1
+"""Seconds between two looks at the inboxes, where other processes put messages."""
+
+SWEEP = 0.5
+"""Seconds between two looks for executions that nobody drives."""
+
+_log = logging.getLogger("assay.provider")
+
+Launcher = Callable[[Execution], Awaitable[Launch]]
+"""What an execution needs beside its record, as it was pinned when it was created."""
 
 
 class LangGraphProvider:
     """Drives executions in this process; one task of the event loop each."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, *, at_once: int = AT_ONCE) -> None:
         self._services = services
         self._compiled = CompileCache()
-        self._launches: dict[str, Launch] = {}
-        self._driving: dict[str, asyncio.Task[None]] = {}
+        self._gate = Gate(at_once)
+        self._driving: dict[str, Drive] = {}
+        self._own: set[str] = set()
+        self._launcher: Launcher | None = None
+        self._rung = asyncio.Event()
+        self._watching: list[asyncio.Task[None]] = []
+        self._serving = False
+        self._closed = False
 
     def name(self) -> str:
         return "langgraph"
@@ -42,54 +60,91 @@ class LangGraphProvider:
     async def create_workflow(self, workflow: Workflow) -> None:
         await self._services.store.register(workflow)
 
-    def prepare(self, execution_id: str, launch: Launch) -> None:
-        """Hand over what `start_execution` will need for an execution."""
-        self._launches[execution_id] = launch
+    def launches(self, launcher: Launcher) -> None:
+        """Say how a `Launch` is made of an execution's record."""
+        self._launcher = launcher
 
     async def start_execution(self, execution: Execution) -> None:
-        launch = self._launches.pop(execution.id)
-        history = await self._services.store.history(execution.id)
-        task = asyncio.create_task(self._drive(execution, launch, history), name=execution.id)
-        self._driving[execution.id] = task
-        # A task that is cancelled before its first step would leave no record of its end.
-        await asyncio.sleep(0)
-        task.add_done_callback(lambda _: self._driving.pop(execution.id, None))
+        """Drive it here, unless somebody alive does or it has to wait its turn."""
+        await self.take(execution.id)
+
+    def drive(self, lease: Lease, launch: Launch, known: Known | None = None) -> None:
+        """Drive an execution whose lease is ours."""
+        definition = self.definition(launch)
+        drive = Drive(self._services, definition, lease, launch.environ, self._gate, known)
+        id = lease.execution_id
+        self._driving[id] = drive
+        self._own.add(id)
+        drive.task.add_done_callback(lambda _: self._ended(id, drive))
+        self._watch()
+
+    def wait_turn(self, execution_id: str) -> None:
+        """Drive it as soon as the slot that it needs is free."""
+        self._own.add(execution_id)
+        self._watch()
+
+    async def take(self, execution_id: str, *, slotless: bool = False) -> bool:
+        """Take the lease and drive; False when somebody else has it, or it must wait."""
+        if execution_id in self._driving:
+            return True
+        assert self._launcher is not None
+        store = self._services.store
+        # First, for an execution that cannot be launched here must stay free for others.
+        launch = await self._launcher(await store.execution(execution_id))
+        lease = await store.claim(execution_id, store.worker, slotless=slotless)
+        self._own.add(execution_id)
+        self._watch()
+        if lease is None or execution_id in self._driving:
+            return False
+        self.drive(lease, launch)
+        await self._hear()
+        return True
 
     async def wait(self, execution_id: str) -> None:
         """Return when nothing of the execution runs here any more."""
-        task = self._driving.get(execution_id)
-        if task is not None:
-            await asyncio.wait([task])
-            if not task.cancelled() and task.exception() is not None:
-                task.result()
+        while (drive := self._driving.get(execution_id)) is not None:
+            await asyncio.wait([drive.task])
 
     async def get_execution_status(self, execution_id: str) -> Execution:
         return await self._services.store.execution(execution_id)
 
-    async def stop_execution(self, execution_id: str) -> Execution:
-        task = self._driving.get(execution_id)
-        if task is None:
-            execution = await self.get_execution_status(execution_id)
-            if not execution.status.terminal:
-                raise ExecutionNotFound(
-                    f"execution {execution_id} is {execution.status} but does not run in this "
-                    "process; stop it where it runs"
-                )
-            return execution
-        _cancel(task)
-        await asyncio.wait([task])
-        return await self.get_execution_status(execution_id)
+    async def stop_execution(self, execution_id: str, reason: str = "") -> Execution:
+        """Stop it, wherever it runs, and wait until nothing of it does."""
+        store = self._services.store
+        execution = await store.execution(execution_id)
+        if not execution.status.terminal:
+            await store.post(Message(execution_id, Command.STOP, {"reason": reason}))
+            self.ring()
+        while not execution.status.terminal:
+            if not await self.take(execution_id, slotless=True):
+                await asyncio.sleep(LISTEN)  # it runs elsewhere: nobody here is told of its end
+            await self.wait(execution_id)
+            execution = await store.execution(execution_id)
+        return execution
 
     async def delete_workflow(self, name: str, version: str | None = None) -> None:
         await self._services.store.delete_workflow(name, version)
 
+    def ring(self) -> None:
+        """Something was put into an inbox, or an execution waits for a driver: look now."""
+        self._rung.set()
+
+    def serve(self) -> None:
+        """From now on drive whatever nobody drives, also what others began."""
+        self._serving = True
+        self._watch()
+
     async def close(self) -> None:
-        """Cancel every execution under way and wait for it to end."""
-        tasks = list(self._driving.values())
-        for task in tasks:
-            _cancel(task)
-        if tasks:
-            await asyncio.wait(tasks)
+        """Let go of every execution, so that each goes on later, and wait for that."""
+        self._closed = True
+        for task in self._watching:
+            task.cancel()
+        drives = list(self._driving.values())
+        for drive in drives:
+            drive.suspend()
+        if drives:
+            await asyncio.wait([d.task for d in drives])
+        await asyncio.gather(*self._watching, return_exceptions=True)
 
     def definition(self, launch: Launch) -> Definition:
         """The compiled form of a launch's programs."""
@@ -106,92 +161,56 @@ class LangGraphProvider:
         children = {name: self.definition(child) for name, child in launch.children.items()}
         return Definition(program, block, children)
 
-    async def _drive(self, execution: Execution, launch: Launch, history: History) -> None:
-        store, bus = self._services.store, self._services.bus
-        history = await store.history(execution.id)
-        journal = Journal(store, bus, execution, history)
-        definition = self.definition(launch)
-        run = Run(execution, definition, journal, self._services, launch.workspace, launch.environ)
-        started = replace(execution, status=Status.RUNNING, started_at=timestamp())
-        await journal.update(started, EventType.EXECUTION_STARTED)
-        try:
-            ended = await self._execute(run)
-        except asyncio.CancelledError:
-            ended = await _cancelled(run)
-        await journal.settle()
-        await journal.update(ended, _EVENTS[ended.status], status=ended.status.value)
+    def _ended(self, id: str, drive: Drive) -> None:
+        if self._driving.get(id) is drive:
+            del self._driving[id]
+        if not drive.task.cancelled() and (error := drive.task.exception()) is not None:
+            _log.error("execution %s is left: %r", id, error, exc_info=error)
+        self.ring()
 
-    async def _execute(self, run: Run) -> Execution:
-        frame = run.root(run.definition, run.execution.inputs)
-        try:
-            outcome = await frame.drive()
-            failure = outcome.failure
-            await run.join()
-            outputs = {} if failure else _outputs(run, outcome)
-        except Exception as error:
-            # Whatever went wrong, the execution must not be left looking as if it ran.
-            code = error.code if isinstance(error, AssayError) else "unexpected"
-            why = str(error) if code != "unexpected" else f"{type(error).__name__}: {error}"
-            failure, outputs = Failure(code, why), {}
-            await run.join()
-        if failure is not None and failure.rollback:
-            failure = await _rolled_back(run, failure)
-        status = Status.COMPLETED if failure is None else Status.FAILED
-        return _ended(run, status, outputs, failure)
+    def _watch(self) -> None:
+        if not self._watching and not self._closed:
+            self._watching = [
+                asyncio.ensure_future(self._listen()),
+                asyncio.ensure_future(self._sweep()),
+            ]
+
+    async def _listen(self) -> None:
+        while True:
+            try:
+                async with asyncio.timeout(LISTEN):
+                    await self._rung.wait()
+            except TimeoutError:
+                pass
+            self._rung.clear()
+            if self._driving:
+                await _patiently(self._hear)
+
+    async def _hear(self) -> None:
+        messages: Sequence[Message] = await self._services.store.inbox(self._services.store.worker)
+        for message in messages:
+            if (drive := self._driving.get(message.execution_id)) is not None:
+                drive.hear(message)
+
+    async def _sweep(self) -> None:
+        while True:
+            await asyncio.sleep(SWEEP)
+            if self._serving or self._own - self._driving.keys():
+                await _patiently(self._take_ready)
+
+    async def _take_ready(self) -> None:
+        store = self._services.store
+        ready = await store.ready(store.worker, now=time.time())
+        for id in ready:
+            if self._serving or id in self._own:
+                try:
+                    await self.take(id)
+                except AssayError as error:
+                    _log.error("execution %s cannot be driven here: %s", id, error.message)
 
 
-def _outputs(run: Run, outcome: Outcome) -> dict[str, object]:
-    token = Files.enter(run, "")
+async def _patiently(work: Callable[[], Awaitable[None]]) -> None:
     try:
-        scope = run.root(run.definition, run.execution.inputs).scope
-        return declared_outputs(run.definition.program, scope, outcome, run.journal, "")
-    finally:
-        Files.leave(token)
-
-
-async def _rolled_back(run: Run, failure: Failure) -> Failure:
-    broken = await roll_back(run, failure)
-    if not broken:
-        return failure
-    return replace(failure, message=f"{failure.message}\nnot compensated: {', '.join(broken)}")
-
-
-async def _cancelled(run: Run) -> Execution:
-    """Nothing of the execution runs on; compensate only where that is the default."""
-    await run.abandon()
-    failure = Failure("cancelled", "the execution was stopped")
-    default = run.definition.program.workflow.error_handling.default
-    if default is not None and default.strategy == "rollback":
-        failure = await _rolled_back(run, failure)
-    return _ended(run, Status.CANCELLED, {}, failure)
-
-
-def _ended(
-    run: Run, status: Status, outputs: Mapping[str, object], failure: Failure | None
-) -> Execution:
-    results = sorted(run.journal.results.values(), key=lambda r: r.seq)
-    artifacts = {f"{r.path}.{name}": kept for r in results for name, kept in r.artifacts.items()}
-    return replace(
-        run.journal.execution,
-        status=status,
-        outputs=outputs,
-        artifacts=artifacts,
-        error=failure,
-        current_step=None,
-        cost=sum((r.cost for r in results if r.cost is not None), Cost()),
-        notices=run.notices,
-        completed_at=timestamp(),
-    )
-
-
-_EVENTS = {
-    Status.COMPLETED: EventType.EXECUTION_COMPLETED,
-    Status.FAILED: EventType.EXECUTION_FAILED,
-    Status.CANCELLED: EventType.EXECUTION_CANCELLED,
-}
-
-
-def _cancel(task: asyncio.Task[None]) -> None:
-    """Cancel once: a second time would cut off the record of the end, or a rollback."""
-    if not task.cancelling():
-        task.cancel()
+        await work()
+    except StoreUnavailable as error:
+        _log.error("the store cannot be read: %s", error.message)

@@ -106,6 +106,11 @@ async def _take(call: Call, block: tuple[str, ...] | None, branch: str) -> Yield
     )
 
 
-PARALLEL = Kind(Family.CONTROL, ParallelStep, _parallel)
+async def _revive(call: Call) -> None:
+    if call.step.wait_for == "none":
+        await run_none(call)
+
+
+PARALLEL = Kind(Family.CONTROL, ParallelStep, _parallel, _revive)
 CONDITIONAL = Kind(Family.CONTROL, ConditionalStep, _conditional)
 SWITCH = Kind(Family.CONTROL, SwitchStep, _switch)

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
 from ..call import Call, Kind, Yield
+from ..crew import Work
 from ..errors import LimitReached, StepError, Terminal
 from ..execution import Exit, Failure
-from ..group import Branches
+from ..group import exit_of, failure_of, settle, writes
 from ..step import Block, Condition, Expression, Family, Step
+from ..strands import Gate
+
+if TYPE_CHECKING:
+    from ..engine import Outcome
 
 CONCURRENCY = 10
 """How many items of a `foreach` run at once unless it says otherwise."""
@@ -62,23 +66,23 @@ class ForeachStep(Step):
 
 
 async def _loop(call: Call) -> Yield:
-    writes: dict[str, Any] = {}
+    written: dict[str, Any] = {}
     try:
-        return await _iterate(call, writes)
+        return await _iterate(call, written)
     except StepError as error:
-        error.context = writes
+        error.context = written
         raise
 
 
-async def _iterate(call: Call, writes: dict[str, Any]) -> Yield:
-    """Run the iterations, gathering in `writes` the mutable context they set."""
+async def _iterate(call: Call, written: dict[str, Any]) -> Yield:
+    """Run the iterations, gathering in `written` the mutable context they set."""
     step: LoopStep = call.step
     outer = call.scope
     last: Any = None
     body: Mapping[str, Any] = {}
     done = 0
     while True:
-        now = outer.extended(results=body, context=writes, local={"iteration": done})
+        now = outer.extended(results=body, context=written, local={"iteration": done})
         if step.while_ is not None and not await _test(call, "while", done, now):
             break
         if done == step.max_iterations:
@@ -90,17 +94,17 @@ async def _iterate(call: Call, writes: dict[str, Any]) -> Yield:
             ("steps",),
             label=f"[{done}]",
             local={"iteration": done},
-            context={**outer.context, **writes},
+            context={**outer.context, **written},
         )
-        writes |= outcome.writes
+        written |= outcome.writes
         last, body = outcome.last, outcome.results
         if outcome.failure is not None or outcome.beyond is not None:
-            return _looped(last, done + 1, writes, outcome.beyond, outcome.failure)
-        now = outer.extended(results=body, context=writes, local={"iteration": done})
+            return _looped(last, done + 1, written, outcome.beyond, outcome.failure)
+        now = outer.extended(results=body, context=written, local={"iteration": done})
         done += 1
         if step.until is not None and await _test(call, "until", done - 1, now):
             break
-    return _looped(last, done, writes, None, None)
+    return _looped(last, done, written, None, None)
 
 
 async def _test(call: Call, name: str, iteration: int, scope: Any) -> bool:
@@ -111,11 +115,11 @@ async def _test(call: Call, name: str, iteration: int, scope: Any) -> bool:
 def _looped(
     last: Any,
     iterations: int,
-    writes: Mapping[str, Any],
+    written: Mapping[str, Any],
     exit: Exit | None,
     failure: Failure | None,
 ) -> Yield:
-    return Yield(last, {"iterations": iterations}, context=writes, exit=exit, failure=failure)
+    return Yield(last, {"iterations": iterations}, context=written, exit=exit, failure=failure)
 
 
 async def _foreach(call: Call) -> Yield:
@@ -125,21 +129,23 @@ async def _foreach(call: Call) -> Yield:
         raise Terminal(f"`items` is {_noun(items)}, not a list")
     if len(items) > ITEMS_LIMIT:
         raise LimitReached(f"`items` has {len(items)} entries; a foreach takes {ITEMS_LIMIT}")
-    gate = asyncio.Semaphore(step.concurrency)
 
-    async def one(index: int, item: Any) -> Any:
-        async with gate:
-            return await call.drive(
-                ("steps",), label=f"[{index}]", local={"item": item, "index": index}
-            )
+    def one(index: int, item: Any) -> Work[Outcome]:
+        return lambda strand: call.drive(
+            ("steps",),
+            label=f"[{index}]",
+            local={"item": item, "index": index},
+            strand=strand,
+        )
 
-    branches = Branches(call)
-    outcomes = await branches.settle([one(i, item) for i, item in enumerate(items)])
+    work = [one(index, item) for index, item in enumerate(items)]
+    # An item that waits for an answer leaves its place to the next.
+    outcomes = await settle(call.frame.strand, work, Gate(step.concurrency))
     return Yield(
         [outcome.last for outcome in outcomes],
-        context=branches.writes(outcomes),
-        exit=branches.exit(outcomes),
-        failure=branches.failure(outcomes),
+        context=writes(outcomes),
+        exit=exit_of(outcomes),
+        failure=failure_of(outcomes),
     )
 
 

@@ -1,0 +1,401 @@
+"""One execution being driven in this process: from the lease to its end, or out of memory."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from .desk import Desk
+from .engine import Definition, Outcome, Run
+from .errors import AssayError, StateCorrupted
+from .event import Event, EventType
+from .execution import Cost, Execution, Failure, Status, timestamp
+from .files import Files
+from .fold import last_seq, load
+from .history import History
+from .inputs import declared_outputs
+from .journal import Abandoned, Journal
+from .lease import Command, Lease, Message
+from .panic import restart_delay
+from .question import Question, QuestionStatus, Wait, question_id
+from .rollback import roll_back
+from .services import Services
+from .strands import Gate, Panicked, Parked, Strand
+from .workflow import Panic
+
+WARM = 60.0
+"""Seconds for which an execution that waits stays in memory, where an answer reaches it at once."""
+
+OUTCOME = "outcome"
+"""The decision, at the path of the execution itself, that says how it ends: from then on it is
+only compensated."""
+
+_log = logging.getLogger("assay.drive")
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the store knew of an execution when its lease was taken.
+
+    `damage` says what of it cannot be read any more: then it cannot go on.
+    """
+
+    execution: Execution
+    history: History
+    questions: Sequence[Question] = ()
+    damage: str | None = None
+
+
+class Drive:
+    """Drives one execution until it has ended, has left memory, or was taken over."""
+
+    def __init__(
+        self,
+        services: Services,
+        definition: Definition,
+        lease: Lease,
+        environ: Mapping[str, str],
+        gate: Gate,
+        known: Known | None = None,
+    ) -> None:
+        """`known` spares reading what has just been written; None: read it."""
+        self.lease = lease
+        self._services = services
+        self._definition = definition
+        self._environ = environ
+        self._gate = gate
+        self._known = known
+        self._run: Run | None = None
+        self._strand: Strand | None = None
+        self._damage: str | None = None
+        self._heard: set[int] = set()
+        self._stop: Message | None = None
+        self._suspended = False
+        self._paused = False
+        self._cooling: asyncio.TimerHandle | None = None
+        self._parking: asyncio.Task[None] | None = None
+        self.task = asyncio.create_task(self._drive(), name=lease.execution_id)
+
+    def hear(self, message: Message) -> None:
+        """Something was put into the inbox. Hearing the same twice is harmless."""
+        if message.id in self._heard:
+            return
+        self._heard.add(message.id)
+        match message.command:
+            case Command.STOP:
+                self._stop = message
+                self._cancel()
+            case Command.PAUSE | Command.RESUME:
+                self._paused = message.command is Command.PAUSE
+                if self._run is not None:
+                    self._run.journal.consume(message.id)
+                    self._apply_pause(self._run)
+            case _:
+                if self._run is not None:
+                    self._run.desk.hear(message)
+
+    def suspend(self) -> None:
+        """Leave memory soon, so that the execution goes on later, here or elsewhere."""
+        self._suspended = True
+        if self._run is not None and self._strand is not None and self._strand.quiet:
+            self._run.unwind()
+        elif self._stop is None:
+            if self._run is not None:
+                self._run.leaving = True
+            self._cancel()
+
+    def _cancel(self) -> None:
+        """Once: a second time would cut off the record of the end, or a rollback."""
+        if not self.task.cancelling():
+            self.task.cancel()
+
+    async def _drive(self) -> None:
+        try:
+            while not await self._through(await self._begin()):
+                self._known = None
+        except Abandoned as abandoned:
+            _log.error("let go of execution %s: %s", self.lease.execution_id, abandoned.cause)
+        finally:
+            self._warm(None)
+            if self._strand is not None:
+                self._strand.end()
+
+    async def _begin(self) -> Run:
+        """Everything that a drive needs, as the store has it."""
+        store = self._services.store
+        known = self._known or await read(self._services, self.lease.execution_id)
+        execution, self._damage = known.execution, known.damage
+        if self._strand is not None:
+            self._strand.end()
+        journal = Journal(
+            store,
+            self._services.blobs,
+            self._services.bus,
+            self.lease,
+            execution,
+            known.history,
+            self._trouble,
+        )
+        strand = Strand(
+            gate=self._gate,
+            priority=execution.priority,
+            on_quiet=self._quiet,
+            on_wake=self._woken,
+        )
+        desk = Desk(journal, store, known.questions)
+        run = Run(self._definition, journal, desk, self._services, strand, self._environ)
+        self._run, self._strand = run, strand
+        self._paused = self._paused or execution.status is Status.PAUSED
+        restart = question_id(execution.id, "", Wait.RETRY)
+        for question in known.questions:
+            if question.id == restart and question.status is QuestionStatus.OPEN:
+                journal.save(replace(question.withdrawn(), revision=question.revision + 1))
+        return run
+
+    async def _through(self, run: Run) -> bool:
+        """One go: whether nothing is left to be done here."""
+        assert self._strand is not None
+        pinned = run.journal.decided("", OUTCOME)
+        if self._damage is not None:
+            # Nothing is guessed, and nothing is compensated on such ground.
+            lost = Failure(StateCorrupted.code, self._damage)
+            return await self._finish(run, Status.FAILED, {}, lost)
+        try:
+            await self._strand.enter()
+            if self._stop is not None:
+                return await self._stopped(run)
+            self._apply_pause(run)
+            fresh = self._started(run)
+            if pinned is not None:
+                failure = Failure(**pinned["failure"])
+                return await self._finish(run, Status(pinned["status"]), {}, failure)
+            return await self._execute(run, fresh)
+        except Parked:
+            return await run.journal.release()
+        except Panicked as panicked:
+            return await self._panicked(run, panicked)
+        except asyncio.CancelledError:
+            if self._stop is not None:
+                return await self._stopped(run)
+            return await self._leave(run)
+
+    async def _execute(self, run: Run, fresh: bool) -> bool:
+        frame = run.root(run.definition, run.execution.inputs)
+        try:
+            outcome = await frame.drive_root(self._services.checkpointer, fresh=fresh)
+            failure = outcome.failure
+            await run.join()
+            outputs = {} if failure else _outputs(run, outcome)
+        except Exception as error:
+            # Whatever went wrong, the execution must not be left looking as if it ran.
+            code = error.code if isinstance(error, AssayError) else "unexpected"
+            why = str(error) if code != "unexpected" else f"{type(error).__name__}: {error}"
+            failure, outputs = Failure(code, why), {}
+            await run.join()
+        status = Status.COMPLETED if failure is None else Status.FAILED
+        return await self._finish(run, status, outputs, failure)
+
+    async def _stopped(self, run: Run) -> bool:
+        """Nothing of the execution runs on; compensate only where that is the default."""
+        assert self._stop is not None
+        await run.abandon()
+        for question in run.desk.open:
+            run.journal.save(replace(question.withdrawn(), revision=question.revision + 1))
+        said = self._stop.data.get("reason")
+        message = "the execution was stopped" + (f": {said}" if said else "")
+        default = run.definition.program.workflow.error_handling.default
+        wanted = default is not None and default.strategy == "rollback"
+        run.journal.consume(self._stop.id)
+        failure = Failure("cancelled", message, rollback=wanted)
+        return await self._finish(run, Status.CANCELLED, {}, failure)
+
+    async def _finish(
+        self, run: Run, status: Status, outputs: Mapping[str, Any], failure: Failure | None
+    ) -> bool:
+        journal = run.journal
+        if failure is not None and failure.rollback:
+            told = {**failure.to_dict(), "rollback": True}
+            journal.decide("", OUTCOME, lambda: {"status": status.value, "failure": told})
+            failure = await _rolled_back(run, failure)
+        ended = _ended(run, status, outputs, failure)
+        journal.update(ended, _EVENTS[status], status=status.value)
+        await journal.release()
+        return True
+
+    async def _leave(self, run: Run) -> bool:
+        """Give the execution back as it is, to go on later."""
+        run.leaving = True
+        await run.abandon()
+        queued = replace(run.execution, status=Status.QUEUED, current_step=None)
+        run.journal.update(queued, EventType.EXECUTION_QUEUED, why="the worker ends")
+        await run.journal.release()
+        return True
+
+    async def _panicked(self, run: Run, panicked: Panicked) -> bool:
+        """The system failed: begin again after a while, as often as `panic` allows."""
+        assert self._strand is not None
+        await run.abandon()
+        policy = run.definition.program.workflow.panic or Panic()
+        execution = run.execution
+        code = getattr(panicked.error, "code", "panic")
+        error = Failure(code, f"{type(panicked.error).__name__}: {panicked.error}", panicked.path)
+        if execution.restarts >= policy.max_restarts:
+            message = f"the system failed {execution.restarts + 1} times; the last time: "
+            last = replace(error, code="panic", message=message + error.message)
+            return await self._finish(run, Status.FAILED, {}, last)
+        restart = execution.restarts + 1
+        delay = restart_delay(policy, restart)
+        due = time.time() + delay
+        id = question_id(execution.id, "", Wait.RETRY)
+        again = Question(id, execution.id, "", Wait.RETRY, due=due, asked_at=timestamp())
+        run.journal.save(replace(again, revision=restart))
+        waiting = replace(execution, status=Status.WAITING, restarts=restart, current_step=None)
+        run.journal.update(
+            waiting,
+            EventType.EXECUTION_RESTARTING,
+            restart=restart,
+            of=policy.max_restarts,
+            delay=delay,
+            error=error.to_dict(),
+        )
+        await run.journal.flush()
+        self._strand.end()
+        try:
+            await asyncio.sleep(delay)
+        except asyncio.CancelledError:
+            if self._stop is not None:
+                return await self._stopped(run)
+            await run.journal.release()
+            return True
+        return False
+
+    def _started(self, run: Run) -> bool:
+        """Whether it begins now, and not again."""
+        execution = run.execution
+        fresh = execution.started_at is None
+        if fresh:
+            began = replace(execution, status=Status.RUNNING, started_at=timestamp())
+            run.journal.update(began, EventType.EXECUTION_STARTED)
+        else:
+            again = replace(execution, status=Status.RUNNING)
+            run.journal.update(again, EventType.EXECUTION_RESUMED)
+        return fresh
+
+    def _apply_pause(self, run: Run) -> None:
+        if self._paused:
+            run.pause()
+        else:
+            run.go_on()
+
+    def _quiet(self) -> None:
+        """Everything waits. (A moment later it may not: then nothing is said of it.)"""
+        if self._parking is None or self._parking.done():
+            self._parking = asyncio.ensure_future(self._park())
+
+    def _woken(self) -> None:
+        self._warm(None)
+        run = self._run
+        if run is not None and run.execution.status in (Status.WAITING, Status.PAUSED):
+            running = replace(run.execution, status=Status.RUNNING)
+            run.journal.update(running, EventType.EXECUTION_RESUMED)
+
+    async def _park(self) -> None:
+        run, strand = self._run, self._strand
+        assert run is not None
+        assert strand is not None
+        try:
+            await run.journal.flush()
+            if not strand.quiet or self.task.done() or self.task.cancelling():
+                return
+            paused = run.paused
+            status = Status.PAUSED if paused else Status.WAITING
+            type = EventType.EXECUTION_PAUSED if paused else EventType.EXECUTION_WAITING
+            waiting = replace(run.execution, status=status, current_step=None)
+            run.journal.update(waiting, type, questions=[q.id for q in run.desk.open[:100]])
+            await run.journal.flush()
+        except Abandoned:
+            self._cancel()
+            return
+        if strand.quiet and not self.task.cancelling():
+            if self._suspended:
+                run.unwind()
+            else:
+                self._warm(run)
+
+    def _warm(self, run: Run | None) -> None:
+        """Stay in memory for a while longer, or no more."""
+        if self._cooling is not None:
+            self._cooling.cancel()
+            self._cooling = None
+        if run is not None:
+            self._cooling = asyncio.get_running_loop().call_later(WARM, run.unwind)
+
+    def _trouble(self, message: str) -> None:
+        data = {"message": f"the store cannot be written to; waiting: {message}"}
+        event = Event(self.lease.execution_id, EventType.NOTICE, timestamp(), data=data)
+        self._services.live(event)
+
+
+async def read(services: Services, execution_id: str) -> Known:
+    """What the store knows of an execution. Raises `ExecutionNotFound`."""
+    store = services.store
+    execution = await store.execution(execution_id)
+    damage: list[str] = []
+    try:
+        history = await load(store, services.blobs, execution_id, damage.append)
+    except StateCorrupted as error:
+        damage.append(error.message)
+        history = History(seq=await last_seq(store, execution_id))
+    questions: list[Question] = []
+    after = None
+    while True:
+        page = await store.questions(execution_id=execution_id, status=None, after=after)
+        questions += page.items
+        after = page.cursor
+        if after is None:
+            return Known(execution, history, questions, "; ".join(damage) or None)
+
+
+def _outputs(run: Run, outcome: Outcome) -> dict[str, Any]:
+    token = Files.enter(run, "")
+    try:
+        scope = run.root(run.definition, run.execution.inputs).scope
+        return declared_outputs(run.definition.program, scope, outcome, run.journal, "")
+    finally:
+        Files.leave(token)
+
+
+async def _rolled_back(run: Run, failure: Failure) -> Failure:
+    broken = await roll_back(run, failure)
+    if not broken:
+        return failure
+    return replace(failure, message=f"{failure.message}\nnot compensated: {', '.join(broken)}")
+
+
+def _ended(
+    run: Run, status: Status, outputs: Mapping[str, Any], failure: Failure | None
+) -> Execution:
+    results = sorted(run.journal.results.values(), key=lambda r: r.seq)
+    artifacts = {f"{r.path}.{name}": kept for r in results for name, kept in r.artifacts.items()}
+    return replace(
+        run.execution,
+        status=status,
+        outputs=outputs,
+        artifacts=artifacts,
+        error=failure,
+        current_step=None,
+        cost=sum((r.cost for r in results if r.cost is not None), Cost()),
+        notices=run.notices,
+        completed_at=timestamp(),
+    )
+
+
+_EVENTS = {
+    Status.COMPLETED: EventType.EXECUTION_COMPLETED,
+    Status.FAILED: EventType.EXECUTION_FAILED,
+    Status.CANCELLED: EventType.EXECUTION_CANCELLED,
+}
