@@ -8,13 +8,11 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-import orjson
-
 from ...graphs.errors import ConcurrencyLimit, StoreError
 from ...graphs.execution import Execution, Status
 from ...graphs.lease import Lease, SlotRequest
 from . import bulk, executions, journal, slots
-from .records import checked, encode
+from .records import checked, decode, encode
 from .writer import Joint
 
 if TYPE_CHECKING:
@@ -129,7 +127,12 @@ class Contest:
 
 
 def claim(
-    connection: sqlite3.Connection, execution_id: str, worker: str, alive: Callable[[str], bool]
+    connection: sqlite3.Connection,
+    execution_id: str,
+    worker: str,
+    alive: Callable[[str], bool],
+    *,
+    slotless: bool,
 ) -> Lease | None:
     row = connection.execute(
         "SELECT key, epoch, worker, status, priority, slot FROM executions WHERE id = ?",
@@ -140,8 +143,8 @@ def claim(
     key, epoch, holder, status, priority, slot = row
     if Status(status).terminal or (holder not in (None, worker) and alive(holder)):
         return None
-    if slot is not None:
-        request = SlotRequest(**orjson.loads(slot))
+    if slot is not None and not slotless:
+        request = SlotRequest(**decode(slot, f"The slot of execution {execution_id}"))
         if not slots.hold(connection, key, request, priority):
             # A lease without the slot would keep everyone else from it when its turn comes.
             connection.execute("UPDATE executions SET worker = NULL WHERE key = ?", (key,))
@@ -170,7 +173,7 @@ def ready(
     holders = connection.execute(
         "SELECT DISTINCT worker FROM executions WHERE worker IS NOT NULL"
     ).fetchall()
-    living = orjson.dumps([worker for (worker,) in holders if alive(worker)]).decode()
+    living = encode([worker for (worker,) in holders if alive(worker)], "The workers")
     rows = connection.execute(_READY, {"now": now, "living": living, "limit": limit})
     return [id for (id,) in rows]
 

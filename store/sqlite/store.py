@@ -116,9 +116,15 @@ class SqliteStore:
         work = leases.beginning(execution, entries, worker)
         return await self._write(work, f"Execution {execution.id}")
 
-    async def claim(self, execution_id: str, worker: str) -> Lease | None:
+    async def claim(
+        self, execution_id: str, worker: str, *, slotless: bool = False
+    ) -> Lease | None:
         work = partial(
-            leases.claim, execution_id=execution_id, worker=worker, alive=self._workers.alive
+            leases.claim,
+            execution_id=execution_id,
+            worker=worker,
+            alive=self._workers.alive,
+            slotless=slotless,
         )
         return await self._write(work, f"The lease of execution {execution_id}")
 

@@ -1,0 +1,259 @@
+"""Executions and everything else as JSON documents, out of any store and into any other.
+
+A document says in `assay` what it is and in `format` how it is written. Left out is what can
+be made again (checkpoints, cached results) and the bytes of files, which lie beside a store.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+import orjson
+
+from ..graphs.errors import InvalidInput, NotPossible, WorkflowNotFound
+from ..graphs.execution import Execution
+from ..graphs.question import Question
+from ..graphs.stored import ArtifactInfo, AuditEntry, Commit, Entry, Principal, Schedule
+
+if TYPE_CHECKING:
+    from ..graphs.ports import Store
+    from ..graphs.stored import Page
+    from ..graphs.workflow import Workflow
+
+FORMAT = 1
+"""The format that is written; `load` reads it and every earlier one."""
+
+T = TypeVar("T")
+
+
+async def export(store: Store, execution_id: str) -> dict[str, Any]:
+    """One execution with its journal, its questions and the definitions it is pinned to.
+
+    A unique prefix of the id is enough. Raises `ExecutionNotFound`.
+    """
+    # The row first: of an execution that goes on, the journal may be ahead of it, not behind.
+    execution = await store.execution(execution_id)
+    id = execution.id
+    entries = [entry async for entry in _entries(store, id)]
+    questions = _all(lambda after: store.questions(execution_id=id, status=None, after=after))
+    artifacts = _all(lambda after: store.artifacts(execution_id=id, after=after))
+    return _document(
+        "execution",
+        execution={**execution.given(), **execution.row()},
+        entries=[_written(entry) for entry in entries],
+        questions=[question.to_dict() async for question in questions],
+        artifacts=[asdict(artifact) async for artifact in artifacts][::-1],
+        workflows=await _definitions(store, {execution.digest, *execution.pins.values()}),
+    )
+
+
+async def export_all(store: Store) -> AsyncIterator[dict[str, Any]]:
+    """Everything, as documents in an order in which `load` can take them."""
+    infos = [info async for info in _all(lambda after: store.workflows(after=after))]
+    for info in sorted(infos, key=lambda info: info.registered_at):
+        document = await store.workflow(info.name, info.version)
+        yield _document("workflow", document=dict(document), description=info.description)
+    async for execution in _all(lambda after: store.executions(after=after)):
+        yield await export(store, execution.id)
+    async for schedule in _all(lambda after: store.schedules(after=after)):
+        yield _document("schedule", schedule=asdict(schedule))
+    async for principal in _all(lambda after: store.principals(after=after)):
+        yield _document("principal", principal=asdict(principal))
+    audit = [entry async for entry in _all(lambda after: store.audit(after=after))]
+    for entry in reversed(audit):
+        yield _document("audit", entry=asdict(entry))
+
+
+async def load(store: Store, document: Mapping[str, Any]) -> str:
+    """Put a document of `export` or `export_all` into a store; the id of what it holds.
+
+    Raises `InvalidInput` when it is no such document, `StoreError` when an execution of that
+    id is there already, `WorkflowConflict` when that version of a workflow is another one, and
+    `NotPossible` for an open execution whose slot is taken.
+    """
+    written = document.get("format")
+    if isinstance(written, int) and written > FORMAT:
+        raise InvalidInput(
+            f"The document is written in format {written}, and this Assay knows formats up to "
+            f"{FORMAT}; upgrade Assay."
+        )
+    kind = document.get("assay")
+    loader = _LOADERS.get(kind) if isinstance(kind, str) else None
+    if written != FORMAT or loader is None:
+        raise InvalidInput(
+            "The document is no export of Assay: it has no `assay` and `format` that are known."
+        )
+    try:
+        loading = loader(store, document)
+    except (KeyError, TypeError, ValueError) as error:
+        raise InvalidInput(f"The exported {kind} is damaged: {error!r}.") from error
+    return await loading
+
+
+def _load_execution(store: Store, document: Mapping[str, Any]) -> Awaitable[str]:
+    execution = Execution.from_row(document["execution"], {})
+    entries = [_read(entry) for entry in document["entries"]]
+    questions = [Question.from_dict(question) for question in document["questions"]]
+    artifacts = [ArtifactInfo(**artifact) for artifact in document["artifacts"]]
+    definitions = [_definition(workflow) for workflow in document["workflows"].values()]
+    for known, definition in zip(document["workflows"], definitions, strict=True):
+        if definition.digest != known:
+            raise ValueError(f"the definition with digest {known} has other content")
+
+    async def loading() -> str:
+        arriving = await _allowed_in(store, execution)
+        for definition in definitions:
+            await store.keep(definition)
+        lease = await store.create(arriving, entries, store.worker)
+        # Without a lease (the slot was taken this moment) it is queued, and asks once more.
+        if lease is not None:
+            await store.commit(
+                Commit(lease, questions=questions, artifacts=artifacts, release=True)
+            )
+        return execution.id
+
+    return loading()
+
+
+def _load_workflow(store: Store, document: Mapping[str, Any]) -> Awaitable[str]:
+    definition = _definition(document["document"], document["description"])
+
+    async def loading() -> str:
+        await store.register(definition)
+        return f"{definition.name}@{definition.version}"
+
+    return loading()
+
+
+def _load_schedule(store: Store, document: Mapping[str, Any]) -> Awaitable[str]:
+    schedule = Schedule(**document["schedule"])
+
+    async def loading() -> str:
+        if not await store.put_schedule(replace(schedule, revision=0)):
+            raise NotPossible(f"Schedule {schedule.id} is there already; delete it first.")
+        return schedule.id
+
+    return loading()
+
+
+def _load_principal(store: Store, document: Mapping[str, Any]) -> Awaitable[str]:
+    given = document["principal"]
+    principal = Principal(**{**given, "scopes": tuple(given["scopes"])})
+
+    async def loading() -> str:
+        await store.put_principal(principal)
+        return principal.id
+
+    return loading()
+
+
+def _load_audit(store: Store, document: Mapping[str, Any]) -> Awaitable[str]:
+    entry = AuditEntry(**document["entry"])
+
+    async def loading() -> str:
+        await store.record(entry)
+        return entry.target
+
+    return loading()
+
+
+_LOADERS: Mapping[str, Callable[[Store, Mapping[str, Any]], Awaitable[str]]] = {
+    "workflow": _load_workflow,
+    "execution": _load_execution,
+    "schedule": _load_schedule,
+    "principal": _load_principal,
+    "audit": _load_audit,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Definition:
+    """As much of a `Workflow` as a store keeps."""
+
+    name: str
+    version: str
+    digest: str
+    document: Mapping[str, Any]
+    description: str | None
+
+
+def _definition(document: Mapping[str, Any], description: str | None = None) -> Workflow:
+    canonical = orjson.dumps(document, option=orjson.OPT_SORT_KEYS)
+    digest = hashlib.sha256(canonical).hexdigest()
+    name, version = document["name"], document.get("version", "1")
+    return cast("Workflow", _Definition(name, str(version), digest, document, description))
+
+
+async def _definitions(store: Store, digests: set[str]) -> dict[str, Any]:
+    found = {}
+    for digest in sorted(digests):
+        try:
+            found[digest] = dict(await store.workflow_by_digest(digest))
+        except WorkflowNotFound:
+            continue  # it was never kept, so an import cannot do better
+    return found
+
+
+async def _allowed_in(store: Store, execution: Execution) -> Execution:
+    """The execution as it may be created: an import stops nobody who holds a slot."""
+    slot = execution.slot
+    if slot is None or execution.status.terminal:
+        return execution
+    if len(await store.slots(slot.key)) >= slot.limit:
+        raise NotPossible(
+            f"Execution {execution.id} is {execution.status} and needs a slot of {slot.key!r}, "
+            "which is taken; import it when the others have ended."
+        )
+    return replace(execution, slot=replace(slot, overflow="queue"))
+
+
+def _document(kind: str, **content: Any) -> dict[str, Any]:
+    return {"assay": kind, "format": FORMAT, **content}
+
+
+def _written(entry: Entry) -> dict[str, Any]:
+    """The entry with its records in plain sight, as far as that keeps every byte."""
+    place = {"first": entry.first, "last": entry.last}
+    try:
+        records = orjson.loads(entry.data)
+    except orjson.JSONDecodeError:
+        records = None
+    if records is not None and orjson.dumps(records) == entry.data:
+        return {**place, "records": records}
+    return {**place, "base64": base64.b64encode(entry.data).decode()}
+
+
+def _read(entry: Mapping[str, Any]) -> Entry:
+    if "records" in entry:
+        data = orjson.dumps(entry["records"])
+    else:
+        data = base64.b64decode(entry["base64"], validate=True)
+    return Entry(entry["first"], entry["last"], data)
+
+
+async def _entries(store: Store, execution_id: str) -> AsyncIterator[Entry]:
+    after = 0
+    while True:
+        page = await store.entries(execution_id, after=after)
+        for entry in page.items:
+            yield entry
+        if page.cursor is None:
+            return
+        after = int(page.cursor)
+
+
+async def _all(page_after: Callable[[str | None], Awaitable[Page[T]]]) -> AsyncIterator[T]:
+    """Every item of a listing, page by page."""
+    cursor = None
+    while True:
+        page: Page[T] = await page_after(cursor)
+        items: Sequence[T] = page.items
+        for item in items:
+            yield item
+        cursor = page.cursor
+        if cursor is None:
+            return
