@@ -25,6 +25,7 @@ PATIENCE = 10.0
 """Seconds to wait for a lock that another process holds."""
 
 _SETTINGS = ("synchronous = FULL", "foreign_keys = ON", "journal_size_limit = 67108864")
+_OLDEST = (3, 37, 0)
 _APPLICATION_ID = 0x41535359
 _MIGRATION = re.compile(r"(\d{4})_\w+\.sql")
 _BUSY = (
@@ -67,6 +68,11 @@ class Database:
         Raises `StoreError` when the file is not ours, is newer than we are, or may not be
         written to.
         """
+        if sqlite3.sqlite_version_info < _OLDEST:
+            raise StoreError(
+                f"{self} needs SQLite {'.'.join(map(str, _OLDEST))}, and this Python brings "
+                f"{sqlite3.sqlite_version}; use a newer Python."
+            )
         if self.path is not None:
             self._check_place(self.path)
         connection = self.open()
@@ -174,6 +180,11 @@ class Database:
 
     def _version(self, connection: sqlite3.Connection, known: int) -> int:
         version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+        if version and not connection.execute("PRAGMA table_info (journal)").fetchone():
+            raise StoreError(
+                f"{self} was written by an Assay before its first release, which cannot be read; "
+                "give another file."
+            )
         if version > known:
             raise StoreError(
                 f"{self} was written by a newer Assay: it has schema {version}, and this Assay "

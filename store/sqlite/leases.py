@@ -63,9 +63,9 @@ class Beginning(Joint):
 
     def __init__(self, execution: Execution, entries: Sequence[Entry], worker: str) -> None:
         slot = execution.slot
+        self.id = checked(execution.id, "The execution's id")
         for entry in entries:
             journal.check(execution.id, entry)
-        self.id = checked(execution.id, "The execution's id")
         self.priority = execution.priority
         self.worker = worker
         self.entries = entries

@@ -51,6 +51,10 @@ def checked(text: str, what: str) -> str:
         raise InvalidInput(f"{what} is empty; give some text.")
     if "\0" in text:
         raise InvalidInput(f"{what} {text!r} holds a NUL character; give text without it.")
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidInput(f"{what} {text!a} is not valid Unicode; give proper text.") from error
     return text
 
 

@@ -36,10 +36,9 @@ class Workers:
         # However the database is named, its workers meet in one folder.
         self._folder = Path(f"{os.path.realpath(path)}-workers")
         try:
-            self._folder.mkdir(exist_ok=True)
+            self._file = self._hold()
             for name in os.listdir(self._folder):
                 self.alive(name)
-            self._file = self._hold(self._folder / self.own)
         except OSError as error:
             raise StoreError(
                 f"The workers of the database {path} need locks in {self._folder}, which cannot "
@@ -77,6 +76,7 @@ class Workers:
             return
         with suppress(OSError):
             (self._folder / self.own).unlink()
+            self._folder.rmdir()  # fails while there are others
         self.let_go()
 
     def let_go(self) -> None:
@@ -85,10 +85,19 @@ class Workers:
         if file is not None:
             os.close(file)
 
-    def _hold(self, path: Path) -> int:
+    def _hold(self) -> int:
+        assert self._folder is not None
         while True:
-            file = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-            self._locks.flock(file, self._locks.LOCK_EX)
+            self._folder.mkdir(exist_ok=True)
+            try:
+                file = os.open(self._folder / self.own, os.O_RDWR | os.O_CREAT, 0o644)
+            except FileNotFoundError:
+                continue  # the last of the others has just removed the folder
+            try:
+                self._locks.flock(file, self._locks.LOCK_EX)
+            except OSError:
+                os.close(file)
+                raise
             if os.fstat(file).st_nlink:
                 return file
             os.close(file)  # somebody took it for a dead worker's before it was locked
