@@ -1,0 +1,114 @@
+"""Sides of a comparison: timed in interleaved rounds, weighed by what they store, profiled."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import cProfile
+import gc
+import statistics
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from .table import machine, profile_table
+
+ROUNDS = 5
+
+Run = Callable[[], Awaitable[float | None]]
+"""Does the work once; returns the seconds it took when it has measured them itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One way to do the work. `open` makes its store in an empty folder, or opens it again."""
+
+    name: str
+    open: Callable[[Path], AbstractAsyncContextManager[Run]]
+
+
+async def timed(sides: Sequence[Side], rounds: int, repeat: int = 1) -> list[float]:
+    """The median seconds of each side. All are open at once, and take turns."""
+    times: list[list[float]] = [[] for _ in sides]
+    async with AsyncExitStack() as stack:
+        runs = []
+        for side in sides:
+            folder = stack.enter_context(TemporaryDirectory())
+            runs.append(await stack.enter_async_context(side.open(Path(folder))))
+        for run in runs:
+            await run()
+        for turn in range(rounds):
+            # Another side begins each round: none always follows the same neighbour.
+            for index in sorted(range(len(runs)), key=lambda i: (i + turn) % len(runs)):
+                gc.collect()
+                times[index] += [await seconds(runs[index]) for _ in range(repeat)]
+    return [statistics.median(found) for found in times]
+
+
+async def seconds(run: Run) -> float:
+    started = time.perf_counter()
+    own = await run()
+    return time.perf_counter() - started if own is None else own
+
+
+async def stored(side: Side, runs: int) -> float:
+    """Bytes that one run leaves in all files of a store that had one run before and is closed."""
+    with TemporaryDirectory() as folder:
+        await _fill(side, Path(folder), 1)
+        before = _size(Path(folder))
+        await _fill(side, Path(folder), runs)
+        return (_size(Path(folder)) - before) / runs
+
+
+async def _fill(side: Side, folder: Path, runs: int) -> None:
+    async with side.open(folder) as run:
+        for _ in range(runs):
+            await run()
+
+
+def _size(folder: Path) -> int:
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+
+
+@dataclass(frozen=True, slots=True)
+class Profiled:
+    """What `--profile` looks at: so many runs of a side, of so many steps each."""
+
+    side: Side
+    steps: int
+    runs: int = 1
+
+
+async def _profile(what: Profiled) -> None:
+    profile = cProfile.Profile()
+    with TemporaryDirectory() as folder:
+        async with what.side.open(Path(folder)) as run:
+            await run()
+            profile.enable()
+            for _ in range(what.runs):
+                await run()
+            profile.disable()
+    profile_table(what.side.name, profile, what.steps * what.runs)
+
+
+def command(
+    what: str | None,
+    measure: Callable[[int], Coroutine[Any, Any, None]],
+    profiled: Sequence[Profiled] = (),
+) -> None:
+    """The command line of a benchmark: its table, or the profiles of our side."""
+    parser = argparse.ArgumentParser(description=what)
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"{ROUNDS} unless given")
+    if profiled:
+        parser.add_argument("--profile", action="store_true", help="show where our time goes")
+    arguments = parser.parse_args()
+    if profiled and arguments.profile:
+        for side in profiled:
+            asyncio.run(_profile(side))
+    else:
+        asyncio.run(measure(arguments.rounds))
+        machine()
