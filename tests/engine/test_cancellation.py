@@ -102,14 +102,17 @@ async def test_a_timeout_ends_the_whole_process_group(
     assert execution.error.code == "timeout"
 
 
-async def test_closing_the_app_ends_what_it_runs(tmp_path: Path) -> None:
+async def test_closing_the_app_lets_go_of_what_it_runs(tmp_path: Path) -> None:
+    """Nothing of it is left running, and another process can go on with it."""
     async with open_house(tmp_path) as house:
         started = await house.start(document(FAMILY))
         family_ = await family(house)
 
     assert running(family_) == []
     async with open_house(tmp_path) as house:
-        assert (await house.app.manager.get(started.id)).status == "cancelled"
+        let_go = await house.app.manager.get(started.id)
+        assert let_go.status == "queued"
+        assert "cancelled" not in statuses(let_go).values()
 
 
 async def test_what_nobody_waits_for_is_ended_as_well(house: House, order: Order) -> None:
