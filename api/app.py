@@ -14,8 +14,9 @@ from ..graphs.errors import StoreError
 from ..graphs.execution import Execution
 from ..graphs.expressions import default_engine
 from ..graphs.language import Language
+from ..graphs.launching import Definition, Surroundings
 from ..graphs.load import Loader
-from ..graphs.manager import Definition, Manager, Surroundings
+from ..graphs.manager import Manager
 from ..graphs.ports import StepKind
 from ..graphs.registry import Registry
 from ..graphs.rules import Catalogue

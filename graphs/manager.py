@@ -5,60 +5,40 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import OrderedDict
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import orjson
-
 from .answers import voted
+from .beginning import beginning
 from .drive import Known
-from .errors import ExecutionFailed, NotPossible, WorkflowNotFound
+from .errors import ExecutionFailed, NotPossible
 from .event import Event, EventType
 from .execution import Execution, Status, new_id, timestamp
 from .fold import events as events_of
 from .fold import load
-from .history import Decision, History
+from .forking import Fork, fork
+from .history import History
 from .inputs import accept_inputs
 from .launch import Launch
-from .lease import Command, Message, Slot, SlotRequest
-from .load import SUFFIXES, Loader
-from .policy import every_step
+from .launching import Definition, Launches, Surroundings, programs, slot_of
+from .lease import Command, Message, Slot
+from .load import Loader
 from .program import Program
 from .question import Answer, Question, QuestionStatus, Signal
-from .records import Encoder
-from .scope import Scope
 from .services import Services
-from .stored import Entry, Page, WorkflowInfo
+from .stored import Page, WorkflowInfo
 from .workflow import Workflow
 
 if TYPE_CHECKING:
     from .ports import Store
     from .providers.langgraph import LangGraphProvider
 
-Definition = Workflow | Mapping[str, Any] | str | Path
-"""What a caller may hand over: a workflow, a mapping, a file, or a registered name."""
-
-_DEPTH = 8
-"""How deep `workflow` steps may call each other."""
-
-_PROGRAMS = 256
-"""How many programs are kept ready; loading one again takes milliseconds."""
-
 _LOOK = 0.2
 """Seconds between two looks at an execution that another process drives."""
 
 _log = logging.getLogger("assay.manager")
-
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """Where executions work, and which variables they may read."""
-
-    workspace: Path
-    environ: Mapping[str, str]
 
 
 class Manager:
@@ -72,11 +52,9 @@ class Manager:
         surroundings: Surroundings,
     ) -> None:
         self._services = services
-        self._loader = loader
         self._provider = provider
-        self._surroundings = surroundings
-        self._programs: OrderedDict[bytes, Program] = OrderedDict()
-        provider.launches(self._launch_of)
+        self._launches = Launches(services.store, loader, surroundings)
+        provider.launches(self._launches.of)
 
     @property
     def store(self) -> Store:
@@ -84,30 +62,7 @@ class Manager:
 
     async def load(self, definition: Definition) -> Program:
         """The program a definition means; raises `InvalidSpec` or `WorkflowNotFound`."""
-        if isinstance(definition, Workflow):
-            return self._program(definition.document, definition.name)
-        if isinstance(definition, Mapping):
-            return self._program(definition)
-        path = Path(definition)
-        if path.suffix in SUFFIXES or isinstance(definition, Path) or path.exists():
-            return self._loader.file(path)
-        name, _, version = definition.partition("@")
-        document = await self._services.store.workflow(name, version or None)
-        return self._program(document, name)
-
-    def _program(self, document: Mapping[str, Any], name: str = "workflow") -> Program:
-        """Loaded once: a definition of equal content is the same program."""
-        try:
-            key = orjson.dumps(document)
-        except TypeError:
-            return self._loader.mapping(document, name)  # which says what is wrong with it
-        if (known := self._programs.get(key)) is not None:
-            self._programs.move_to_end(key)
-            return known
-        program = self._programs[key] = self._loader.mapping(document, name)
-        if len(self._programs) > _PROGRAMS:
-            self._programs.popitem(last=False)
-        return program
+        return await self._launches.load(definition)
 
     async def register(self, definition: Definition) -> Workflow:
         """Keep a definition under its name and version, for good.
@@ -136,22 +91,22 @@ class Manager:
         program = await self.load(definition)
         accepted = accept_inputs(program.workflow, inputs or {})
         beside = Path(definition).parent if isinstance(definition, str | Path) else Path()
-        launch = await self._launch(program, beside, fuse, 0)
-        execution = replace(self._queued(launch, accepted), priority=priority)
+        launch = await self._launches.launch(program, beside, fuse)
+        execution = replace(self._launches.queued(launch, accepted), priority=priority)
         return await self._begin(execution, launch)
 
     async def _begin(
         self, execution: Execution, launch: Launch, history: History | None = None
     ) -> Execution:
         self._provider.validate(launch.program.workflow)
-        for program in _programs(launch):
+        for program in programs(launch):
             await self._services.store.keep(program.workflow)
-        entries, events, known = _beginning(execution, history)
+        begun = beginning(execution, history)
         store = self._services.store
-        lease = await store.create(execution, entries, store.worker)
-        await self._services.bus.publish(events)
+        lease = await store.create(execution, begun.entries, store.worker)
+        await self._services.bus.publish(begun.events)
         if lease is not None:
-            self._provider.drive(lease, launch, Known(execution, known))
+            self._provider.drive(lease, launch, Known(execution, begun.history))
         else:
             self._provider.wait_turn(execution.id)
         workflow = launch.program.workflow
@@ -268,6 +223,66 @@ class Manager:
         await self._provider.take(execution.id)
         return await self._services.store.execution(execution.id)
 
+    async def plan_fork(self, execution_id: str, path: str | None = None) -> Fork:
+        """What a fork from a step or iteration would keep and run again; nothing is started.
+
+        Without a path: from everything that failed or was cancelled. Raises `InvalidInput`.
+        """
+        execution = await self._services.store.execution(execution_id)
+        return await self._fork(execution, await self._launches.of(execution), path)
+
+    async def retry(self, execution_id: str, *, path: str | None = None) -> Execution:
+        """Begin a new execution that goes on from a step (from whatever failed) of one that
+        has ended, with the same inputs. Raises `NotPossible` for one that has not.
+        """
+        execution = await self._services.store.execution(execution_id)
+        if not execution.status.terminal:
+            raise NotPossible(
+                f"execution {execution.id} is {execution.status}; stop it first, or fork it"
+            )
+        return await self._forked(execution, path, execution.inputs, "retry")
+
+    async def fork(
+        self, execution_id: str, path: str, *, inputs: Mapping[str, Any] | None = None
+    ) -> Execution:
+        """Begin a new execution from a step or iteration of another, which goes on as it is.
+
+        `inputs` replace those of the same names. What it inherits it never compensates.
+        """
+        execution = await self._services.store.execution(execution_id)
+        return await self._forked(execution, path, {**execution.inputs, **(inputs or {})}, "fork")
+
+    async def _forked(
+        self, execution: Execution, path: str | None, inputs: Mapping[str, Any], how: str
+    ) -> Execution:
+        launch = await self._launches.of(execution)
+        planned = await self._fork(execution, launch, path)
+        accepted = accept_inputs(launch.program.workflow, inputs)
+        origin = {"execution_id": execution.id, "path": path, "how": how}
+        now = timestamp()
+        forked = Execution(
+            new_id(),
+            execution.workflow,
+            execution.version,
+            execution.digest,
+            Status.QUEUED,
+            accepted,
+            env=execution.env,
+            origin=origin,
+            priority=execution.priority,
+            slot=slot_of(launch.program, accepted, execution.env),
+            pins=execution.pins,
+            workspace=execution.workspace,
+            fuse=execution.fuse,
+            created_at=now,
+            updated_at=now,
+        )
+        return await self._begin(forked, launch, planned.kept)
+
+    async def _fork(self, execution: Execution, launch: Launch, path: str | None) -> Fork:
+        history = await load(self._services.store, self._services.blobs, execution.id)
+        return fork(launch.program, launch.children, history, path)
+
     async def questions(
         self,
         *,
@@ -330,122 +345,6 @@ class Manager:
         execution = await self._services.store.execution(execution_id)
         await self._services.store.delete_execution(execution.id)
         await self._services.checkpointer.adelete_thread(execution.id)
-
-    def _queued(self, launch: Launch, inputs: Mapping[str, Any]) -> Execution:
-        workflow, now = launch.program.workflow, timestamp()
-        names = frozenset[str]().union(*(p.env for p in _programs(launch)))
-        env = {name: launch.environ.get(name, "") for name in sorted(names)}
-        return Execution(
-            new_id(),
-            workflow.name,
-            workflow.version,
-            workflow.digest,
-            Status.QUEUED,
-            inputs,
-            env=env,
-            slot=_slot(launch.program, inputs, env),
-            pins=_pins(launch),
-            workspace=str(launch.workspace),
-            fuse=launch.fuse,
-            created_at=now,
-            updated_at=now,
-        )
-
-    async def _launch(self, program: Program, beside: Path, fuse: bool, depth: int) -> Launch:
-        """The program with every workflow that its steps name, pinned to what it is now."""
-        children: dict[tuple[str, str | None], Launch] = {}
-        for step in every_step(program.workflow.steps):
-            if step.kind != "workflow":
-                continue
-            named: Any = step
-            if depth == _DEPTH:
-                raise WorkflowNotFound(
-                    f"`workflow` steps call each other more than {_DEPTH} deep, at {step.id!r}; "
-                    "do they call each other in a circle?"
-                )
-            child, folder = await self._child(named.workflow, named.version, beside)
-            key = (named.workflow, named.version)
-            children[key] = await self._launch(child, folder, fuse, depth + 1)
-        here = self._surroundings
-        return Launch(program, children, here.workspace, here.environ, fuse)
-
-    async def _child(self, name: str, version: str | None, beside: Path) -> tuple[Program, Path]:
-        if Path(name).suffix in SUFFIXES:
-            path = beside / name
-            return self._loader.file(path), path.parent
-        document = await self._services.store.workflow(name, version)
-        return self._program(document, name), beside
-
-    async def _launch_of(self, execution: Execution) -> Launch:
-        """What an execution is pinned to, whatever has been registered since."""
-        return await self._pinned(execution, execution.digest)
-
-    async def _pinned(self, execution: Execution, digest: str) -> Launch:
-        document = await self._services.store.workflow_by_digest(digest)
-        program = self._program(document, execution.workflow)
-        children = {}
-        for step in every_step(program.workflow.steps):
-            if step.kind == "workflow":
-                named: Any = step
-                key = (named.workflow, named.version)
-                pin = execution.pins[_pin(digest, *key)]
-                children[key] = await self._pinned(execution, pin)
-        workspace = Path(execution.workspace)
-        return Launch(program, children, workspace, self._surroundings.environ, execution.fuse)
-
-
-def _programs(launch: Launch) -> list[Program]:
-    """The program and those that its steps name, at any depth."""
-    return [launch.program, *(p for child in launch.children.values() for p in _programs(child))]
-
-
-def _pins(launch: Launch) -> dict[str, str]:
-    pins: dict[str, str] = {}
-    for name, child in launch.children.items():
-        pins[_pin(launch.program.workflow.digest, *name)] = child.program.workflow.digest
-        pins |= _pins(child)
-    return pins
-
-
-def _pin(digest: str, name: str, version: str | None) -> str:
-    return f"{digest}/{name}@{version or ''}"
-
-
-def _slot(
-    program: Program, inputs: Mapping[str, Any], env: Mapping[str, str]
-) -> SlotRequest | None:
-    """The unit of a concurrency key that an execution needs; raises `ExpressionError`."""
-    wanted = program.workflow.concurrency
-    if wanted is None:
-        return None
-    scope = Scope(inputs=inputs, env=env, readonly=program.workflow.context.readonly)
-    key = program.workflow.name if program.slot is None else program.slot.text(scope)
-    return SlotRequest(key, wanted.limit, wanted.overflow, wanted.hold)
-
-
-def _beginning(
-    execution: Execution, history: History | None
-) -> tuple[list[Entry], list[Event], History]:
-    """The journal that an execution begins with, its events, and what it folds to.
-
-    A fork begins with what it inherits.
-    """
-    encoder = Encoder(execution.created_at)
-    now = execution.created_at
-    queued = Event(execution.id, EventType.EXECUTION_QUEUED, now, seq=1)
-    records = [encoder.event(queued)]
-    if history is None:
-        return [encoder.entry(1, 1, records)], [queued], History(seq=1)
-    results = {}
-    seq = 1
-    for (path, name), value in history.decisions.items():
-        records.append(encoder.decision(Decision(path, name, value)))
-    for result in history.results.values():
-        seq += 1
-        results[result.path] = result.with_seq(seq)
-        records.append(encoder.result(results[result.path], result.completed_at or now))
-    inherited = replace(history, results=results, seq=seq)
-    return [encoder.entry(1, seq, records)], [queued], inherited
 
 
 async def _next_change(following: AsyncIterator[Event]) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from .backoff import grown
 from .binding import BoundStep
 from .call import Call, InnerFailure, Yield
 from .errors import AssayError, AssertionFailed, Retryable, StepError, StepTimeout
@@ -275,14 +276,7 @@ def _failure(error: Exception, path: str) -> Failure:
 
 def pause(retry: Retry, attempt: int) -> float:
     """Seconds to wait after the attempt of that number (the first is 1)."""
-    match retry.backoff:
-        case "fixed":
-            factor = 1
-        case "linear":
-            factor = attempt
-        case _:
-            factor = 2 ** min(attempt - 1, 62)
-    delay = min(retry.delay * factor, retry.max_delay)
+    delay = grown(retry.delay, retry.backoff, attempt, retry.max_delay)
     # Shortening, never lengthening, keeps `max_delay` a promise.
     return delay * random.uniform(0.5, 1.0) if retry.jitter else delay
 

@@ -1,0 +1,62 @@
+"""The journal that an execution begins with: nothing but that it is queued, or a fork's part."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from .event import Event, EventType
+from .execution import Execution
+from .fold import events
+from .history import Decision, History, Tried
+from .records import Encoder
+from .stored import Entry
+
+
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """What is written, what is said of it, and what it folds to.
+
+    Large values are written as references: the forked execution has kept them already.
+    """
+
+    entries: Sequence[Entry]
+    events: Sequence[Event]
+    history: History
+
+
+def beginning(execution: Execution, inherited: History | None = None) -> Beginning:
+    """The first entry of an execution's journal, with what a fork inherits."""
+    encoder = Encoder(execution.created_at)
+    at = execution.created_at
+    seq = 1
+    records = [encoder.event(Event(execution.id, EventType.EXECUTION_QUEUED, at, seq=seq))]
+    if inherited is None:
+        entry = encoder.entry(1, 1, records)
+        return Beginning([entry], list(events(entry, execution.id)), History(seq=1))
+    for (path, name), value in inherited.decisions.items():
+        records.append(encoder.decision(Decision(path, name, value)))
+    records += [encoder.intent(path) for path in sorted(inherited.intents)]
+    results = {}
+    for result in inherited.results.values():
+        seq += 1
+        results[result.path] = numbered = result.with_seq(seq)
+        records.append(encoder.result(numbered, result.completed_at or at))
+    for path, tried in inherited.tried.items():
+        seq += 1
+        records.append(encoder.retrying(_again(execution.id, at, path, tried, seq)))
+    entry = encoder.entry(1, seq, records)
+    known = replace(inherited, results=results, seq=seq)
+    return Beginning([entry], list(events(entry, execution.id)), known)
+
+
+def _again(execution_id: str, at: str, path: str, tried: Tried, seq: int) -> Event:
+    attempt = tried.attempts + 1
+    data = {
+        "attempt": attempt,
+        "of": attempt,
+        "delay": 0.0,
+        "next_at": tried.next_at,
+        "error": tried.error.to_dict(),
+    }
+    return Event(execution_id, EventType.STEP_RETRYING, at, path, data, seq)

@@ -1,0 +1,167 @@
+"""From a definition, or from an execution's record, to what an execution needs to run."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from .errors import WorkflowNotFound
+from .execution import Execution, Status, new_id, timestamp
+from .launch import Launch
+from .lease import SlotRequest
+from .load import SUFFIXES, Loader
+from .policy import every_step
+from .ports import Workflows
+from .program import Program
+from .scope import Scope
+from .workflow import Workflow
+
+Definition = Workflow | Mapping[str, Any] | str | Path
+"""What a caller may hand over: a workflow, a mapping, a file, or a registered name."""
+
+_DEPTH = 8
+"""How deep `workflow` steps may call each other."""
+
+_PROGRAMS = 256
+"""How many programs are kept ready; loading one again takes milliseconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """Where executions work, and which variables they may read."""
+
+    workspace: Path
+    environ: Mapping[str, str]
+
+
+class Launches:
+    """Loads definitions, and pins what an execution of one will run."""
+
+    def __init__(self, store: Workflows, loader: Loader, surroundings: Surroundings) -> None:
+        self._store = store
+        self._loader = loader
+        self._surroundings = surroundings
+        self._programs: OrderedDict[bytes, Program] = OrderedDict()
+
+    async def load(self, definition: Definition) -> Program:
+        """The program a definition means; raises `InvalidSpec` or `WorkflowNotFound`."""
+        if isinstance(definition, Workflow):
+            return self._program(definition.document, definition.name)
+        if isinstance(definition, Mapping):
+            return self._program(definition)
+        path = Path(definition)
+        if path.suffix in SUFFIXES or isinstance(definition, Path) or path.exists():
+            return self._loader.file(path)
+        name, _, version = definition.partition("@")
+        document = await self._store.workflow(name, version or None)
+        return self._program(document, name)
+
+    def _program(self, document: Mapping[str, Any], name: str = "workflow") -> Program:
+        """Loaded once: a definition of equal content is the same program."""
+        try:
+            key = orjson.dumps(document)
+        except TypeError:
+            return self._loader.mapping(document, name)  # which says what is wrong with it
+        if (known := self._programs.get(key)) is not None:
+            self._programs.move_to_end(key)
+            return known
+        program = self._programs[key] = self._loader.mapping(document, name)
+        if len(self._programs) > _PROGRAMS:
+            self._programs.popitem(last=False)
+        return program
+
+    def queued(self, launch: Launch, inputs: Mapping[str, Any]) -> Execution:
+        workflow, now = launch.program.workflow, timestamp()
+        names = frozenset[str]().union(*(p.env for p in programs(launch)))
+        env = {name: launch.environ.get(name, "") for name in sorted(names)}
+        return Execution(
+            new_id(),
+            workflow.name,
+            workflow.version,
+            workflow.digest,
+            Status.QUEUED,
+            inputs,
+            env=env,
+            slot=slot_of(launch.program, inputs, env),
+            pins=_pins(launch),
+            workspace=str(launch.workspace),
+            fuse=launch.fuse,
+            created_at=now,
+            updated_at=now,
+        )
+
+    async def launch(self, program: Program, beside: Path, fuse: bool, depth: int = 0) -> Launch:
+        """The program with every workflow that its steps name, pinned to what it is now."""
+        children: dict[tuple[str, str | None], Launch] = {}
+        for step in every_step(program.workflow.steps):
+            if step.kind != "workflow":
+                continue
+            named: Any = step
+            if depth == _DEPTH:
+                raise WorkflowNotFound(
+                    f"`workflow` steps call each other more than {_DEPTH} deep, at {step.id!r}; "
+                    "do they call each other in a circle?"
+                )
+            child, folder = await self._child(named.workflow, named.version, beside)
+            key = (named.workflow, named.version)
+            children[key] = await self.launch(child, folder, fuse, depth + 1)
+        here = self._surroundings
+        return Launch(program, children, here.workspace, here.environ, fuse)
+
+    async def _child(self, name: str, version: str | None, beside: Path) -> tuple[Program, Path]:
+        if Path(name).suffix in SUFFIXES:
+            path = beside / name
+            return self._loader.file(path), path.parent
+        document = await self._store.workflow(name, version)
+        return self._program(document, name), beside
+
+    async def of(self, execution: Execution) -> Launch:
+        """What an execution is pinned to, whatever has been registered since."""
+        return await self._pinned(execution, execution.digest)
+
+    async def _pinned(self, execution: Execution, digest: str) -> Launch:
+        document = await self._store.workflow_by_digest(digest)
+        program = self._program(document, execution.workflow)
+        children = {}
+        for step in every_step(program.workflow.steps):
+            if step.kind == "workflow":
+                named: Any = step
+                key = (named.workflow, named.version)
+                pin = execution.pins[_pin(digest, *key)]
+                children[key] = await self._pinned(execution, pin)
+        workspace = Path(execution.workspace)
+        return Launch(program, children, workspace, self._surroundings.environ, execution.fuse)
+
+
+def programs(launch: Launch) -> list[Program]:
+    """The program and those that its steps name, at any depth."""
+    return [launch.program, *(p for child in launch.children.values() for p in programs(child))]
+
+
+def _pins(launch: Launch) -> dict[str, str]:
+    pins: dict[str, str] = {}
+    for name, child in launch.children.items():
+        pins[_pin(launch.program.workflow.digest, *name)] = child.program.workflow.digest
+        pins |= _pins(child)
+    return pins
+
+
+def _pin(digest: str, name: str, version: str | None) -> str:
+    return f"{digest}/{name}@{version or ''}"
+
+
+def slot_of(
+    program: Program, inputs: Mapping[str, Any], env: Mapping[str, str]
+) -> SlotRequest | None:
+    """The unit of a concurrency key that an execution needs; raises `ExpressionError`."""
+    wanted = program.workflow.concurrency
+    if wanted is None:
+        return None
+    scope = Scope(inputs=inputs, env=env, readonly=program.workflow.context.readonly)
+    key = program.workflow.name if program.slot is None else program.slot.text(scope)
+    return SlotRequest(key, wanted.limit, wanted.overflow, wanted.hold)
