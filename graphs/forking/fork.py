@@ -81,7 +81,7 @@ def _kept(history: History, redo: Redo) -> History:
     results: dict[str, StepResult] = {}
     for path, result in history.results.items():
         if _stays(path, redo) and path not in redo.entered:
-            results[path] = result.with_seq(len(results) + 1)
+            results[path] = _inherited(result).with_seq(len(results) + 1)
     tried = {
         path: tried
         for path, tried in history.tried.items()
@@ -101,6 +101,14 @@ def _kept(history: History, redo: Redo) -> History:
         frozenset(p for p in history.intents if _stays(p, redo) and p not in redo.entered),
         seq=len(results),
     )
+
+
+def _inherited(result: StepResult) -> StepResult:
+    """What was undone and is kept all the same lost a race, or its step was tried again:
+    nothing stands on it, and it reads as it did before the rollback."""
+    if result.status is Status.COMPENSATED:
+        return replace(result, status=Status.COMPLETED)
+    return result
 
 
 def _stays(path: str, redo: Redo) -> bool:

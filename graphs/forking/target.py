@@ -20,7 +20,7 @@ def way_to(root: List, reached: Visits, history: History, path: str) -> Way:
             f"{path!r} lies inside the step {owner(path)!r}, which runs as a whole: begin there"
         )
     way = segments(path)
-    if way is None:
+    if way is None or any(s.place and s.index is None for s in way):
         raise InvalidInput(
             f"{path!r} is not the path of a step, such as `build`, `loop[3].edit` or `fix~2`"
             f"{_near(path, reached)}"

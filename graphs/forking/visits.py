@@ -10,7 +10,7 @@ from ..history import History
 
 _SEGMENT = re.compile(
     r"(?P<id>[A-Za-z_][A-Za-z0-9_-]*)"
-    r"(?:~(?P<round>[2-9]|[1-9]\d+))?(?:#(?P<attempt>[2-9]|[1-9]\d+))?(?P<place>(?![~#]).*)"
+    r"(?:~(?P<round>[2-9]|[1-9]\d+))?(?:#(?P<attempt>[2-9]|[1-9]\d+))?(?P<place>(?![\w~#-]).*)"
 )
 _INDEX = re.compile(r"\[(\d+)\]")
 
