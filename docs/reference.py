@@ -25,7 +25,6 @@ LATER = {
     "Guardrails": {"max_tokens", "max_usd", "max_tool_calls", "timeout"},
     "Step": {"resource_limits"},
 }
-LATER_KINDS = ("sleep", "approval", "wait_event")
 
 
 def page() -> str:
@@ -43,9 +42,8 @@ def page() -> str:
         name = reference.rsplit("/", 1)[-1]
         own = definitions[name]
         properties = {n: p for n, p in own["properties"].items() if n not in common | {"type"}}
-        title = f"`{kind}`" + (" *(later)*" if kind in LATER_KINDS else "")
         body = {**own, "properties": properties}
-        parts.append(_section(title, body, later=LATER.get(name, set())))
+        parts.append(_section(f"`{kind}`", body, later=LATER.get(name, set())))
     used = (
         "Input",
         "Output",
@@ -59,6 +57,7 @@ def page() -> str:
         "Verify",
         "Check",
         "Repair",
+        "Escalate",
     )
     parts += [_section(name, definitions[name]) for name in used]
     return "\n".join(parts)

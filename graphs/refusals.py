@@ -19,12 +19,6 @@ _WORKFLOW = {
     "triggers": "starting a workflow by cron, webhook, event or chat",
 }
 
-_KINDS = {
-    "sleep": "waiting for a time",
-    "approval": "waiting for a person",
-    "wait_event": "waiting for an event",
-}
-
 _GUARDRAILS = ("max_tokens", "max_usd", "max_tool_calls", "timeout")
 
 
@@ -48,8 +42,6 @@ def refusals(workflow: Workflow, document: Document) -> Iterator[Problem]:
 
 def _of_step(step: Step) -> Iterator[tuple[Where, str, str]]:
     given: Any = step
-    if step.kind in _KINDS:
-        yield ("type",), f"`type: {step.kind}`", _KINDS[step.kind]
     if step.effects == "once":
         yield ("effects",), "`effects: once`", "a durable record of the intent"
     if step.resource_limits is not None:

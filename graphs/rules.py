@@ -7,12 +7,12 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import jsonschema_rs
-
+from .answers import first_line, validator
 from .document import Document
 from .errors import Problem
 from .fields import Where
 from .inputs import NOUNS, fault
+from .policy import every_step
 from .ports import StepKind
 from .refusals import placed_steps
 from .registry import Registry, nearest
@@ -60,6 +60,10 @@ def _of_workflow(workflow: Workflow) -> Iterator[Broken]:
     ):
         for way, message in _beside_strategy(on_error) if on_error is not None else ():
             yield (*where, *way), message
+    waits = {step.id for step in every_step(workflow.steps) if step.kind in _WAITS}
+    for id in waits & handling.per_step.keys():
+        if handling.per_step[id].strategy == "retry":
+            yield ("error_handling", "per_step", id), _NOTHING_AGAIN
     for name in workflow.context.readonly.keys() & workflow.context.mutable.keys():
         yield (
             ("context", "mutable", name),
@@ -71,9 +75,11 @@ def _of_workflow(workflow: Workflow) -> Iterator[Broken]:
             yield ("inputs", name, "default"), f"the default of {name!r} must be {noun}; {why}"
 
 
-_NO_INPUTS = frozenset(
-    {"http", "set", "emit", "assert", "parallel", "conditional", "switch", "loop", "foreach"}
-)
+_WAITS = frozenset({"sleep", "approval", "wait_event"})
+
+_NO_INPUTS = _WAITS | {
+    *("http", "set", "emit", "assert", "parallel", "conditional", "switch", "loop", "foreach")
+}
 
 
 def _of_step(step: Step, family: Family, workflow: Workflow) -> Iterator[Broken]:
@@ -117,9 +123,50 @@ def _of_step(step: Step, family: Family, workflow: Workflow) -> Iterator[Broken]
                 yield ("type",), "an agentic step needs a `prompt`, or a named `agent`"
             if given.output is not None and (why := _not_a_schema(given.output)):
                 yield ("output",), f"this is not a JSON Schema: {why}"
+        case "sleep" | "approval" | "wait_event":
+            yield from _of_wait(given)
         case "assert":
             if given.repair is not None and given.on_false != "repair":
                 yield ("repair",), "`repair` goes with `on_false: repair`"
+
+
+_NOTHING_AGAIN = (
+    "a step that waits has nothing to try again: an answer, an event or a deadline is final"
+)
+
+
+def _of_wait(step: Any) -> Iterator[Broken]:
+    if step.retry is not None:
+        yield ("retry",), _NOTHING_AGAIN
+    if step.on_error is not None and step.on_error.strategy == "retry":
+        yield ("on_error",), _NOTHING_AGAIN
+    if step.effects == "once":
+        yield ("effects",), "a step that waits has no effect: asked again, it is the same question"
+    if step.kind == "sleep":
+        if step.timeout is not None:
+            yield ("timeout",), "a sleep ends by itself: write `duration` or `until`"
+    elif "on_timeout" in step.model_fields_set and step.timeout is None:
+        yield ("on_timeout",), "`on_timeout` says what the end of `timeout` means; add `timeout`"
+    if step.kind == "approval":
+        yield from _of_approval(step)
+
+
+def _of_approval(step: Any) -> Iterator[Broken]:
+    people = set(step.approvers or ())
+    if (escalate := step.escalate) is not None:
+        people |= set(escalate.approvers)
+        if step.approvers is None:
+            yield ("escalate",), "without `approvers` everyone may answer from the beginning"
+        if step.timeout is not None and escalate.after >= step.timeout:
+            yield ("escalate", "after"), "the `timeout` comes first; make this shorter"
+    if people and step.approvals > len(people):
+        yield ("approvals",), f"{step.approvals} must say yes, and {len(people)} may answer"
+    if step.answer_schema is None:
+        return
+    if why := _not_a_schema(step.answer_schema):
+        yield ("schema",), f"this is not a JSON Schema: {why}"
+    elif step.on_timeout == "approve" and not validator(step.answer_schema).is_valid(None):
+        yield ("on_timeout",), "`approve` gives no value, and `schema` wants one; let it allow null"
 
 
 def _beside_strategy(on_error: OnError) -> Iterator[Broken]:
@@ -170,9 +217,9 @@ def _lists(
 
 def _not_a_schema(schema: dict[str, Any]) -> str | None:
     try:
-        jsonschema_rs.meta.validate(schema)
-    except jsonschema_rs.ValidationError as error:
-        return error.message
+        validator(schema)
+    except ValueError as error:
+        return first_line(error)
     return None
 
 

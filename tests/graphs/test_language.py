@@ -93,9 +93,6 @@ def test_a_field_this_version_lacks_is_refused_by_name(what: str, text: str) -> 
 
 
 STEPS_NOT_YET = {
-    "`type: sleep`": "¶type: sleep, duration: 5s",
-    "`type: approval`": "¶type: approval, message: may I?",
-    "`type: wait_event`": "¶type: wait_event, event: x",
     "`effects: once`": "type: shell, command: ls, ¶effects: once",
     "`resource_limits`": "type: shell, command: ls, ¶resource_limits: {memory: 1GiB}",
     "`memory`": "type: agent, prompt: x, ¶memory: {}",
@@ -117,11 +114,11 @@ def test_a_step_this_version_lacks_is_refused_by_name(what: str, fields: str) ->
 def test_what_this_version_lacks_is_refused_in_inner_lists_and_compensations() -> None:
     refused(
         f"""
-        - {{id: a, type: foreach, items: "[1]", steps: [{{id: b, ¶type: sleep}}]}}
-        - {{id: c, {ECHO}, rollback: [{{id: d, ¶type: sleep}}]}}
+        - {{id: a, type: foreach, items: "[1]", steps: [{{id: b, {ECHO}, ¶effects: once}}]}}
+        - {{id: c, {ECHO}, rollback: [{{id: d, {ECHO}, ¶effects: once}}]}}
         """,
-        "`type: sleep`",
-        "`type: sleep`",
+        "`effects: once`",
+        "`effects: once`",
     )
 
 
