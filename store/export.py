@@ -68,20 +68,21 @@ async def export_all(store: Store) -> AsyncIterator[dict[str, Any]]:
         yield _document("audit", entry=asdict(entry))
 
 
-async def load(store: Store, document: Mapping[str, Any]) -> str:
+async def load(store: Store, document: Any) -> str:
     """Put a document of `export` or `export_all` into a store; the id of what it holds.
 
     Raises `InvalidInput` when it is no such document, `StoreError` when an execution of that
     id is there already, `WorkflowConflict` when that version of a workflow is another one, and
     `NotPossible` for an open execution whose slot is taken.
     """
-    written = document.get("format")
+    written, kind = None, None
+    if isinstance(document, Mapping):
+        written, kind = document.get("format"), document.get("assay")
     if isinstance(written, int) and written > FORMAT:
         raise InvalidInput(
             f"The document is written in format {written}, and this Assay knows formats up to "
             f"{FORMAT}; upgrade Assay."
         )
-    kind = document.get("assay")
     loader = _LOADERS.get(kind) if isinstance(kind, str) else None
     if written != FORMAT or loader is None:
         raise InvalidInput(
@@ -89,13 +90,16 @@ async def load(store: Store, document: Mapping[str, Any]) -> str:
         )
     try:
         loading = loader(store, document)
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise InvalidInput(f"The exported {kind} is damaged: {error!r}.") from error
     return await loading
 
 
 def _load_execution(store: Store, document: Mapping[str, Any]) -> Awaitable[str]:
     execution = Execution.from_row(document["execution"], {})
+    for name in ("id", "workflow", "version", "digest"):
+        if not isinstance(getattr(execution, name), str):
+            raise TypeError(f"{name} is no text")
     entries = [_read(entry) for entry in document["entries"]]
     questions = [Question.from_dict(question) for question in document["questions"]]
     artifacts = [ArtifactInfo(**artifact) for artifact in document["artifacts"]]
@@ -228,11 +232,12 @@ def _written(entry: Entry) -> dict[str, Any]:
 
 
 def _read(entry: Mapping[str, Any]) -> Entry:
+    first, last = entry["first"], entry["last"]
+    if not (isinstance(first, int) and isinstance(last, int) and 0 < first <= last):
+        raise ValueError(f"an entry from {first!r} to {last!r}")
     if "records" in entry:
-        data = orjson.dumps(entry["records"])
-    else:
-        data = base64.b64decode(entry["base64"], validate=True)
-    return Entry(entry["first"], entry["last"], data)
+        return Entry(first, last, orjson.dumps(entry["records"]))
+    return Entry(first, last, base64.b64decode(entry["base64"], validate=True))
 
 
 async def _entries(store: Store, execution_id: str) -> AsyncIterator[Entry]:

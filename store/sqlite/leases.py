@@ -12,7 +12,7 @@ from ...graphs.errors import ConcurrencyLimit, StoreError
 from ...graphs.execution import Execution, Status
 from ...graphs.lease import Lease, SlotRequest
 from . import bulk, executions, journal, slots
-from .records import checked, decode, encode
+from .records import checked, decode, encode, fetch_size
 from .writer import Joint
 
 if TYPE_CHECKING:
@@ -174,7 +174,8 @@ def ready(
         "SELECT DISTINCT worker FROM executions WHERE worker IS NOT NULL"
     ).fetchall()
     living = encode([worker for (worker,) in holders if alive(worker)], "The workers")
-    rows = connection.execute(_READY, {"now": now, "living": living, "limit": limit})
+    asked = {"now": now, "living": living, "limit": fetch_size(limit) - 1}
+    rows = connection.execute(_READY, asked)
     return [id for (id,) in rows]
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...graphs.errors import QuestionNotFound
 from ...graphs.lease import Command
-from ...graphs.question import Question, QuestionStatus
+from ...graphs.question import Question, QuestionStatus, Wait
 from . import inbox
 from .records import Value, decode, encode, fetch_size, number, page, revive, where
 
@@ -97,7 +97,7 @@ def _row(question: Question, revision: int, document: str) -> tuple[Value, ...]:
         question.status.value,
         revision,
         question.due,
-        question.event,
+        question.event if question.kind is Wait.EVENT else None,
         question.key,
         document,
         question.id,

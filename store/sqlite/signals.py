@@ -27,7 +27,7 @@ def send(connection: sqlite3.Connection, signal: Signal, document: str) -> Seque
         (signal.id, signal.name, signal.key, signal.at, document),
     ).rowcount
     if not added:
-        return ()
+        return []
     # A signal whose clock is ahead must not end the others.
     connection.execute("DELETE FROM signals WHERE at < ?", (min(signal.at, time.time()) - KEPT,))
     waiting = connection.execute(

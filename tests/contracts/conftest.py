@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from assay.graphs.ports import Store
 
 LASTING = ["sqlite"]
-"""Stores that a second opening finds as the first left them."""
+"""Stores that a second opening finds as the first left them, and that several may share."""
 
 
 @pytest.fixture(params=LASTING)
@@ -28,6 +29,16 @@ async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
     opened = await connect(_url(request.param, tmp_path))
     yield opened
     await opened.close()
+
+
+@pytest.fixture
+async def two_stores(lasting_url: str) -> AsyncIterator[tuple[Store, Store]]:
+    """Two workers: the same storage, opened twice."""
+    async with AsyncExitStack() as stack:
+        one, other = await connect(lasting_url), await connect(lasting_url)
+        stack.push_async_callback(one.close)
+        stack.push_async_callback(other.close)
+        yield one, other
 
 
 def _url(implementation: str, folder: Path) -> str:

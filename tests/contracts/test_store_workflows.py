@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.stored import ended, execution
 
 from assay.graphs.errors import InvalidInput, WorkflowConflict, WorkflowNotFound
-from assay.graphs.execution import Execution, Status
-from assay.graphs.ports import Commit
+from assay.graphs.execution import Status
 from assay.store.connect import connect
 
 if TYPE_CHECKING:
@@ -130,12 +130,17 @@ async def test_a_version_with_an_open_execution_is_not_forgotten(
     store: Store, status: Status
 ) -> None:
     await store.register(workflow())
-    of = Execution("e1", "build", "1", "d1", status)
-    await store.commit(Commit(of.id, execution=of))
-    assert await store.delete_workflow("build") == 0
-    ended = replace(of, status=Status.FAILED)
-    await store.commit(Commit(of.id, execution=ended))
-    assert await store.delete_workflow("build") == 1
+    await store.register(workflow("child", digest="d2"))
+    await store.register(workflow("other", digest="d3"))
+    of = execution(status=status, pins={"d1/child@1": "d2"})
+    lease = await store.create(of, [], store.worker)
+    assert lease is not None
+    for name in ("build", "child"):
+        assert await store.delete_workflow(name) == 0
+    assert await store.delete_workflow("other") == 1
+    await ended(store, lease, of, Status.FAILED)
+    for name in ("build", "child"):
+        assert await store.delete_workflow(name) == 1
 
 
 @pytest.mark.parametrize(
