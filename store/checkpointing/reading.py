@@ -83,7 +83,8 @@ class Reading:
             while parent is not None and parent not in walked and open:
                 head = await self.rows.head(thread, namespace, parent)
                 if head is None:
-                    raise _corrupted(target, open, f"their history is: ancestor {parent} is gone")
+                    why = f"ancestor {parent}, from which it is rebuilt, is gone"
+                    raise _corrupted(target, open, why)
                 newest_first = reversed(await self._writes(head, open))
                 for write in newest_first:
                     writes[write[1]].append(write)
