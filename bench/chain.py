@@ -29,4 +29,4 @@ async def measure(rounds: int) -> None:
 
 
 if __name__ == "__main__":
-    command(__doc__, measure, [Profiled(PYTHON, 10, 100)])
+    command(__doc__, measure, [Profiled(PYTHON, 10), Profiled(SET, 10)])

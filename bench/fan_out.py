@@ -179,5 +179,5 @@ async def measure(rounds: int) -> None:
 
 
 if __name__ == "__main__":
-    profiled = [Profiled(PARALLEL, SIBLINGS + 2, 10), Profiled(FOREACH, SIBLINGS + 2, 10)]
+    profiled = [Profiled(PARALLEL, SIBLINGS + 2), Profiled(FOREACH, SIBLINGS + 2)]
     command(__doc__, measure, profiled)

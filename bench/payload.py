@@ -85,4 +85,4 @@ async def measure(rounds: int) -> None:
 
 
 if __name__ == "__main__":
-    command(__doc__, measure, [Profiled(own(f), STEPS, 3) for f in (read, hand_on, change)])
+    command(__doc__, measure, [Profiled(own(f), STEPS) for f in (read, hand_on, change)])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import cProfile
 import gc
 import statistics
 import time
@@ -15,7 +14,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from .table import machine, profile_table
+from .profile import profile
+from .table import machine
 
 ROUNDS = 5
 
@@ -66,8 +66,12 @@ async def stored(side: Side, runs: int) -> float:
 
 async def _fill(side: Side, folder: Path, runs: int) -> None:
     async with side.open(folder) as run:
-        for _ in range(runs):
-            await run()
+        await _repeat(run, runs)
+
+
+async def _repeat(run: Run, times: int) -> None:
+    for _ in range(times):
+        await run()
 
 
 def _size(folder: Path) -> int:
@@ -76,23 +80,16 @@ def _size(folder: Path) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Profiled:
-    """What `--profile` looks at: so many runs of a side, of so many steps each."""
+    """What `--profile` looks at: a side, and how many steps a run of it has."""
 
     side: Side
     steps: int
-    runs: int = 1
 
 
 async def _profile(what: Profiled) -> None:
-    profile = cProfile.Profile()
     with TemporaryDirectory() as folder:
         async with what.side.open(Path(folder)) as run:
-            await run()
-            profile.enable()
-            for _ in range(what.runs):
-                await run()
-            profile.disable()
-    profile_table(what.side.name, profile, what.steps * what.runs)
+            await profile(what.side.name, run, what.steps)
 
 
 def command(

@@ -1,11 +1,9 @@
-"""A table of medians beside their reference, and a table of a profile."""
+"""A table of medians beside their reference, and what it was measured on."""
 
 from __future__ import annotations
 
-import cProfile
 import os
 import platform
-import pstats
 import sqlite3
 import statistics
 import tempfile
@@ -13,10 +11,8 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
-from pathlib import Path
 
 LIBRARIES = ("langgraph", "langgraph-checkpoint-sqlite")
-PROFILE_LINES = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,21 +87,3 @@ def _fdatasync() -> float:
             os.fdatasync(file.fileno())
             times.append((time.perf_counter() - started) * 1000)
     return statistics.median(times)
-
-
-def profile_table(title: str, profile: cProfile.Profile, steps: int) -> None:
-    """The functions that cost the loop's thread most themselves; cProfile slows small ones."""
-    stats = pstats.Stats(profile).stats  # type: ignore[attr-defined]
-    rows = sorted(stats.items(), key=lambda item: -item[1][2])[:PROFILE_LINES]
-    total = sum(entry[2] for entry in stats.values())
-    print(f"\nProfile of {title}: {total / steps * 1e6:.0f} µs a step, waiting included\n")
-    print(f"  {'calls':>7} {'own µs':>8} {'with called':>12}   a step")
-    for (file, line, name), (_, calls, own, below, _) in rows:
-        numbers = f"{calls / steps:7.2f} {own / steps * 1e6:8.1f} {below / steps * 1e6:12.1f}"
-        print(f"  {numbers}   {_place(file, line, name)}")
-
-
-def _place(file: str, line: int, name: str) -> str:
-    if line == 0:  # written in C
-        return name
-    return f"{'/'.join(Path(file).parts[-3:])}:{line} {name}"
