@@ -28,12 +28,13 @@ _SETTINGS = ("synchronous = FULL", "foreign_keys = ON", "journal_size_limit = 67
 _OLDEST = (3, 37, 0)
 _APPLICATION_ID = 0x41535359
 _MIGRATION = re.compile(r"(\d{4})_\w+\.sql")
-_BUSY = (
-    f"is locked by another process for more than {PATIENCE:.0f} s; end that process, or try again"
-)
 _MEANING: dict[int, tuple[type[StoreError], str]] = {
-    sqlite3.SQLITE_BUSY: (StoreUnavailable, _BUSY),
-    sqlite3.SQLITE_LOCKED: (StoreUnavailable, _BUSY),
+    sqlite3.SQLITE_BUSY: (
+        StoreUnavailable,
+        f"is locked by another process for more than {PATIENCE:.0f} s; end that process, "
+        "or try again",
+    ),
+    sqlite3.SQLITE_LOCKED: (StoreUnavailable, "is in use by another statement; try again"),
     sqlite3.SQLITE_FULL: (
         StoreUnavailable,
         "cannot grow because the disk is full; free some space",

@@ -8,10 +8,9 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.stored import begun
 
-from assay.graphs.errors import ConfigurationError, StoreError
-from assay.graphs.execution import Execution, Status
-from assay.graphs.ports import Commit
+from assay.graphs.errors import ConfigurationError, StateCorrupted, StoreError
 from assay.store.connect import connect
 
 if TYPE_CHECKING:
@@ -41,7 +40,7 @@ async def test_stores_in_memory_know_nothing_of_each_other(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     one, other = await connect(url), await connect(url)
-    await one.commit(Commit("e", execution=Execution("e", "w", "1", "d", Status.QUEUED)))
+    await begun(one, "e")
     assert len((await one.executions()).items) == 1
     assert (await other.executions()).items == []
     await one.close()
@@ -67,7 +66,7 @@ async def test_an_unknown_scheme_is_answered_with_what_exists_and_without_secret
 async def test_a_file_that_is_no_database_is_left_as_it_is(tmp_path: Path) -> None:
     file = tmp_path / "notes.txt"
     file.write_text("Not a database at all. " * 100)
-    with pytest.raises(StoreError, match=r"notes\.txt is not an SQLite database"):
+    with pytest.raises(StateCorrupted, match=r"notes\.txt is not an SQLite database"):
         await connect(f"sqlite:///{file}")
     assert file.read_text() == "Not a database at all. " * 100
 
@@ -90,6 +89,25 @@ async def test_a_database_of_a_newer_version_is_refused(tmp_path: Path) -> None:
         connection.execute("PRAGMA user_version = 99")
     with pytest.raises(StoreError, match=r"newer Assay: it has schema 99.*up to \d+.*Upgrade"):
         await connect(url)
+
+
+async def test_a_database_from_before_the_first_release_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "store.db"
+    url = f"sqlite:///{file}"
+    await (await connect(url)).close()
+    with closing(sqlite3.connect(file)) as connection:
+        connection.execute("DROP TABLE journal")
+    before = file.read_bytes()
+    with pytest.raises(StoreError, match=r"before its first release.*give another file"):
+        await connect(url)
+    assert file.read_bytes() == before
+
+
+async def test_a_closed_store_leaves_one_file(tmp_path: Path) -> None:
+    store = await connect(f"sqlite:///{tmp_path}/store.db")
+    await begun(store)
+    await store.close()
+    assert [path.name for path in tmp_path.iterdir()] == ["store.db"]
 
 
 async def test_a_folder_in_place_of_the_file_is_refused(tmp_path: Path) -> None:

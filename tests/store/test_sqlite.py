@@ -1,129 +1,60 @@
-"""What the SQLite store does beside its port: grouping, locking, damage, migrations."""
+"""What the SQLite store does beside its port: locking, trouble with disks, damage, migrations."""
 
 from __future__ import annotations
 
 import asyncio
+import resource
 import sqlite3
 import threading
-from contextlib import closing
-from typing import TYPE_CHECKING, Any
+from contextlib import asynccontextmanager, closing, contextmanager
+from typing import TYPE_CHECKING
 
 import pytest
+from tests.stored import begun, entry, execution, journal, parked, question
 
-from assay.graphs.errors import InvalidInput, StoreError
-from assay.graphs.execution import Execution, Status, StepResult
-from assay.graphs.ports import Commit
+from assay.graphs.errors import InvalidInput, StateCorrupted, StoreError, StoreUnavailable
+from assay.graphs.execution import Status, StepResult
+from assay.graphs.lease import Command, Message, SlotRequest
+from assay.graphs.stored import Commit, Entry
 from assay.store.sqlite import database as databases
 from assay.store.sqlite.database import Database
 from assay.store.sqlite.reader import Reader
 from assay.store.sqlite.store import SqliteStore
-from assay.store.sqlite.writer import Writer
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Iterator
     from pathlib import Path
 
 pytestmark = pytest.mark.anyio
-
-ROW = Execution("e", "build", "1", "d1", Status.RUNNING)
 
 
 @pytest.fixture
 async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
     opened = await SqliteStore.open(tmp_path / "store.db")
-    await opened.commit(Commit("e", execution=ROW))
     yield opened
     await opened.close()
 
 
-@pytest.fixture
-async def writer(tmp_path: Path) -> AsyncIterator[Writer]:
-    database = Database(tmp_path / "plain.db")
-    writer = Writer(database, database.create())
-    await writer.run(lambda c: c.execute("CREATE TABLE t (x INTEGER UNIQUE)"))
-    yield writer
-    await writer.close()
+@asynccontextmanager
+async def opened(file: Path) -> AsyncIterator[SqliteStore]:
+    store = await SqliteStore.open(file)
+    try:
+        yield store
+    finally:
+        await store.close()
 
 
-def insert(value: Any) -> Callable[[sqlite3.Connection], int]:
-    return lambda connection: connection.execute("INSERT INTO t VALUES (?)", (value,)).rowcount
+def step(number: int) -> StepResult:
+    return StepResult(f"s{number}", "s", "set", Status.COMPLETED, seq=number)
 
 
-def values(connection: sqlite3.Connection) -> list[Any]:
-    return [row[0] for row in connection.execute("SELECT x FROM t ORDER BY x")]
-
-
-async def together(
-    writer: Writer, *works: Callable[[sqlite3.Connection], Any]
-) -> list[Any | BaseException]:
-    """What becomes of works that are all waiting when the writer gets to them."""
-    go_on = threading.Event()
-    holding = asyncio.ensure_future(writer.run(lambda _: go_on.wait(10)))
-    waiting = [asyncio.ensure_future(writer.run(work)) for work in works]
-    await asyncio.sleep(0)  # all have begun
-    go_on.set()
-    await holding
-    return await asyncio.gather(*waiting, return_exceptions=True)
+def damage(store_folder: Path, sql: str) -> None:
+    """What another program may have done to the file."""
+    with closing(sqlite3.connect(store_folder / "store.db", isolation_level=None)) as other:
+        assert other.execute(sql).rowcount > 0
 
 
 # Writing
-
-
-async def test_works_that_wait_share_a_transaction(writer: Writer) -> None:
-    statements: list[str] = []
-    await writer.run(lambda c: c.set_trace_callback(statements.append))
-    statements.clear()
-    assert await together(writer, *map(insert, range(50))) == [1] * 50
-    # The one that held the writer up may or may not have had a transaction of its own.
-    assert statements.count("COMMIT") in (1, 2)
-
-
-async def test_a_work_that_fails_does_not_fail_its_neighbours(writer: Writer) -> None:
-    await writer.run(insert(7))
-
-    def broken(connection: sqlite3.Connection) -> None:
-        connection.execute("INSERT INTO t VALUES (1000)")
-        raise ZeroDivisionError
-
-    works = [*map(insert, range(20)), broken, *map(insert, range(100, 110))]
-    outcomes = await together(writer, *works)
-    assert isinstance(outcomes[7], StoreError)
-    assert isinstance(outcomes[20], ZeroDivisionError)
-    assert [o for n, o in enumerate(outcomes) if n not in (7, 20)] == [1] * 29
-    assert await writer.run(values) == [*range(20), *range(100, 110)]
-
-
-async def test_when_the_disk_is_full_what_still_fits_is_written(writer: Writer) -> None:
-    (pages,) = await writer.run(lambda c: c.execute("PRAGMA page_count").fetchone())
-    await writer.run(lambda c: c.execute(f"PRAGMA max_page_count = {pages + 2}").fetchone())
-    outcomes = await together(writer, insert(1), insert("x" * 100_000), insert(2))
-    assert (outcomes[0], outcomes[2]) == (1, 1)
-    with pytest.raises(StoreError, match="disk is full"):
-        raise outcomes[1]
-    assert await writer.run(values) == [1, 2]
-
-
-async def test_a_caller_that_was_cancelled_does_not_disturb_the_others(writer: Writer) -> None:
-    go_on = threading.Event()
-    holding = asyncio.ensure_future(writer.run(lambda _: go_on.wait(10)))
-    first, second = (asyncio.ensure_future(writer.run(insert(n))) for n in range(2))
-    await asyncio.sleep(0)  # all have begun
-    first.cancel()
-    go_on.set()
-    assert await second == 1
-    assert first.cancelled()
-    assert await holding
-
-
-async def test_a_writer_serves_one_event_loop_after_the_other(tmp_path: Path) -> None:
-    def in_a_loop_of_its_own() -> None:
-        database = Database(tmp_path / "loops.db")
-        writer = Writer(database, database.create())
-        asyncio.run(writer.run(lambda c: c.execute("CREATE TABLE t (x)")))
-        assert asyncio.run(writer.run(insert(1))) == 1
-        asyncio.run(writer.close())
-
-    await asyncio.to_thread(in_a_loop_of_its_own)
 
 
 async def test_a_lock_that_another_process_keeps_is_reported(
@@ -132,30 +63,73 @@ async def test_a_lock_that_another_process_keeps_is_reported(
     """Reading goes on meanwhile, and writing as soon as the lock is free."""
     monkeypatch.setattr(databases, "PATIENCE", 0.05)
     store = await SqliteStore.open(tmp_path / "store.db")
-    await store.commit(Commit("e", execution=ROW))
+    of, lease = await begun(store, "e")
     with closing(sqlite3.connect(tmp_path / "store.db", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         outcomes = await asyncio.gather(
-            *(store.commit(Commit("e", results=[step(n)])) for n in (1, 2)),
-            return_exceptions=True,
+            *(store.commit(Commit(lease, entry(n))) for n in (1, 2)), return_exceptions=True
         )
         for outcome in outcomes:
-            assert isinstance(outcome, StoreError)
+            assert isinstance(outcome, StoreUnavailable)
+            assert "execution e could not be kept" in outcome.message
             assert "locked by another process" in outcome.message
-        assert await store.execution("e") == ROW
+        assert await store.execution("e") == of
         other.execute("ROLLBACK")
-    await store.commit(Commit("e", results=[step(1)]))
+    await store.commit(Commit(lease, entry(1)))
     await store.close()
+
+
+@contextmanager
+def no_file_over(size: int) -> Iterator[None]:
+    """A disk on which no file can grow any more."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+async def test_a_disk_that_cannot_be_written_to_is_reported_and_waited_for(
+    store: SqliteStore, tmp_path: Path
+) -> None:
+    of, lease = await begun(store, "e", entries=[entry(1)])
+    with no_file_over((tmp_path / "store.db-wal").stat().st_size):
+        for commit in (Commit(lease, entry(2)), Commit(lease, questions=[question("e")])):
+            with pytest.raises(StoreUnavailable, match=r"execution e could not be kept.*disk"):
+                await store.commit(commit)
+        assert await store.execution("e") == of
+    assert await journal(store, "e") == [entry(1)]
+    assert (await store.questions()).items == []
+    await store.commit(Commit(lease, entry(2)))
+    assert await journal(store, "e") == [entry(1), entry(2)]
+
+
+async def test_of_a_group_that_does_not_fit_the_rest_is_written(store: SqliteStore) -> None:
+    made = [await begun(store) for _ in range(8)]
+    (pages,) = await store._writer.run(lambda c: c.execute("PRAGMA page_count").fetchone())
+    await store._writer.run(lambda c: c.execute(f"PRAGMA max_page_count = {pages + 10}").fetchone())
+    sizes = [10, 10, 100_000, 10, 10, 100_000, 10, 10]
+    outcomes = await asyncio.gather(
+        *(
+            store.commit(Commit(lease, Entry(1, 1, b"x" * size)))
+            for (_, lease), size in zip(made, sizes, strict=True)
+        ),
+        return_exceptions=True,
+    )
+    for (of, _), outcome, size in zip(made, outcomes, sizes, strict=True):
+        assert isinstance(outcome, StoreUnavailable) == (size > 10)
+        assert len(await journal(store, of.id)) == (size == 10)
 
 
 async def test_what_is_acknowledged_is_on_the_disk(tmp_path: Path) -> None:
     database = Database(tmp_path / "store.db")
     with closing(database.create()) as connection:
-        settings = {
+        found = {
             name: connection.execute(f"PRAGMA {name}").fetchone()[0]
             for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
         }
-    assert settings == {
+    assert found == {
         "journal_mode": "wal",
         "synchronous": 2,
         "foreign_keys": 1,
@@ -163,11 +137,18 @@ async def test_what_is_acknowledged_is_on_the_disk(tmp_path: Path) -> None:
     }
 
 
+async def test_a_commit_writes_few_pages(store: SqliteStore, tmp_path: Path) -> None:
+    """A thousand small entries of a thousand executions do not touch a thousand pages."""
+    made = await asyncio.gather(*(begun(store) for _ in range(1000)))
+    for number in range(1, 6):
+        await asyncio.gather(*(store.commit(Commit(lease, entry(number))) for _, lease in made))
+    with closing(sqlite3.connect(tmp_path / "store.db")) as other:
+        assert other.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone() == (0, 0, 0)
+    await asyncio.gather(*(store.commit(Commit(lease, entry(6))) for _, lease in made))
+    assert 0 < (tmp_path / "store.db-wal").stat().st_size < 200 * 4096
+
+
 # Reading
-
-
-def step(number: int) -> StepResult:
-    return StepResult(f"s{number}", "s", "set", Status.COMPLETED, seq=number)
 
 
 async def test_a_reader_cannot_write(tmp_path: Path) -> None:
@@ -181,86 +162,139 @@ async def test_a_reader_cannot_write(tmp_path: Path) -> None:
 
 async def test_a_read_sees_one_moment_of_the_database(store: SqliteStore, tmp_path: Path) -> None:
     committed = threading.Event()
-    begun = asyncio.Event()
+    begins = asyncio.Event()
     loop = asyncio.get_running_loop()
+    _, lease = await begun(store)
 
     def count_twice(connection: sqlite3.Connection) -> list[int]:
-        counts = [connection.execute("SELECT count(*) FROM results").fetchone()[0]]
-        loop.call_soon_threadsafe(begun.set)
+        counts = [connection.execute("SELECT count(*) FROM journal").fetchone()[0]]
+        loop.call_soon_threadsafe(begins.set)
         committed.wait(10)
-        return [*counts, connection.execute("SELECT count(*) FROM results").fetchone()[0]]
+        return [*counts, connection.execute("SELECT count(*) FROM journal").fetchone()[0]]
 
     reader = Reader(Database(tmp_path / "store.db"))
     reading = asyncio.ensure_future(reader.run(count_twice))
-    await begun.wait()
-    await store.commit(Commit("e", results=[step(1)]))
+    await begins.wait()
+    await store.commit(Commit(lease, entry(1)))
     committed.set()
     assert await reading == [0, 0]
     await reader.close()
 
 
 async def test_text_that_is_no_unicode_is_refused(store: SqliteStore) -> None:
-    for asked in (store.execution("\ud800"), store.cached("\ud800"), store.workflow("\ud800")):
+    for asked in (
+        store.execution("\ud800"),
+        store.cached("\ud800"),
+        store.workflow("\ud800"),
+        store.cache("\ud800", step(1), ttl=None),
+        store.claim("\ud800", store.worker),
+        store.slots("\ud800"),
+        store.inbox("\ud800"),
+        store.signals("\ud800", None, since=0),
+    ):
         with pytest.raises(InvalidInput, match="Unicode"):
             await asked
-    with pytest.raises(InvalidInput, match="Unicode"):
-        await store.cache("\ud800", step(1), ttl=None)
 
 
-async def test_a_damaged_result_is_reported_with_its_step(
-    store: SqliteStore, tmp_path: Path
+async def test_a_number_over_64_bits_is_refused(store: SqliteStore) -> None:
+    with pytest.raises(InvalidInput, match="64 bits"):
+        await store.entries("e", after=2**70)
+    huge = SlotRequest("k", 2**70)
+    with pytest.raises(StoreError, match="e cannot be kept"):
+        await store.create(execution("e", slot=huge), [], "")
+
+
+# Damage
+
+
+@pytest.mark.parametrize(
+    ("sql", "named"),
+    [
+        ("UPDATE executions SET changing = substr(changing, 1, 10)", "Execution e is damaged"),
+        ("UPDATE executions SET given = '{}'", "Execution e is damaged"),
+        ("UPDATE executions SET changing = replace(changing, 'waiting', 'x')", "Execution e"),
+        ("UPDATE questions SET document = '[' || document", r"Question q\w+ is damaged"),
+        ("UPDATE questions SET document = '[]'", r"Question q\w+ is damaged"),
+        ("UPDATE inbox SET data = 'x'", "Message 1 of execution e is damaged"),
+        ("UPDATE cache SET document = '{}'", "Cache entry k is damaged"),
+    ],
+)
+async def test_a_damaged_row_is_reported_by_name(
+    store: SqliteStore, tmp_path: Path, sql: str, named: str
 ) -> None:
-    await store.commit(Commit("e", results=[step(1)]))
-    with closing(sqlite3.connect(tmp_path / "store.db", isolation_level=None)) as other:
-        other.execute("UPDATE results SET document = substr(document, 1, 10)")
-    with pytest.raises(StoreError, match="Step s1 of execution e is damaged"):
-        await store.history("e")
+    await parked(store, "e", question("e"))
+    await store.cache("k", step(1), ttl=None)
+    await store.claim("e", store.worker)
+    await store.post(Message("e", Command.PAUSE))
+    damage(tmp_path, sql)
+
+    async def read_all() -> None:
+        await store.execution("e")
+        await store.questions(status=None)
+        await store.inbox(store.worker)
+        await store.cached("k")
+
+    with pytest.raises(StateCorrupted, match=named):
+        await read_all()
 
 
 async def test_a_damaged_file_is_reported(tmp_path: Path) -> None:
     file = tmp_path / "store.db"
     store = await SqliteStore.open(file)
-    await store.commit(Commit("e", execution=ROW))
+    await begun(store)
     await store.close()
     whole = file.read_bytes()
     file.write_bytes(whole[:4096] + b"\xff" * (len(whole) - 4096))
-    store = await SqliteStore.open(file)
-    with pytest.raises(StoreError, match=r"store\.db is damaged"):
-        await store.executions()
-    await store.close()
+
+    async def read() -> None:
+        async with opened(file) as damaged:
+            await damaged.executions()
+
+    with pytest.raises(StateCorrupted, match=r"store\.db is damaged"):
+        await read()
 
 
 # Migrations
 
 
 @pytest.fixture
-def second_migration(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
-    first = databases._migrations()
-    return lambda script: monkeypatch.setattr(databases, "_migrations", lambda: [*first, script])
+def one_more_migration(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    known = databases._migrations()
+    return lambda script: monkeypatch.setattr(databases, "_migrations", lambda: [*known, script])
 
 
 async def test_an_older_database_is_brought_up_to_date_with_its_content(
-    store: SqliteStore, tmp_path: Path, second_migration: Callable[[str], None]
+    store: SqliteStore, tmp_path: Path, one_more_migration: Callable[[str], None]
 ) -> None:
+    of, _ = await begun(store, "e")
     await store.close()
-    second_migration("CREATE TABLE more (x); -- a comment;\nINSERT INTO more VALUES (';\n');")
+    one_more_migration("CREATE TABLE more (x); -- a comment;\nINSERT INTO more VALUES (';\n');")
     for _ in range(2):
         newer = await SqliteStore.open(tmp_path / "store.db")
-        assert await newer.execution("e") == ROW
+        assert await newer.execution("e") == of
         await newer.close()
     with closing(sqlite3.connect(tmp_path / "store.db")) as connection:
         assert connection.execute("SELECT x FROM more").fetchall() == [(";\n",)]
 
 
 async def test_a_migration_that_fails_leaves_the_database_as_it_was(
-    store: SqliteStore, tmp_path: Path, second_migration: Callable[[str], None]
+    store: SqliteStore, tmp_path: Path, one_more_migration: Callable[[str], None]
 ) -> None:
     await store.close()
-    second_migration("CREATE TABLE more (x);\nINSERT INTO absent VALUES (1);\n")
+    known = len(databases._migrations())
+    one_more_migration("CREATE TABLE more (x);\nINSERT INTO absent VALUES (1);\n")
     with pytest.raises(StoreError, match="absent"):
         await SqliteStore.open(tmp_path / "store.db")
     with closing(sqlite3.connect(tmp_path / "store.db")) as connection:
-        assert connection.execute("PRAGMA user_version").fetchone() == (1,)
+        assert connection.execute("PRAGMA user_version").fetchone() == (known,)
         assert (
             connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'more'").fetchall() == []
         )
+
+
+async def test_an_sqlite_that_is_too_old_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite3, "sqlite_version_info", (3, 34, 1))
+    with pytest.raises(StoreError, match=r"needs SQLite 3\.37\.0"):
+        await SqliteStore.open(tmp_path / "store.db")
