@@ -73,6 +73,7 @@ class Drive:
         self._strand: Strand | None = None
         self._damage: str | None = None
         self._heard: set[int] = set()
+        self._early: list[Message] = []
         self._stop: Message | None = None
         self._suspended = False
         self._paused = False
@@ -85,18 +86,22 @@ class Drive:
         if message.id in self._heard:
             return
         self._heard.add(message.id)
+        if message.command is Command.STOP:
+            self._stop = message
+            self._cancel()
+        elif self._run is None:
+            self._early.append(message)
+        else:
+            self._take(message, self._run)
+
+    def _take(self, message: Message, run: Run) -> None:
         match message.command:
-            case Command.STOP:
-                self._stop = message
-                self._cancel()
             case Command.PAUSE | Command.RESUME:
                 self._paused = message.command is Command.PAUSE
-                if self._run is not None:
-                    self._run.journal.consume(message.id)
-                    self._apply_pause(self._run)
+                run.journal.consume(message.id)
+                self._apply_pause(run)
             case _:
-                if self._run is not None:
-                    self._run.desk.hear(message)
+                run.desk.hear(message)
 
     def suspend(self) -> None:
         """Leave memory soon, so that the execution goes on later, here or elsewhere."""
@@ -127,6 +132,7 @@ class Drive:
     async def _begin(self) -> Run:
         """Everything that a drive needs, as the store has it."""
         store = self._services.store
+        self._run = None  # what is heard from now on is for what is read now
         known = self._known or await read(self._services, self.lease.execution_id)
         execution, self._damage = known.execution, known.damage
         if self._strand is not None:
@@ -150,6 +156,9 @@ class Drive:
         run = Run(self._definition, journal, desk, self._services, strand, self._environ)
         self._run, self._strand = run, strand
         self._paused = self._paused or execution.status is Status.PAUSED
+        early, self._early = self._early, []
+        for message in early:
+            self._take(message, run)
         restart = question_id(execution.id, "", Wait.RETRY)
         for question in known.questions:
             if question.id == restart and question.status is QuestionStatus.OPEN:
@@ -175,7 +184,8 @@ class Drive:
                 return await self._finish(run, Status(pinned["status"]), {}, failure)
             return await self._execute(run, fresh)
         except Parked:
-            return await run.journal.release()
+            # Where a message came in between, there is more to do, if not here then elsewhere.
+            return await run.journal.release() or self._suspended
         except Panicked as panicked:
             return await self._panicked(run, panicked)
         except asyncio.CancelledError:
@@ -299,7 +309,9 @@ class Drive:
     def _woken(self) -> None:
         self._warm(None)
         run = self._run
-        if run is not None and run.execution.status in (Status.WAITING, Status.PAUSED):
+        if run is None or run.leaving:
+            return
+        if run.execution.status in (Status.WAITING, Status.PAUSED):
             running = replace(run.execution, status=Status.RUNNING)
             run.journal.update(running, EventType.EXECUTION_RESUMED)
 

@@ -131,9 +131,7 @@ class Journal:
     def note(self, type: EventType, path: str = "", **data: Any) -> None:
         """An event that rides on the next commit, soon."""
         self._append(type, path, data)
-        if self._timer is None and self._writing is None:
-            loop = asyncio.get_running_loop()
-            self._timer = loop.call_later(FLUSH_DELAY, self._late)
+        self._soon()
 
     def started(self, path: str, step: str, kind: str) -> None:
         """A step begins. One that goes on after an interruption has begun already."""
@@ -170,6 +168,7 @@ class Journal:
         self.execution = execution
         self._pending.row = True
         self._append(type, "", data)
+        self._soon()
 
     def save(self, question: Question) -> None:
         """Ask, answer or withdraw a question with the next commit."""
@@ -178,6 +177,7 @@ class Journal:
     def consume(self, message: int) -> None:
         """A message of the inbox is dealt with once the next commit is durable."""
         self._pending.consumed.append(message)
+        self._soon()
 
     def send(self, signal: Signal) -> None:
         """Send an event to whoever waits for it, with the next commit."""
@@ -220,6 +220,11 @@ class Journal:
         self._seq = event.seq
         self._pending.events.append(event)
         self._pending.records.append(record)
+
+    def _soon(self) -> None:
+        if self._timer is None and self._writing is None:
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_later(FLUSH_DELAY, self._late)
 
     def _late(self) -> None:
         """Nothing came to ride along with: a step takes long, and its row should say so."""

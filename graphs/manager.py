@@ -113,6 +113,10 @@ class Manager:
         _log.info("started %s of %s@%s", execution.id, workflow.name, workflow.version)
         return execution
 
+    def serve(self) -> None:
+        """From now on drive whatever nobody alive drives, also what other processes began."""
+        self._provider.serve()
+
     async def wait(self, execution_id: str, *, until: Sequence[Status] = ()) -> Execution:
         """The execution when it has ended, or has one of the statuses wanted."""
         if not until:

@@ -160,4 +160,5 @@ _BUILT_IN: Mapping[str, tuple[str, ...]] = {
     "switch": ("branch",),
     "loop": ("iterations",),
     "approval": ("approved", "by", "comment"),
+    "wait_event": ("id", "key"),
 }

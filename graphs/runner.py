@@ -145,8 +145,8 @@ async def _attempts(
             if found is not None:
                 return found, {}
         journal.intend(path)
-    # A step that holds others goes on where it was; any other begins anew.
-    if family is not Family.CONTROL or path not in journal.history.begun:
+    # A step that holds others, or waits, goes on where it was; any other begins anew.
+    if family not in _GO_ON or path not in journal.history.begun:
         journal.started(path, bound.id, bound.kind)
     if bound.step.effects == "once":
         await journal.flush()
@@ -179,6 +179,9 @@ async def _attempts(
             error=failure.to_dict(),
         )
         await _until(next_at, path, frame)
+
+
+_GO_ON = frozenset({Family.CONTROL, Family.WAITING})
 
 
 async def _until(moment: float, path: str, frame: Frame) -> None:

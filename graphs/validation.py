@@ -174,7 +174,7 @@ class _Binder:
 
     def _view_of(self, place: Where, step: Step, view: View, inside: View) -> View:
         """`while` and `until` see an iteration's steps; `verify` sees the step's own output."""
-        if place in (("while",), ("until",)):
+        if step.kind == "loop" and place in (("while",), ("until",)):
             body = [i for s in step.blocks()[("steps",)] for i in (s.id, *hoisted(s))]
             return inside.plus(body)
         if place[0] == "verify":
