@@ -111,7 +111,7 @@ class Cpu:
         now = self._clock()
         earned = self.share * (now - self._at)
         self._at = now
-        self._ahead = max(self._ahead - earned, -BURST * self.share) + seconds
+        self._ahead = max(self._ahead + seconds - earned, -BURST * self.share)
         return self._ahead > 0
 
     @contextlib.contextmanager

@@ -67,7 +67,7 @@ class Watch:
     """One program, its descendants and their limits.
 
     A tree with too much memory is killed whole. One that is ahead of its share of CPU is
-    stopped (SIGSTOP) until time has caught up, unless a cgroup paces it.
+    stopped (SIGSTOP) until time has caught up; in a cgroup the kernel hardly lets it be.
     """
 
     def __init__(self, leader: int, limits: Limits) -> None:
@@ -97,12 +97,13 @@ class Watch:
             self.task.cancel()
         await asyncio.wait([self.task])
         self._resume()
+        if self._cgroup is not None:
+            if self._memory is not None and self._verdict is None and self._cgroup.ran_out():
+                self._verdict = self._memory.exceeded(self._cgroup.peak())
+                await self._kill()
+            self._cgroup.remove()
         if self._memory is not None:
             self._memory.release(self)
-            if self._cgroup is not None and self._verdict is None and self._cgroup.ran_out():
-                self._verdict = self._memory.exceeded(self._cgroup.peak())
-        if self._cgroup is not None:
-            self._cgroup.remove()
         failed = None if self.task.cancelled() else self.task.exception()
         return failed if isinstance(failed, Exception) else self._verdict
 

@@ -1,0 +1,410 @@
+"""Bounds on what a step's processes use: kept on real processes, however slow the machine."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import psutil
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from assay.graphs import cgroup, processes, processtree, watch
+from assay.graphs.errors import LimitReached
+from assay.graphs.limits import BURST, Cpu, Limits, Memory, Stopwatch, overtime
+from assay.graphs.processes import Finished, run_process
+from assay.graphs.step import StepLimits
+from assay.graphs.workflow import ResourceLimits
+
+pytestmark = pytest.mark.anyio
+
+MIB = 1024 * 1024
+PATIENCE = 60
+
+needs_proc = pytest.mark.skipif(not processtree.visible(), reason="needs /proc to look at")
+
+HOLD = "import time; held = bytearray({mib} << 20); print('held', flush=True); time.sleep(60)"
+"""Python that holds so much memory for a minute: every byte of it is zeroed, so it is there."""
+
+
+async def python(program: str, limits: Limits, cwd: Path, *arguments: str) -> Finished:
+    argv = [sys.executable, "-I", "-S", "-c", program, *arguments]
+    running = run_process(argv, cwd=cwd, env={"PATH": os.defpath}, limits=limits)
+    return await asyncio.wait_for(running, PATIENCE)
+
+
+def memory(mib: int) -> Limits:
+    return Limits(memory=Memory(mib * MIB))
+
+
+def living(pids: Sequence[int]) -> list[int]:
+    """Those of them that still run; a dead one that nobody reaped does not."""
+    found = []
+    for pid in pids:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
+                found.append(pid)
+    return found
+
+
+async def until(path: Path) -> str:
+    """What a program writes into a file, as soon as there is something."""
+    async with asyncio.timeout(PATIENCE):
+        while not path.exists() or not (text := path.read_text()):  # noqa: ASYNC110 - a program's
+            await asyncio.sleep(0.01)
+    return text
+
+
+@needs_proc
+async def test_a_program_over_its_memory_is_ended_and_the_error_says_so(tmp_path: Path) -> None:
+    with pytest.raises(LimitReached) as refused:
+        await python(HOLD.format(mib=200), memory(100), tmp_path)
+
+    message = refused.value.message
+    assert "over its `resource_limits.memory` of 100MiB" in message
+    assert "raise the limit" in message
+
+
+@needs_proc
+async def test_a_program_under_its_memory_runs_unharmed(tmp_path: Path) -> None:
+    program = "import time; held = bytearray(20 << 20); time.sleep(0.3); print('done')"
+
+    finished = await python(program, memory(100), tmp_path)
+
+    assert finished == Finished(0, b"done\n", b"")
+
+
+@needs_proc
+async def test_the_memory_of_a_tree_is_counted_together(tmp_path: Path) -> None:
+    """Each of the two is under the limit, and one of them has left the session."""
+    program = f"""
+import subprocess, sys
+argv = [sys.executable, "-I", "-S", "-c", "input(); " + {HOLD.format(mib=60)!r}]
+children = [
+    subprocess.Popen(argv, stdin=subprocess.PIPE, start_new_session=leaves)
+    for leaves in (False, True)
+]
+with open("pids", "w") as file:
+    print(*(child.pid for child in children), file=file)
+for child in children:
+    child.stdin.write(b"go")
+    child.stdin.close()
+for child in children:
+    child.wait()
+"""
+    with pytest.raises(LimitReached):
+        await python(program, memory(100), tmp_path)
+
+    assert living([int(pid) for pid in (tmp_path / "pids").read_text().split()]) == []
+
+
+@needs_proc
+async def test_what_processes_share_is_counted_once(tmp_path: Path) -> None:
+    program = """
+import os, time
+held = bytearray(50 << 20)
+children = [pid for _ in range(4) if (pid := os.fork()) or time.sleep(0.5) or os._exit(0)]
+for child in children:
+    os.waitpid(child, 0)
+print("done")
+"""
+    finished = await python(program, memory(150), tmp_path)
+
+    assert finished.stdout == b"done\n"
+
+
+@needs_proc
+async def test_the_steps_of_a_workflow_share_its_limit_and_the_largest_is_ended(
+    tmp_path: Path,
+) -> None:
+    shared = Limits.of_workflow(ResourceLimits(memory="150MiB"))  # type: ignore[arg-type]
+    waits = """
+import pathlib, time
+held = bytearray(60 << 20)
+pathlib.Path("small").write_text("ready")
+while not pathlib.Path("go").exists():
+    time.sleep(0.01)
+print("done")
+"""
+    small = asyncio.ensure_future(python(waits, shared.narrowed(None), tmp_path))
+    await until(tmp_path / "small")
+
+    with pytest.raises(LimitReached, match=r"the workflow's processes .* the largest, were ended"):
+        await python(HOLD.format(mib=110), shared.narrowed(None), tmp_path)
+
+    (tmp_path / "go").touch()
+    assert (await small).stdout == b"done\n"
+
+
+@needs_proc
+async def test_a_busy_program_keeps_to_its_share(tmp_path: Path) -> None:
+    """It measures itself, its child included: CPU time over the time that has passed."""
+    program = """
+import os, time
+began = time.monotonic()
+child = os.fork()
+while time.monotonic() - began < 2:
+    pass
+if child == 0:
+    os._exit(0)
+os.waitpid(child, 0)
+used = os.times()
+spent = used.user + used.system + used.children_user + used.children_system
+print(spent / (time.monotonic() - began))
+"""
+    finished = await python(program, Limits(cpu=Cpu(0.3)), tmp_path)
+
+    assert 0.02 < float(finished.stdout) < 0.6
+
+
+@needs_proc
+async def test_a_program_that_waits_for_its_share_still_ends_in_its_own_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Cancelled while it is stopped, it goes on at once and hears of it."""
+    monkeypatch.setattr(processes, "GRACE", PATIENCE)
+    program = """
+import os, pathlib, signal, sys
+def tidy(*_):
+    pathlib.Path("tidied").touch()
+    sys.exit()
+signal.signal(signal.SIGTERM, tidy)
+pathlib.Path("pid").write_text(str(os.getpid()))
+while True:
+    pass
+"""
+    running = asyncio.ensure_future(python(program, Limits(cpu=Cpu(0.01)), tmp_path))
+    process = psutil.Process(int(await until(tmp_path / "pid")))
+    async with asyncio.timeout(PATIENCE):
+        while process.status() != psutil.STATUS_STOPPED:  # noqa: ASYNC110 - the kernel's
+            await asyncio.sleep(0.01)
+
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.wait_for(running, PATIENCE)
+
+    assert (tmp_path / "tidied").exists()
+
+
+@pytest.mark.skipif(
+    not hasattr(os, "sched_getaffinity") or len(os.sched_getaffinity(0)) < 2,
+    reason="needs two cores to choose from",
+)
+async def test_a_program_sees_as_many_cores_as_it_may_use(tmp_path: Path) -> None:
+    if cgroup.usable() is not None:
+        pytest.skip("needs a machine without cgroups: one with them pins nothing")
+    ours = os.sched_getaffinity(0)
+    program = "import os; print(*os.sched_getaffinity(0))"
+
+    one = await python(program, Limits(cpu=Cpu(0.5)), tmp_path)
+    all_of_them = await python(program, Limits(cpu=Cpu(len(ours))), tmp_path)
+
+    assert len(one.stdout.split()) == 1
+    assert set(map(int, all_of_them.stdout.split())) == ours
+    assert os.sched_getaffinity(0) == ours
+
+
+async def test_shares_are_spread_over_the_cores() -> None:
+    if not hasattr(os, "sched_getaffinity") or cgroup.usable() is not None:
+        pytest.skip("needs a machine that pins")
+    available = os.sched_getaffinity(0)
+    if len(available) < 2:
+        pytest.skip("needs two cores to choose from")
+    shares = [Cpu(1) for _ in range(10 * len(available))]
+    chosen = set()
+    for share in shares:
+        with share.cores():
+            chosen |= os.sched_getaffinity(0)
+
+    assert chosen == available
+
+
+async def test_a_machine_without_proc_says_so_and_runs_the_program(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch, "visible", lambda: False)
+    notices: list[str] = []
+    limits = Limits(Memory(MIB), Cpu(0.5), notices.append)
+
+    finished = await python("import os; print(os.nice(0))", limits, tmp_path)
+
+    assert finished.exit_status == 0
+    assert len(notices) == 2
+    assert "`resource_limits.memory` is not kept" in notices[0]
+    assert "`resource_limits.cpu` is no more than a low priority" in notices[1]
+
+
+async def test_a_watch_that_cannot_look_fails_the_step_instead_of_going_blind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def blind(pid: int) -> int:
+        raise OSError("Too many open files")
+
+    monkeypatch.setattr(watch, "resident", blind)
+
+    with pytest.raises(OSError, match="Too many open files"):
+        await python(HOLD.format(mib=1), memory(100), tmp_path)
+
+
+async def test_a_folder_that_is_no_cgroup_bounds_nothing_and_is_left_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cgroup, "usable", lambda: tmp_path)
+
+    assert cgroup.Cgroup.around(os.getpid(), MIB, 1.0) is None
+    assert list(tmp_path.iterdir()) == []
+
+
+class Hand:
+    """A clock that is moved by hand."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@given(st.lists(st.tuples(st.floats(0.01, 1), st.floats(0, 4)), max_size=60), st.floats(0.05, 3))
+def test_a_share_is_never_overdrawn_by_more_than_one_look(
+    looks: list[tuple[float, float]], share: float
+) -> None:
+    """Whatever programs do between two looks, they are stopped as soon as one sees it."""
+    clock = Hand()
+    cpu = Cpu(share, clock)
+    stopped, used, most = False, 0.0, 0.0
+    for seconds, cores in looks:
+        clock.now += seconds
+        spent = 0.0 if stopped else cores * seconds
+        used += spent
+        most = max(most, spent)
+        stopped = cpu.spend(spent)
+
+    assert used <= share * (clock.now - 1000.0 + BURST) + most + 1e-6
+
+
+@given(st.lists(st.floats(0.01, 1), min_size=1, max_size=60), st.floats(0.05, 3))
+def test_a_program_within_its_share_is_never_stopped(looks: list[float], share: float) -> None:
+    clock = Hand()
+    cpu = Cpu(share, clock)
+    for seconds in looks:
+        clock.now += seconds
+        assert not cpu.spend(0.99 * share * seconds)
+
+
+def test_memory_is_what_all_hold_together_and_the_largest_must_go() -> None:
+    held = Memory(100, "workflow")
+
+    assert not held.hold("small", 40)
+    assert held.room("large") == 60
+    assert held.hold("large", 61)
+    assert not held.hold("small", 40)
+    held.release("large")
+    assert not held.hold("small", 100)
+    assert held.hold("small", 101)
+    assert held.peak == 101
+
+
+def test_each_limit_of_a_step_beats_that_of_its_workflow() -> None:
+    around = Limits.of_workflow(ResourceLimits.model_validate({"memory": "1GiB", "cpu": 2.0}))
+
+    assert around.narrowed(None) is around
+    narrowed = around.narrowed(StepLimits.model_validate({"memory": "2GiB"}))
+
+    assert narrowed.memory is not None
+    assert narrowed.memory.limit == 2 * 1024 * MIB
+    assert narrowed.cpu is around.cpu
+    assert Limits.of_workflow(None) == Limits()
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        {"memory": "0B"},
+        {"memory": 100},
+        {"memory": "much"},
+        {"cpu": 0},
+        {"cpu": -1.0},
+        {"cpu": float("inf")},
+        {"cpu": float("nan")},
+        {"cpu": "1"},
+        {"timeout": "1h"},
+        {"memori": "1GiB"},
+    ],
+    ids=repr,
+)
+def test_limits_that_mean_nothing_are_refused(written: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        StepLimits.model_validate(written)
+
+
+def test_a_stopwatch_stands_until_it_is_started_and_while_it_is_stopped() -> None:
+    clock = Hand()
+    stopwatch = Stopwatch(clock=clock)
+    clock.now += 10
+    assert stopwatch.seconds == 0
+
+    stopwatch.start()
+    clock.now += 2
+    stopwatch.start()
+    clock.now += 1
+    assert stopwatch.seconds == 3
+
+    stopwatch.stop()
+    stopwatch.stop()
+    clock.now += 10
+    assert stopwatch.seconds == 3
+
+
+@given(st.lists(st.tuples(st.integers(0, 1000), st.booleans()), max_size=40))
+def test_a_stopwatch_goes_on_where_a_kept_one_was_left(turns: list[tuple[int, bool]]) -> None:
+    clock = Hand()
+    stopwatch = Stopwatch(clock=clock)
+    worked = 0
+    for seconds, works in turns:
+        if works:
+            stopwatch.start()
+            worked += seconds
+        else:
+            stopwatch = Stopwatch(stopwatch.seconds, clock)
+        clock.now += seconds
+
+    assert stopwatch.seconds == pytest.approx(worked)
+
+
+def test_a_stopwatch_says_what_is_left() -> None:
+    clock = Hand()
+    stopwatch = Stopwatch(50, clock)
+    stopwatch.start()
+    clock.now += 4
+
+    assert stopwatch.left(60) == 6
+    assert stopwatch.left(10) == 0
+    assert stopwatch.left(None) is None
+    assert "longer than `resource_limits.timeout` of 1h" in overtime(3600).message
+
+
+@pytest.fixture
+def somebody() -> Iterator[psutil.Popen]:
+    """A process that is none of the tree's."""
+    with psutil.Popen(["sleep", "60"], start_new_session=True) as other:
+        yield other
+        other.kill()
+
+
+@needs_proc
+async def test_a_number_that_was_used_again_is_not_signalled(somebody: psutil.Popen) -> None:
+    """A process is known by when it began, beside its number."""
+    pid = somebody.pid
+    before = processtree.Process(pid, 1, pid, pid, started=1, cpu=0.0, alive=True)
+
+    processtree._signal(before, signal.SIGKILL)
+
+    assert living([pid]) == [pid]
