@@ -20,7 +20,7 @@ from . import keeping
 from .lanes import Lanes
 from .reading import Reading, config_of
 from .rows import Blob, Head, Place, Put, PutWrites, Query, Write
-from .values import CHUNK, encode
+from .values import CHUNK, Encoding
 
 if TYPE_CHECKING:
     from collections.abc import (
@@ -104,13 +104,12 @@ class Saver(BaseCheckpointSaver[str]):
     ) -> RunnableConfig:
         """Keep a checkpoint. The state is copied before this waits for anything."""
         thread, namespace, parent = _place(config)
-        chunks: dict[bytes, bytes] = {}
+        encoding = Encoding(self.serde, thread)
         fields: dict[str, Any] = dict(checkpoint)
         values, versions = fields.pop("channel_values"), fields.pop("channel_versions")
         held = {channel: v for channel, v in versions.items() if channel in values}
         bare = {channel: v for channel, v in versions.items() if channel not in values}
         metadata = get_checkpoint_metadata(config, metadata)
-        skeleton = (fields, held, bare, metadata)
         run = metadata.get("run_id")
         put = Put(
             Head(
@@ -119,14 +118,14 @@ class Saver(BaseCheckpointSaver[str]):
                 checkpoint["id"],
                 parent,
                 None if run is None else str(run),
-                encode(self.serde, skeleton, chunks, small=CHUNK),
+                encoding.value((fields, held, bare, metadata), "", small=CHUNK),
             ),
             [
-                Blob(namespace, channel, version, encode(self.serde, values[channel], chunks))
+                Blob(namespace, channel, version, encoding.value(values[channel], channel))
                 for channel, version in new_versions.items()
                 if channel in values
             ],
-            chunks,
+            encoding.chunks,
             [key for key in held.items() if key[0] not in new_versions],
         )
         await self._lanes.add(thread, put)
@@ -142,7 +141,7 @@ class Saver(BaseCheckpointSaver[str]):
         thread, namespace, id = _place(config)
         if id is None:
             raise StoreError(f"Writes in thread {thread!r} name no checkpoint_id to belong to.")
-        chunks: dict[bytes, bytes] = {}
+        encoding = Encoding(self.serde, thread)
         rows = [
             Write(
                 namespace,
@@ -151,11 +150,11 @@ class Saver(BaseCheckpointSaver[str]):
                 WRITES_IDX_MAP.get(channel, index),
                 task_path,
                 channel,
-                encode(self.serde, value, chunks),
+                encoding.value(value, channel),
             )
             for index, (channel, value) in enumerate(writes)
         ]
-        await self._lanes.add(thread, PutWrites(rows, chunks))
+        await self._lanes.add(thread, PutWrites(rows, encoding.chunks))
 
     async def adelete_thread(self, thread_id: str) -> None:
         await self._lanes.settled(thread_id)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
+from ...graphs.errors import StoreError
 from .rows import Value
 
 if TYPE_CHECKING:
@@ -20,25 +21,40 @@ SMALL = 1024
 _DIGEST = 32
 
 
-def encode(
-    serde: SerializerProtocol, obj: Any, chunks: dict[bytes, bytes], *, small: int = SMALL
-) -> Value:
-    """The object as a row keeps it; what is larger than `small` bytes goes to `chunks`.
+class Encoding:
+    """Makes the values of one change, and gathers the chunks that they are made of.
 
     The same bytes are the same chunk: a value that a node wrote and a channel then holds, or
     the beginning of a list that grew.
     """
-    type, data = serde.dumps_typed(obj)
-    if len(data) <= small:
-        data = bytes(data)  # a bytearray is the caller's to change
-        return Value(type, sha256(data).digest(), data)
-    digests = b""
-    for start in range(0, len(data), CHUNK):
-        chunk = bytes(data[start : start + CHUNK])
-        digest = sha256(chunk).digest()
-        chunks[digest] = chunk
-        digests += digest
-    return Value(type, digests, None)
+
+    def __init__(self, serde: SerializerProtocol, thread: str) -> None:
+        self._dumps = serde.dumps_typed
+        self._thread = thread
+        self.chunks: dict[bytes, bytes] = {}
+
+    def value(self, obj: Any, channel: str, *, small: int = SMALL) -> Value:
+        """The object as a row keeps it; beyond `small` bytes it lies in chunks.
+
+        No channel stands for the checkpoint itself, with its metadata. Raises `StoreError` when it cannot be serialized.
+        """
+        try:
+            type, data = self._dumps(obj)
+        except Exception as error:
+            what = f"Channel {channel!r}" if channel else "The metadata"
+            raise StoreError(
+                f"{what} of thread {self._thread!r} cannot be stored: {error}. Keep plain data, "
+                "messages, dataclasses or pydantic models in the state."
+            ) from error
+        if len(data) <= small:
+            data = bytes(data)  # a bytearray is the caller's to change
+            return Value(type, sha256(data).digest(), data)
+        digests = []
+        for start in range(0, len(data), CHUNK):
+            chunk = bytes(data[start : start + CHUNK])
+            digests.append(sha256(chunk).digest())
+            self.chunks[digests[-1]] = chunk
+        return Value(type, b"".join(digests), None)
 
 
 def apart(value: Value) -> Iterator[bytes]:

@@ -46,23 +46,24 @@ def graph(saver: BaseCheckpointSaver[str]) -> Graph:
 
         return node
 
-    async def asks_inside(_: State) -> dict[str, Any]:
+    async def asks_inside(state: State) -> dict[str, Any]:
         return {"log": [f"inside {interrupt('inside?')}"]}
 
-    async def asks(_: State) -> dict[str, Any]:
+    async def asks(state: State) -> dict[str, Any]:
         return {"log": [f"outside {interrupt('outside?')}"]}
 
-    async def item(number: int) -> dict[str, Any]:
-        return {"log": [f"item {number}"]}
+    async def item(state: int) -> dict[str, Any]:
+        return {"log": [f"item {state}"]}
 
     inner = StateGraph(State)
-    for name, node in [("before", say("before")), ("ask", asks_inside), ("after", say("after"))]:
-        inner.add_node(name, node)
+    inner.add_node("before", say("before"))
+    inner.add_node("ask", asks_inside)
+    inner.add_node("after", say("after"))
     inner.add_edge(START, "before")
     inner.add_edge("before", "ask")
     inner.add_edge("ask", "after")
 
-    outer = StateGraph(State)
+    outer: StateGraph[Any, Any, Any, Any] = StateGraph(State)
     outer.add_node("start", say("start"))
     outer.add_node("inner", inner.compile())
     outer.add_node("asks", asks)

@@ -106,7 +106,9 @@ async def test_text_that_is_not_unicode_is_refused_and_hurts_no_other(saver: Sql
     await follow(saver, at(), {"n": 1})
 
 
-@pytest.mark.parametrize("config", [{}, {"configurable": {}}, {"configurable": {"thread_id": None}}])
+@pytest.mark.parametrize(
+    "config", [{}, {"configurable": {}}, {"configurable": {"thread_id": None}}]
+)
 async def test_a_config_without_a_thread_says_what_it_needs(
     saver: SqliteSaver, config: dict[str, dict[str, None]]
 ) -> None:

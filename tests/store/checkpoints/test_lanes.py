@@ -165,9 +165,7 @@ async def test_a_caller_that_stops_waiting_stops_nobody_else(
 ) -> None:
     config = await follow(saver, at(), {})
     watched.power.clear()
-    tasks = [
-        asyncio.ensure_future(saver.aput_writes(config, [("a", n)], str(n))) for n in range(3)
-    ]
+    tasks = [asyncio.ensure_future(saver.aput_writes(config, [("a", n)], str(n))) for n in range(3)]
     await asyncio.sleep(0)
     tasks[0].cancel()
     await asyncio.sleep(0)
@@ -207,9 +205,7 @@ async def test_the_loop_may_go_down_while_something_is_written(path: Path) -> No
     assert all(task.cancelled() for task in background)
 
 
-async def test_deleting_waits_for_what_was_issued_before(
-    saver: Saver, watched: Watched
-) -> None:
+async def test_deleting_waits_for_what_was_issued_before(saver: Saver, watched: Watched) -> None:
     config = await follow(saver, at(), {})
     watched.power.clear()
     writing = asyncio.ensure_future(saver.aput_writes(config, [("a", 1)], "node"))
@@ -251,7 +247,7 @@ async def test_checkpoints_join_the_transactions_of_everything_else(
 
 async def test_another_event_loop_is_told_to_open_its_own(saver: Saver) -> None:
     def elsewhere() -> None:
-        asyncio.run(follow(saver, at(), {}))  # type: ignore[arg-type]
+        asyncio.run(follow(saver, at(), {}))
 
     with pytest.raises(StoreError, match="belongs to another event loop; open one for each"):
         await asyncio.to_thread(elsewhere)

@@ -17,7 +17,7 @@ from .states import at
 
 if TYPE_CHECKING:
     from langchain_core.runnables import RunnableConfig
-    from langgraph.checkpoint.base import BaseCheckpointSaver, CheckpointTuple
+    from langgraph.checkpoint.base import BaseCheckpointSaver, ChannelVersions, CheckpointTuple
 
 pytestmark = pytest.mark.anyio
 
@@ -62,7 +62,7 @@ class Both:
             checkpoint["channel_versions"] = found.checkpoint["channel_versions"]
         versions: Any = checkpoint["channel_versions"]
         version = self._ours.get_next_version(max(versions.values(), default=None), None)
-        new = dict.fromkeys((*changed, *emptied), version)
+        new: ChannelVersions = dict.fromkeys((*changed, *emptied), version)
         versions.update(new)
         checkpoint["channel_values"].update(changed)
         for channel in emptied:
@@ -71,9 +71,7 @@ class Both:
             kept = await saver.aput(config, checkpoint, {"source": "loop", "step": base}, new)
         self._bases.append(kept)
 
-    async def writes(
-        self, base: int, writes: list[tuple[str, Any]], node: tuple[str, str]
-    ) -> None:
+    async def writes(self, base: int, writes: list[tuple[str, Any]], node: tuple[str, str]) -> None:
         config = self._bases[base % len(self._bases)]
         if "checkpoint_id" in config["configurable"]:
             for saver in self._savers:
