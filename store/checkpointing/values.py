@@ -36,7 +36,8 @@ class Encoding:
     def value(self, obj: Any, channel: str, *, small: int = SMALL) -> Value:
         """The object as a row keeps it; beyond `small` bytes it lies in chunks.
 
-        No channel stands for the checkpoint itself, with its metadata. Raises `StoreError` when it cannot be serialized.
+        No channel stands for the checkpoint itself, with its metadata. Raises `StoreError` when
+        it cannot be serialized.
         """
         try:
             type, data = self._dumps(obj)

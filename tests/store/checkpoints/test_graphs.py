@@ -52,7 +52,7 @@ def graph(saver: BaseCheckpointSaver[str]) -> Graph:
     async def asks(state: State) -> dict[str, Any]:
         return {"log": [f"outside {interrupt('outside?')}"]}
 
-    async def item(state: int) -> dict[str, Any]:
+    async def item(state: Any) -> dict[str, Any]:
         return {"log": [f"item {state}"]}
 
     inner = StateGraph(State)

@@ -226,8 +226,14 @@ async def test_checkpoints_join_the_transactions_of_everything_else(
     saver = saver_for(writer, reader)
     statements: list[str] = []
     await writer.run(lambda connection: connection.set_trace_callback(statements.append))
-    go_on = threading.Event()
-    holding = asyncio.ensure_future(writer.run(lambda _: go_on.wait(10)))
+    held, go_on = threading.Event(), threading.Event()
+
+    def hold(_: object) -> None:
+        held.set()
+        go_on.wait(10)
+
+    holding = asyncio.ensure_future(writer.run(hold))
+    await asyncio.to_thread(held.wait)
     putting = asyncio.ensure_future(follow(saver, at(), {"a": 1}))
     journal = asyncio.ensure_future(
         writer.run(lambda c: c.execute("INSERT INTO definitions VALUES ('d', '{}')"))
