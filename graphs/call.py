@@ -15,7 +15,9 @@ from .step import Step
 
 if TYPE_CHECKING:
     from .binding import BoundStep
-    from .engine import Frame, Outcome, Run
+    from .engine import Frame
+    from .limits import Limits
+    from .run import Outcome, Run
     from .scope import Scope
     from .strands import Strand
 
@@ -67,6 +69,11 @@ class Call:
     def workspace(self) -> Path:
         """The folder in which the step reads and writes files."""
         return self.run.workspace
+
+    @property
+    def limits(self) -> Limits:
+        """What the processes of this attempt may use."""
+        return self.run.limits.narrowed(self.step.resource_limits)
 
     @property
     def idempotency_key(self) -> str:

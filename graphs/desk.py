@@ -103,12 +103,27 @@ class Desk:
                         return None
                     self._heard.add(question.id)
                     continue
-                await self._wait(place, question.due)
+                await self._wait(place, self._escalated(question))
             except asyncio.CancelledError:
                 self._withdraw(question)
                 raise
             finally:
                 del self._places[question.id]
+
+    def _escalated(self, question: Question) -> float | None:
+        """When to look again; others may answer from some time on, and an event says so."""
+        if question.escalates is None or self._journal.decided(question.path, ESCALATED):
+            return question.due
+        if time.time() < question.escalates:
+            return min(question.escalates, question.due or question.escalates)
+        self._journal.decide(question.path, ESCALATED, timestamp)
+        self._journal.note(
+            EventType.QUESTION_ESCALATED,
+            question.path,
+            question=question.id,
+            approvers=list(question.later),
+        )
+        return question.due
 
     async def _there(self, question: Question) -> Answer | None:
         """An answer that has come already, before the wait or while nobody listened."""
@@ -127,7 +142,9 @@ class Desk:
         assert question.event is not None
         created = datetime.fromisoformat(self._journal.execution.created_at).timestamp()
         for signal in await self._store.signals(question.event, question.key, since=created):
-            if signal.id not in self._taken:
+            # Too late is too late, also where nobody was there at `due`.
+            late = question.due is not None and signal.at >= question.due
+            if signal.id not in self._taken and not late:
                 self._taken.add(signal.id)
                 taken = {"id": signal.id, "payload": signal.payload, "key": signal.key}
                 return Answer(taken, at=timestamp())
@@ -180,6 +197,10 @@ class Desk:
 
 TAKEN = "event"
 """The decision that names the event that a `wait_event` step has taken."""
+
+
+ESCALATED = "escalated"
+"""The decision that says when others were asked as well."""
 
 
 def _next(question: Question) -> Question:

@@ -5,24 +5,23 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from .desk import Desk
-from .engine import Definition, Outcome, Run
+from .ending import ENDINGS, ended, outputs_of, rolled_back, rolls_back
+from .engine import root
 from .errors import AssayError, StateCorrupted
 from .event import Event, EventType
-from .execution import Cost, Execution, Failure, Status, timestamp
-from .files import Files
-from .fold import last_seq, load
-from .history import History
-from .inputs import declared_outputs
+from .execution import Failure, Status, timestamp
 from .journal import Abandoned, Journal
+from .known import Known, read
 from .lease import Command, Lease, Message
+from .limits import Stopwatch, overtime
 from .panic import restart_delay
 from .question import Question, QuestionStatus, Wait, question_id
-from .rollback import roll_back
+from .run import Definition, Run
 from .services import Services
 from .strands import Gate, Panicked, Parked, Strand
 from .workflow import Panic
@@ -35,19 +34,6 @@ OUTCOME = "outcome"
 only compensated."""
 
 _log = logging.getLogger("assay.drive")
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """What the store knew of an execution when its lease was taken.
-
-    `damage` says what of it cannot be read any more: then it cannot go on.
-    """
-
-    execution: Execution
-    history: History
-    questions: Sequence[Question] = ()
-    damage: str | None = None
 
 
 class Drive:
@@ -75,8 +61,11 @@ class Drive:
         self._heard: set[int] = set()
         self._early: list[Message] = []
         self._stop: Message | None = None
+        self._overtime = False
         self._suspended = False
         self._paused = False
+        self._watch = Stopwatch()
+        self._limit: asyncio.TimerHandle | None = None
         self._cooling: asyncio.TimerHandle | None = None
         self._parking: asyncio.Task[None] | None = None
         self.task = asyncio.create_task(self._drive(), name=lease.execution_id)
@@ -126,6 +115,7 @@ class Drive:
             _log.error("let go of execution %s: %s", self.lease.execution_id, abandoned.cause)
         finally:
             self._warm(None)
+            self._stand()
             if self._strand is not None:
                 self._strand.end()
 
@@ -156,6 +146,7 @@ class Drive:
         run = Run(self._definition, journal, desk, self._services, strand, self._environ)
         self._run, self._strand = run, strand
         self._paused = self._paused or execution.status is Status.PAUSED
+        self._watch = Stopwatch(execution.worked)
         early, self._early = self._early, []
         for message in early:
             self._take(message, run)
@@ -178,6 +169,7 @@ class Drive:
             if self._stop is not None:
                 return await self._stopped(run)
             self._apply_pause(run)
+            self._work(run)
             fresh = self._started(run)
             if pinned is not None:
                 failure = Failure(**pinned["failure"])
@@ -191,15 +183,15 @@ class Drive:
         except asyncio.CancelledError:
             if self._stop is not None:
                 return await self._stopped(run)
-            return await self._leave(run)
+            return await (self._worked_too_long(run) if self._overtime else self._leave(run))
 
     async def _execute(self, run: Run, fresh: bool) -> bool:
-        frame = run.root(run.definition, run.execution.inputs)
+        frame = root(run, run.definition, run.execution.inputs)
         try:
             outcome = await frame.drive_root(self._services.checkpointer, fresh=fresh)
             failure = outcome.failure
             await run.join()
-            outputs = {} if failure else _outputs(run, outcome)
+            outputs = {} if failure else outputs_of(run, outcome)
         except Exception as error:
             # Whatever went wrong, the execution must not be left looking as if it ran.
             code = error.code if isinstance(error, AssayError) else "unexpected"
@@ -217,11 +209,18 @@ class Drive:
             run.journal.save(replace(question.withdrawn(), revision=question.revision + 1))
         said = self._stop.data.get("reason")
         message = "the execution was stopped" + (f": {said}" if said else "")
-        default = run.definition.program.workflow.error_handling.default
-        wanted = default is not None and default.strategy == "rollback"
         run.journal.consume(self._stop.id)
-        failure = Failure("cancelled", message, rollback=wanted)
+        failure = Failure("cancelled", message, rollback=rolls_back(run))
         return await self._finish(run, Status.CANCELLED, {}, failure)
+
+    async def _worked_too_long(self, run: Run) -> bool:
+        await run.abandon()
+        limits = run.definition.program.workflow.resource_limits
+        assert limits is not None
+        assert limits.timeout is not None
+        error = overtime(limits.timeout)
+        failure = Failure(error.code, error.message, rollback=rolls_back(run))
+        return await self._finish(run, Status.FAILED, {}, failure)
 
     async def _finish(
         self, run: Run, status: Status, outputs: Mapping[str, Any], failure: Failure | None
@@ -230,9 +229,9 @@ class Drive:
         if failure is not None and failure.rollback:
             told = {**failure.to_dict(), "rollback": True}
             journal.decide("", OUTCOME, lambda: {"status": status.value, "failure": told})
-            failure = await _rolled_back(run, failure)
-        ended = _ended(run, status, outputs, failure)
-        journal.update(ended, _EVENTS[status], status=status.value)
+            failure = await rolled_back(run, failure)
+        last = replace(ended(run, status, outputs, failure), worked=self._watch.seconds)
+        journal.update(last, ENDINGS[status], status=status.value)
         await journal.release()
         return True
 
@@ -240,7 +239,8 @@ class Drive:
         """Give the execution back as it is, to go on later."""
         run.leaving = True
         await run.abandon()
-        queued = replace(run.execution, status=Status.QUEUED, current_step=None)
+        seconds = self._watch.seconds
+        queued = replace(run.execution, status=Status.QUEUED, current_step=None, worked=seconds)
         run.journal.update(queued, EventType.EXECUTION_QUEUED, why="the worker ends")
         await run.journal.release()
         return True
@@ -295,6 +295,25 @@ class Drive:
             run.journal.update(again, EventType.EXECUTION_RESUMED)
         return fresh
 
+    def _work(self, run: Run) -> None:
+        """Time counts from now on."""
+        self._watch.start()
+        limits = run.definition.program.workflow.resource_limits
+        left = self._watch.left(None if limits is None else limits.timeout)
+        if left is not None and self._limit is None:
+            self._limit = asyncio.get_running_loop().call_later(left, self._too_long)
+
+    def _stand(self) -> None:
+        """Time does not count for the present."""
+        self._watch.stop()
+        if self._limit is not None:
+            self._limit.cancel()
+            self._limit = None
+
+    def _too_long(self) -> None:
+        self._overtime = True
+        self._cancel()
+
     def _apply_pause(self, run: Run) -> None:
         if self._paused:
             run.pause()
@@ -303,6 +322,7 @@ class Drive:
 
     def _quiet(self) -> None:
         """Everything waits. (A moment later it may not: then nothing is said of it.)"""
+        self._stand()
         if self._parking is None or self._parking.done():
             self._parking = asyncio.ensure_future(self._park())
 
@@ -311,6 +331,7 @@ class Drive:
         run = self._run
         if run is None or run.leaving:
             return
+        self._work(run)
         if run.execution.status in (Status.WAITING, Status.PAUSED):
             running = replace(run.execution, status=Status.RUNNING)
             run.journal.update(running, EventType.EXECUTION_RESUMED)
@@ -326,7 +347,8 @@ class Drive:
             paused = run.paused
             status = Status.PAUSED if paused else Status.WAITING
             type = EventType.EXECUTION_PAUSED if paused else EventType.EXECUTION_WAITING
-            waiting = replace(run.execution, status=status, current_step=None)
+            seconds = self._watch.seconds
+            waiting = replace(run.execution, status=status, current_step=None, worked=seconds)
             run.journal.update(waiting, type, questions=[q.id for q in run.desk.open[:100]])
             await run.journal.flush()
         except Abandoned:
@@ -350,64 +372,3 @@ class Drive:
         data = {"message": f"the store cannot be written to; waiting: {message}"}
         event = Event(self.lease.execution_id, EventType.NOTICE, timestamp(), data=data)
         self._services.live(event)
-
-
-async def read(services: Services, execution_id: str) -> Known:
-    """What the store knows of an execution. Raises `ExecutionNotFound`."""
-    store = services.store
-    execution = await store.execution(execution_id)
-    damage: list[str] = []
-    try:
-        history = await load(store, services.blobs, execution_id, damage.append)
-    except StateCorrupted as error:
-        damage.append(error.message)
-        history = History(seq=await last_seq(store, execution_id))
-    questions: list[Question] = []
-    after = None
-    while True:
-        page = await store.questions(execution_id=execution_id, status=None, after=after)
-        questions += page.items
-        after = page.cursor
-        if after is None:
-            return Known(execution, history, questions, "; ".join(damage) or None)
-
-
-def _outputs(run: Run, outcome: Outcome) -> dict[str, Any]:
-    token = Files.enter(run, "")
-    try:
-        scope = run.root(run.definition, run.execution.inputs).scope
-        return declared_outputs(run.definition.program, scope, outcome, run.journal, "")
-    finally:
-        Files.leave(token)
-
-
-async def _rolled_back(run: Run, failure: Failure) -> Failure:
-    broken = await roll_back(run, failure)
-    if not broken:
-        return failure
-    return replace(failure, message=f"{failure.message}\nnot compensated: {', '.join(broken)}")
-
-
-def _ended(
-    run: Run, status: Status, outputs: Mapping[str, Any], failure: Failure | None
-) -> Execution:
-    results = sorted(run.journal.results.values(), key=lambda r: r.seq)
-    artifacts = {f"{r.path}.{name}": kept for r in results for name, kept in r.artifacts.items()}
-    return replace(
-        run.execution,
-        status=status,
-        outputs=outputs,
-        artifacts=artifacts,
-        error=failure,
-        current_step=None,
-        cost=sum((r.cost for r in results if r.cost is not None), Cost()),
-        notices=run.notices,
-        completed_at=timestamp(),
-    )
-
-
-_EVENTS = {
-    Status.COMPLETED: EventType.EXECUTION_COMPLETED,
-    Status.FAILED: EventType.EXECUTION_FAILED,
-    Status.CANCELLED: EventType.EXECUTION_CANCELLED,
-}

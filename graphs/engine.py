@@ -1,204 +1,30 @@
-"""An execution under way: `Run` is the whole of it, `Frame` one list of steps at one place."""
+"""One list of steps at one place of an execution, and how it is run."""
 
 from __future__ import annotations
 
 from collections import ChainMap
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from .binding import BoundStep
 from .call import Call, Yield
-from .crew import Crew, Work
-from .desk import Desk
 from .errors import AssertionFailed
-from .event import Event, EventType
-from .execution import Execution, Exit, Failure, Status, StepResult, timestamp
+from .execution import Exit, Failure, Status, StepResult
 from .group import run_graph
 from .inputs import accept_inputs, declared_outputs
 from .journal import Journal
 from .plan import BlockPlan
-from .program import Program
+from .run import Definition, Outcome, Run
 from .runner import run_step
 from .scope import NOT_RUN, Scope
-from .services import Services
-from .step import Step
-from .strands import Parked, Place, Strand
+from .strands import Strand
 
 if TYPE_CHECKING:
     from .compile import CompiledBlock
 
 State = dict[str, Any]
 """LangGraph's state of one block: `result.<id>`, `writes`, `exit`, `runs`, `feedback`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How a list of steps ended.
-
-    `results` are the states of its visible steps by id, `writes` the mutable context it
-    wrote, `last` the output of its last completed step in order of the file.
-    """
-
-    results: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    writes: Mapping[str, Any] = field(default_factory=dict)
-    exit: Exit | None = None
-    failure: Failure | None = None
-    last: Any = None
-
-    @property
-    def beyond(self) -> Exit | None:
-        """What ends more than this list: a `skip` ends here, a `stop` goes on."""
-        return Exit.STOP if self.exit is Exit.STOP else None
-
-
-@dataclass(frozen=True, slots=True)
-class Definition:
-    """A program ready to run, with the programs its `workflow` steps name."""
-
-    program: Program
-    block: CompiledBlock
-    children: Mapping[tuple[str, str | None], Definition] = field(default_factory=dict)
-
-
-class Run:
-    """What is one for the whole execution: journal, desk, services, workspace, work beside it.
-
-    `leaving` is set when it leaves memory to go on later, here or elsewhere: what is
-    cancelled then has not ended.
-    """
-
-    def __init__(
-        self,
-        definition: Definition,
-        journal: Journal,
-        desk: Desk,
-        services: Services,
-        strand: Strand,
-        environ: Mapping[str, str],
-    ) -> None:
-        self.definition = definition
-        self.journal = journal
-        self.desk = desk
-        self.services = services
-        self.strand = strand
-        self.environ = environ
-        self.leaving = False
-        self._beside: Crew[Outcome] = Crew(strand)
-        self._said: list[str] = list(journal.execution.notices)
-        self._paused: list[Place] | None = None
-
-    @property
-    def execution(self) -> Execution:
-        """The row as it will be with the next commit."""
-        return self.journal.execution
-
-    @property
-    def workspace(self) -> Path:
-        return Path(self.execution.workspace)
-
-    @property
-    def notices(self) -> tuple[str, ...]:
-        return tuple(self._said)
-
-    @property
-    def paused(self) -> bool:
-        return self._paused is not None
-
-    def say(self, event: Event) -> None:
-        """Publish a live event; nobody waits for it."""
-        self.services.live(event)
-
-    def notice(self, message: str) -> None:
-        """Keep a sentence that the execution must say of itself, once."""
-        if message not in self._said:
-            self._said.append(message)
-            self.journal.note(EventType.NOTICE, message=message)
-
-    def skip(self, steps: Sequence[Step], prefix: str, reason: str) -> None:
-        """Record steps that will not run, so that everyone reads `skipped`."""
-        for step in steps:
-            path = f"{prefix}{step.id}"
-            if self.journal.result(path) is None:
-                now = timestamp()
-                self.journal.add(
-                    StepResult(
-                        path,
-                        step.id,
-                        step.kind,
-                        Status.SKIPPED,
-                        attempts=0,
-                        started_at=now,
-                        completed_at=now,
-                        reason=reason,
-                    )
-                )
-
-    def pause(self) -> None:
-        """Let steps that run end, and none begin."""
-        if self._paused is None:
-            self._paused = []
-
-    def go_on(self) -> None:
-        """Take back `pause`."""
-        places, self._paused = self._paused or [], None
-        for place in places:
-            place.resolve()
-
-    async def crossing(self, strand: Strand) -> None:
-        """Between two steps: here a pause takes effect."""
-        while self._paused is not None:
-            place = Place(strand)
-            self._paused.append(place)
-            await place.wait()
-
-    def unwind(self) -> None:
-        """Make everything that waits leave memory; `Parked` is raised where it waited."""
-        self.leaving = True
-        self.desk.unwind()
-        for place in self._paused or ():
-            place.unwind(Parked())
-
-    def detach(self, work: Work[Outcome]) -> None:
-        """Run it beside everything else; `join` waits for it."""
-        self._beside.start(work)
-
-    async def join(self) -> None:
-        """Wait for everything detached; what failed is in the journal and nowhere else."""
-        while await self._beside.ended():
-            pass
-
-    async def abandon(self) -> None:
-        """Cancel everything detached."""
-        await self._beside.close()
-
-    def root(
-        self,
-        definition: Definition,
-        inputs: Mapping[str, Any],
-        prefix: str = "",
-        within: tuple[Named, ...] = (),
-        strand: Strand | None = None,
-    ) -> Frame:
-        """The frame of a workflow's own list of steps."""
-        workflow = definition.program.workflow
-        scope = Scope(
-            inputs=inputs,
-            env=self.execution.env,
-            readonly=workflow.context.readonly,
-            context=workflow.context.mutable,
-        )
-        block = definition.block
-        return Frame(self, definition, block, prefix, scope, strand or self.strand, within)
-
-    def frame_within(self, within: Sequence[Named], inputs: Mapping[str, Any] | None) -> Frame:
-        """The frame of the workflow that the chain of `workflow` steps leads to."""
-        definition = self.definition
-        for name in within:
-            definition = definition.children[name]
-        given = self.execution.inputs if inputs is None else inputs
-        return self.root(definition, given, within=tuple(within))
 
 
 Named = tuple[str, str | None]
@@ -395,7 +221,7 @@ class Frame:
         definition = self.definition.children[step.workflow, step.version]
         given = accept_inputs(definition.program.workflow, inputs)
         within = (*self.within_workflows, (step.workflow, step.version))
-        frame = self.run.root(definition, given, self.within(call), within, self.strand)
+        frame = root(self.run, definition, given, self.within(call), within, self.strand)
         outcome = await frame.drive()
         if outcome.failure is not None:
             return Yield(failure=outcome.failure)
@@ -403,6 +229,34 @@ class Frame:
             definition.program, frame.scope, outcome, self.run.journal, frame.prefix
         )
         return Yield(outputs, outputs)
+
+
+def root(
+    run: Run,
+    definition: Definition,
+    inputs: Mapping[str, Any],
+    prefix: str = "",
+    within: tuple[Named, ...] = (),
+    strand: Strand | None = None,
+) -> Frame:
+    """The frame of a workflow's own list of steps."""
+    workflow = definition.program.workflow
+    scope = Scope(
+        inputs=inputs,
+        env=run.execution.env,
+        readonly=workflow.context.readonly,
+        context=workflow.context.mutable,
+    )
+    return Frame(run, definition, definition.block, prefix, scope, strand or run.strand, within)
+
+
+def frame_within(run: Run, within: Sequence[Named], inputs: Mapping[str, Any] | None) -> Frame:
+    """The frame of the workflow that the chain of `workflow` steps leads to."""
+    definition = run.definition
+    for name in within:
+        definition = definition.children[name]
+    given = run.execution.inputs if inputs is None else inputs
+    return root(run, definition, given, within=tuple(within))
 
 
 class _States(Mapping[str, Mapping[str, Any]]):

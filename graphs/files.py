@@ -14,7 +14,7 @@ from .execution import timestamp
 from .expressions import FunctionScope, current_scope, text_of
 
 if TYPE_CHECKING:
-    from .engine import Run
+    from .run import Run
 
 READ_LIMIT = 16 * 1024 * 1024
 """Bytes that an expression may read of one file."""

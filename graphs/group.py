@@ -11,7 +11,7 @@ from .execution import Exit, Failure, Status
 from .strands import Gate, Strand
 
 if TYPE_CHECKING:
-    from .engine import Outcome
+    from .run import Outcome
 
 
 async def settle(

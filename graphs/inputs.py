@@ -15,8 +15,8 @@ from .registry import nearest
 from .workflow import Input, Workflow
 
 if TYPE_CHECKING:
-    from .engine import Outcome
     from .journal import Journal
+    from .run import Outcome
     from .scope import Scope
 
 _LARGEST = 2**63 - 1

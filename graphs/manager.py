@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 from .answers import voted
 from .beginning import beginning
-from .drive import Known
 from .errors import ExecutionFailed, NotPossible
 from .event import Event, EventType
 from .execution import Execution, Status, new_id, timestamp
@@ -21,6 +20,7 @@ from .fold import load
 from .forking import Fork, fork
 from .history import History
 from .inputs import accept_inputs
+from .known import Known
 from .launch import Launch
 from .launching import Definition, Launches, Surroundings, programs, slot_of
 from .lease import Command, Message, Slot
@@ -191,8 +191,8 @@ class Manager:
             if page.cursor is None:
                 return
 
-    def follow(self, execution_id: str) -> AsyncIterator[Event]:
-        """Events from now on, live ones included."""
+    def follow(self, execution_id: str | None = None) -> AsyncIterator[Event]:
+        """Events from now on, live ones included; those of every execution here when None."""
         return self._services.bus.subscribe(execution_id)
 
     async def stop(self, execution_id: str, reason: str = "") -> Execution:

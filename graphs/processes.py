@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Literal
 
-from .errors import LimitReached, Terminal
+from .errors import LimitReached, PanicError, Terminal
 from .limits import Limits
 from .pipes import Input, Output
 from .processtree import group_lives
@@ -57,8 +57,9 @@ async def run_process(
 
     Cancelling kills the whole group: TERM, then KILL after `GRACE` seconds. Whatever the
     program left running in its group is killed as well when it ends. Raises `Terminal`
-    when the program cannot be started, `LimitReached` when it writes over `OUTPUT_LIMIT`
-    or when it and its descendants hold more memory than `limits` allow.
+    when the program cannot be started, `PanicError` when no program can, `LimitReached`
+    when it writes over `OUTPUT_LIMIT`, or holds more memory, its descendants included, than
+    `limits` allow.
     """
     limits = limits or Limits()
     program = _Program(_started(argv, cwd, env, stdin is not None, limits))
@@ -86,6 +87,8 @@ def _started(
                 stderr=subprocess.PIPE,
                 start_new_session=True,
             )
+    except BlockingIOError as error:
+        raise PanicError(f"could not start {argv[0]!r}: the system is out of processes") from error
     except OSError as error:
         raise Terminal(
             f"could not start {argv[0]!r} in {cwd}: {error.strerror or error}"
@@ -136,16 +139,20 @@ class _Program:
 
     async def end(self) -> None:
         """End what still runs of it, then let go of everything."""
-        await self._end_group()
-        failure = None if self._watch is None else await self._watch.close()
-        if failure is not None and not self._failed.done():
-            self._failed.set_exception(failure)
-        if self._failed.done():
-            self._failed.exception()  # Seen: a cancelled execution does not ask for it.
-        for end in (self._input, *self._outputs):
-            if end is not None:
-                end.close()
-        self._reap()
+        try:
+            await self._end_group()
+            if self._watch is not None and (failure := await self._watch.close()) is not None:
+                self._fail(failure)
+        finally:
+            if not self._over:
+                # Cancelled itself: the loop is about to close, and there is no time for a grace.
+                self._signal_group(signal.SIGKILL)
+            for end in (self._input, *self._outputs):
+                if end is not None:
+                    end.close()
+            self._reap()
+            if self._failed.done():
+                self._failed.exception()  # Seen: who cancels a program does not ask for it.
 
     def finished(self) -> Finished:
         """How it ended; raises what it failed by."""
@@ -165,9 +172,13 @@ class _Program:
         if on_output is not None:
             on_output(name, chunk)
 
+    def _fail(self, error: Exception) -> None:
+        if not self._failed.done():
+            self._failed.set_exception(error)
+
     async def _end_group(self) -> None:
-        if self._over or not group_lives(self._process.pid):
-            self._over = True
+        self._over = self._over or not group_lives(self._process.pid)
+        if self._over:
             return
         if self._watch is not None:
             # A stopped process would not hear of its end.
@@ -176,6 +187,7 @@ class _Program:
         if not await self._gone(GRACE):
             self._signal_group(signal.SIGKILL)
             await self._gone(LINGER)
+        self._over = True
 
     async def _gone(self, seconds: float) -> bool:
         """Whether its group ends within that time."""
@@ -198,13 +210,12 @@ class _Program:
             pid, status = os.waitpid(self._process.pid, os.WNOHANG)
         except ChildProcessError:
             self._process.returncode = 0
-            if not self._failed.done():
-                self._failed.set_exception(
-                    Terminal(
-                        "how the program ended is not known: something else reaped it; "
-                        "Assay must not be started with SIGCHLD ignored"
-                    )
+            self._fail(
+                Terminal(
+                    "how the program ended is not known: something else reaped it; "
+                    "Assay must not be started with SIGCHLD ignored"
                 )
+            )
             return
         if pid:
             self._process.returncode = os.waitstatus_to_exitcode(status)

@@ -12,10 +12,7 @@ from .step import Step
 from .workflow import Workflow
 
 _WORKFLOW = {
-    "concurrency": "limits on executions with one key",
-    "resource_limits": "limits on memory, CPU and time of an execution",
     "budget": "budgets for agents",
-    "panic": "restarts after a failure of the system",
     "triggers": "starting a workflow by cron, webhook, event or chat",
 }
 
@@ -42,10 +39,6 @@ def refusals(workflow: Workflow, document: Document) -> Iterator[Problem]:
 
 def _of_step(step: Step) -> Iterator[tuple[Where, str, str]]:
     given: Any = step
-    if step.effects == "once":
-        yield ("effects",), "`effects: once`", "a durable record of the intent"
-    if step.resource_limits is not None:
-        yield ("resource_limits",), "`resource_limits`", "limits on one step"
     if step.kind in ("agent", "claude_code"):
         for field, why in (("memory", "conversations that last"), ("mcp", "tools of MCP servers")):
             if getattr(given, field) is not None:

@@ -15,7 +15,7 @@ from .files import restore_file
 from .scope import Scope
 
 if TYPE_CHECKING:
-    from .engine import Run
+    from .run import Run
 
 CACHE_VERSION = 1
 """Part of every key: raised when what a result means changes."""

@@ -9,13 +9,14 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from ..binding import BoundStep
 from ..compile import CompileCache
-from ..drive import Drive, Known
-from ..engine import Definition
+from ..drive import Drive
 from ..errors import AssayError, StoreUnavailable
 from ..execution import Execution
+from ..known import Known
 from ..launch import Launch
 from ..lease import Command, Lease, Message
 from ..plan import plan
+from ..run import Definition
 from ..services import Services
 from ..step import Family
 from ..strands import Gate

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import inspect
+import time
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal
 
@@ -15,6 +16,7 @@ from ..call import Call, Kind, Yield
 from ..errors import Retryable, StepError, Terminal
 from ..event import EventType
 from ..execution import new_id
+from ..question import Signal
 from ..step import Data, Family, Identifier, Step
 
 
@@ -126,6 +128,7 @@ async def _emit(call: Call) -> Yield:
     id = new_id()
     payload = call.value("payload")
     call.run.journal.note(EventType.EMITTED, call.path, id=id, event=step.event, payload=payload)
+    call.run.journal.send(Signal(id, step.event, None, payload, time.time()))
     return Yield(id, {"id": id})
 
 

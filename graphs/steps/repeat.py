@@ -16,7 +16,7 @@ from ..step import Block, Condition, Expression, Family, Step
 from ..strands import Gate
 
 if TYPE_CHECKING:
-    from ..engine import Outcome
+    from ..run import Outcome
 
 CONCURRENCY = 10
 """How many items of a `foreach` run at once unless it says otherwise."""

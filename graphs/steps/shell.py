@@ -55,6 +55,7 @@ async def _work(call: Call) -> Yield:
             cwd=cwd,
             env={**call.run.environ, **_variables(call), **ready.env},
             on_output=lambda stream, chunk: _say(call, stream, chunk),
+            limits=call.limits,
         )
     finally:
         shutil.rmtree(private, ignore_errors=True)

@@ -1,0 +1,164 @@
+"""An execution under way, as a whole: what is one for all of its steps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .crew import Crew, Work
+from .desk import Desk
+from .event import Event, EventType
+from .execution import Execution, Exit, Failure, Status, StepResult, timestamp
+from .journal import Journal
+from .limits import Limits
+from .program import Program
+from .services import Services
+from .step import Step
+from .strands import Parked, Place, Strand
+
+if TYPE_CHECKING:
+    from .compile import CompiledBlock
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a list of steps ended.
+
+    `results` are the states of its visible steps by id, `writes` the mutable context it
+    wrote, `last` the output of its last completed step in order of the file.
+    """
+
+    results: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    writes: Mapping[str, Any] = field(default_factory=dict)
+    exit: Exit | None = None
+    failure: Failure | None = None
+    last: Any = None
+
+    @property
+    def beyond(self) -> Exit | None:
+        """What ends more than this list: a `skip` ends here, a `stop` goes on."""
+        return Exit.STOP if self.exit is Exit.STOP else None
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """A program ready to run, with the programs its `workflow` steps name."""
+
+    program: Program
+    block: CompiledBlock
+    children: Mapping[tuple[str, str | None], Definition] = field(default_factory=dict)
+
+
+class Run:
+    """What is one for the whole execution: journal, desk, services, workspace, work beside it.
+
+    `leaving` is set when it leaves memory to go on later, here or elsewhere: what is
+    cancelled then has not ended.
+    """
+
+    def __init__(
+        self,
+        definition: Definition,
+        journal: Journal,
+        desk: Desk,
+        services: Services,
+        strand: Strand,
+        environ: Mapping[str, str],
+    ) -> None:
+        self.definition = definition
+        self.journal = journal
+        self.desk = desk
+        self.services = services
+        self.strand = strand
+        self.environ = environ
+        self.leaving = False
+        self.limits = Limits.of_workflow(definition.program.workflow.resource_limits, self.notice)
+        self._beside: Crew[Outcome] = Crew(strand)
+        self._said: list[str] = list(journal.execution.notices)
+        self._paused: list[Place] | None = None
+
+    @property
+    def execution(self) -> Execution:
+        """The row as it will be with the next commit."""
+        return self.journal.execution
+
+    @property
+    def workspace(self) -> Path:
+        return Path(self.execution.workspace)
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        return tuple(self._said)
+
+    @property
+    def paused(self) -> bool:
+        return self._paused is not None
+
+    def say(self, event: Event) -> None:
+        """Publish a live event; nobody waits for it."""
+        self.services.live(event)
+
+    def notice(self, message: str) -> None:
+        """Keep a sentence that the execution must say of itself, once."""
+        if message not in self._said:
+            self._said.append(message)
+            self.journal.note(EventType.NOTICE, message=message)
+
+    def skip(self, steps: Sequence[Step], prefix: str, reason: str) -> None:
+        """Record steps that will not run, so that everyone reads `skipped`."""
+        for step in steps:
+            path = f"{prefix}{step.id}"
+            if self.journal.result(path) is None:
+                now = timestamp()
+                self.journal.add(
+                    StepResult(
+                        path,
+                        step.id,
+                        step.kind,
+                        Status.SKIPPED,
+                        attempts=0,
+                        started_at=now,
+                        completed_at=now,
+                        reason=reason,
+                    )
+                )
+
+    def pause(self) -> None:
+        """Let steps that run end, and none begin."""
+        if self._paused is None:
+            self._paused = []
+
+    def go_on(self) -> None:
+        """Take back `pause`."""
+        places, self._paused = self._paused or [], None
+        for place in places:
+            place.resolve()
+
+    async def crossing(self, strand: Strand) -> None:
+        """Between two steps: here a pause takes effect."""
+        while self._paused is not None:
+            place = Place(strand)
+            self._paused.append(place)
+            await place.wait()
+
+    def unwind(self) -> None:
+        """Make everything that waits leave memory; `Parked` is raised where it waited."""
+        self.leaving = True
+        self.desk.unwind()
+        for place in self._paused or ():
+            place.unwind(Parked())
+
+    def detach(self, work: Work[Outcome]) -> None:
+        """Run it beside everything else; `join` waits for it."""
+        self._beside.start(work)
+
+    async def join(self) -> None:
+        """Wait for everything detached; what failed is in the journal and nowhere else."""
+        while await self._beside.ended():
+            pass
+
+    async def abandon(self) -> None:
+        """Cancel everything detached."""
+        await self._beside.close()
