@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 import signal
+import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import NoReturn
 
 import psutil
 import pytest
 
 from assay.graphs import processes
-from assay.graphs.errors import LimitReached, Terminal
+from assay.graphs.errors import LimitReached, PanicError, Terminal
 from assay.graphs.processes import Finished, Stream, run_process
 
 pytestmark = pytest.mark.anyio
@@ -173,21 +178,22 @@ async def test_a_second_cancellation_does_not_leave_anything_running(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(processes, "GRACE", 0.2)
+    others = asyncio.all_tasks()
     started = Started("trap '' TERM; echo $$; while :; do sleep 0.01; done", tmp_path, 1)
     await asyncio.wait_for(started.ready.wait(), 10)
-    leader = psutil.Process(started.pids[0])
 
     started.task.cancel()
     await asyncio.sleep(0)
     started.task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await started.task
+    assert alive(started.pids[0])
 
-    await asyncio.to_thread(psutil.wait_procs, [leader], 5)
-    assert not alive(leader.pid)
+    await asyncio.wait_for(asyncio.gather(*(asyncio.all_tasks() - others)), 10)
+    assert not alive(started.pids[0])
 
 
-async def test_a_leavingthat_left_the_group_does_not_hold_the_program_up(tmp_path: Path) -> None:
+async def test_a_daemon_that_left_the_group_does_not_hold_the_program_up(tmp_path: Path) -> None:
     leaving = "setsid bash -c 'echo $$; touch left; exec sleep 60'"
     script = f"{leaving} & until [ -e left ]; do sleep 0.01; done"
 
@@ -212,3 +218,135 @@ async def test_cancelling_while_a_program_starts_leaves_nothing_running(tmp_path
         await task
 
     assert [pid for pid in map(int, pids.read_text().split()) if alive(pid)] == []
+
+
+async def test_a_grandchild_whose_parent_is_gone_is_ended_with_the_program(tmp_path: Path) -> None:
+    finished = await asyncio.wait_for(bash("(sleep 60 & echo $!) & wait", tmp_path), 10)
+
+    assert not alive(int(finished.stdout))
+
+
+async def test_the_dead_that_nobody_reaps_do_not_hold_the_program_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A child in the program's group is dead, and its parent, outside of it, does not care."""
+    monkeypatch.setattr(processes, "GRACE", 60)
+    careless = """
+import os, sys, time
+if os.fork() == 0:
+    if dead := os.fork():
+        os.waitid(os.P_PID, dead, os.WEXITED | os.WNOWAIT)
+        os.setsid()
+        for stream in (1, 2):
+            os.close(stream)
+        with open("pids", "w") as file:
+            print(os.getpid(), dead, file=file)
+        time.sleep(60)
+    os._exit(0)
+while not os.path.exists("pids"):
+    time.sleep(0.01)
+"""
+    argv = [sys.executable, "-I", "-S", "-c", careless]
+
+    finished = await asyncio.wait_for(run_process(argv, cwd=tmp_path, env=ENV), 30)
+
+    parent, dead = map(int, (tmp_path / "pids").read_text().split())
+    assert psutil.Process(dead).status() == psutil.STATUS_ZOMBIE
+    psutil.Process(parent).kill()
+    assert finished.exit_status == 0
+
+
+@pytest.mark.parametrize("handles", [True, False], ids=["with pidfd", "without"])
+async def test_the_leader_is_not_reaped_before_its_group_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, handles: bool
+) -> None:
+    """Or its number, to which the group's signals go, could be somebody else's by then."""
+    if not handles:
+        monkeypatch.delattr(os, "pidfd_open", raising=False)
+    script = """
+        leader=$$
+        tell() { cut -d " " -f 3 /proc/$leader/stat > state; exit; }
+        (trap tell TERM; touch ready; while :; do sleep 0.01; done) &
+        until [ -e ready ]; do sleep 0.01; done
+    """
+
+    finished = await asyncio.wait_for(bash(script, tmp_path), 30)
+
+    assert finished.exit_status == 0
+    assert (tmp_path / "state").read_text() == "Z\n"
+
+
+async def test_a_status_that_was_lost_is_never_taken_for_success(tmp_path: Path) -> None:
+    """Children of a process that ignores SIGCHLD are reaped by the kernel."""
+    before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    try:
+        with pytest.raises(Terminal, match="SIGCHLD"):
+            await asyncio.wait_for(bash("exit 1", tmp_path), 30)
+    finally:
+        signal.signal(signal.SIGCHLD, before)
+
+
+async def test_a_machine_without_room_for_a_process_is_not_the_steps_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> NoReturn:
+        raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(subprocess, "Popen", full)
+
+    with pytest.raises(PanicError, match="out of processes"):
+        await bash("true", tmp_path)
+
+
+async def test_what_the_listener_raises_ends_the_program(tmp_path: Path) -> None:
+    def refuse(stream: Stream, chunk: bytes) -> None:
+        raise ValueError(chunk.decode())
+
+    running = run_process(
+        ["bash", "-c", "echo $$; exec sleep 60"], cwd=tmp_path, env=ENV, on_output=refuse
+    )
+    with pytest.raises(ValueError, match=r"\d") as raised:
+        await asyncio.wait_for(running, 30)
+
+    assert not alive(int(str(raised.value)))
+
+
+async def test_nothing_stays_open(tmp_path: Path) -> None:
+    await bash("true", tmp_path)
+    before = psutil.Process().num_fds()
+
+    await bash("cat; setsid sleep 0.2 &", tmp_path, b"fed")
+    with pytest.raises(Terminal):
+        await bash("true", tmp_path / "nowhere")
+    await Started("echo $$; sleep 60", tmp_path, 1).cancel()
+
+    assert psutil.Process().num_fds() == before
+
+
+def test_a_loop_that_closes_while_a_program_is_being_ended_kills_it_at_once(tmp_path: Path) -> None:
+    """Cancelled twice, nobody waits for the end any more, and the loop does not either."""
+    script = f"""
+import asyncio, pathlib
+from assay.graphs.processes import run_process
+
+async def main():
+    heard = asyncio.Event()
+    def say(_, chunk):
+        print(chunk.decode(), end="")
+        heard.set()
+    argv = ["bash", "-c", "trap '' TERM; echo $$; while :; do sleep 0.01; done"]
+    running = asyncio.ensure_future(
+        run_process(argv, cwd=pathlib.Path(), env={dict(ENV)!r}, on_output=say)
+    )
+    await heard.wait()
+    running.cancel()
+    await asyncio.sleep(0)
+    running.cancel()
+
+asyncio.run(main())
+"""
+    host = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, check=True, capture_output=True, timeout=60
+    )
+
+    assert not alive(int(host.stdout))
