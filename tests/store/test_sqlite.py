@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import resource
 import sqlite3
+import sys
 import threading
 from contextlib import asynccontextmanager, closing, contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from langgraph.checkpoint.base import empty_checkpoint
 from tests.stored import begun, entry, execution, journal, parked, question
 
 from assay.graphs.errors import InvalidInput, StateCorrupted, StoreError, StoreUnavailable
@@ -24,6 +27,8 @@ from assay.store.sqlite.store import SqliteStore
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
     from pathlib import Path
+
+    from langchain_core.runnables import RunnableConfig
 
 pytestmark = pytest.mark.anyio
 
@@ -146,6 +151,37 @@ async def test_a_commit_writes_few_pages(store: SqliteStore, tmp_path: Path) -> 
         assert other.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone() == (0, 0, 0)
     await asyncio.gather(*(store.commit(Commit(lease, entry(6))) for _, lease in made))
     assert 0 < (tmp_path / "store.db-wal").stat().st_size < 200 * 4096
+
+
+# Checkpoints
+
+
+async def test_checkpoints_lie_in_the_same_file_until_the_execution_is_deleted(
+    store: SqliteStore,
+) -> None:
+    for id in ("e", "other"):
+        of, lease = await begun(store, id)
+        config: RunnableConfig = {"configurable": {"thread_id": id, "checkpoint_ns": ""}}
+        await store.checkpointer().aput(config, empty_checkpoint(), {}, {})
+        await store.commit(Commit(lease, execution=replace(of, status=Status.FAILED)))
+    await store.delete_execution("e")
+    saver = store.checkpointer()
+    assert await saver.aget_tuple({"configurable": {"thread_id": "e"}}) is None
+    assert await saver.aget_tuple({"configurable": {"thread_id": "other"}}) is not None
+
+
+async def test_opening_a_store_loads_no_langgraph(tmp_path: Path) -> None:
+    """It takes half a second, and a listing does not need it."""
+    script = (
+        "import asyncio, sys; from assay.store.connect import connect;"
+        f"asyncio.run(connect('sqlite:///{tmp_path}/store.db'));"
+        "print([name for name in sys.modules if name.startswith('lang')])"
+    )
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", script, stdout=asyncio.subprocess.PIPE
+    )
+    output, _ = await process.communicate()
+    assert (process.returncode, output) == (0, b"[]\n")
 
 
 # Reading
