@@ -10,13 +10,14 @@ RUNS = 20
 WEIGHED = 50
 REFERENCE = reference.side(reference.chain(), {"value": 0})
 PYTHON = ours.side("`python` steps", ours.chain("python"))
+NODES = ours.side("`python` steps, a node each", ours.chain("python"), fuse=False)
 SET = ours.side("`set` steps", ours.chain("set"))
 
 
 async def measure(rounds: int) -> None:
     others = peers.sides()
-    sides = [REFERENCE, PYTHON, SET, *others]
-    targets = [None, Target(0.30), Target(0.30), *[None for _ in others]]
+    sides = [REFERENCE, PYTHON, SET, NODES, *others]
+    targets = [None, Target(0.30), Target(0.30), None, *[None for _ in others]]
     times = await timed(sides, rounds, RUNS)
     show(
         f"W1  A chain of 10: medians of {rounds} rounds of {RUNS} runs",
@@ -29,4 +30,4 @@ async def measure(rounds: int) -> None:
 
 
 if __name__ == "__main__":
-    command(__doc__, measure, [Profiled(PYTHON, 10), Profiled(SET, 10)])
+    command(__doc__, measure, [Profiled(PYTHON, 10), Profiled(SET, 10), Profiled(NODES, 10)])

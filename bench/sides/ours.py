@@ -25,8 +25,13 @@ def side(
     inputs: Mapping[str, Any] | None = None,
     functions: Mapping[str, Callable[..., Awaitable[Any]]] | None = None,
     at_once: int = 1,
+    fuse: bool = True,
 ) -> Side:
-    """Executions of one definition; a run is `at_once` of them, all started together."""
+    """Executions of one definition; a run is `at_once` of them, all started together.
+
+    A list of deterministic steps is one node of the graph, and needs no superstep, unless
+    `fuse` is False: then each step is a node, as an agentic or a waiting step always is.
+    """
 
     @asynccontextmanager
     async def open(folder: Path) -> AsyncIterator[Run]:
@@ -36,8 +41,16 @@ def side(
                 app.function(called, function)
             workflow = await app.register(document)
 
+            async def unfused() -> None:
+                started = await app.manager.start(workflow, inputs, fuse=False)
+                ended = await app.wait(started.id)
+                assert ended.status is assay.Status.COMPLETED
+
+            async def one() -> None:
+                await (app.run(workflow, inputs) if fuse else unfused())
+
             async def run() -> None:
-                await asyncio.gather(*[app.run(workflow, inputs) for _ in range(at_once)])
+                await asyncio.gather(*[one() for _ in range(at_once)])
 
             yield run
 

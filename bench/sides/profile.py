@@ -1,7 +1,8 @@
 """Where the event loop's thread spends its processor time, by samples that slow nothing down.
 
-What a C function takes is its caller's. Waiting does not count, however busy the machine is,
-and the garbage collector stands by itself: whose allocation starts it is chance.
+What a C function takes is its caller's; by library, so is what Python's own library takes.
+Waiting does not count, however busy the machine is. The garbage collector stands by itself:
+whose allocation starts it is chance.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import Any, Self
 SECONDS = 8.0
 """Of processor time; the kernel takes a sample each 4 ms or so, and says when it is 10."""
 
-LINES = 30
+LINES = 25
 ROOMS = ("agents/", "api/", "graphs/", "store/", "triggers/")
 
 
@@ -28,6 +29,7 @@ class Samples:
     def __init__(self) -> None:
         self.own: Counter[CodeType] = Counter()
         self.below: Counter[CodeType] = Counter()
+        self.homes: Counter[str] = Counter()
         self.collecting = 0.0
 
     def __enter__(self) -> Self:
@@ -46,11 +48,11 @@ class Samples:
         if frame is None or frame.f_code.co_name in ("select", "_collect"):
             return
         self.own[frame.f_code] += 1
-        stack = set()
-        while frame is not None:
-            stack.add(frame.f_code)
-            frame = frame.f_back
-        self.below.update(stack)
+        stack = [frame.f_code]
+        while (frame := frame.f_back) is not None:
+            stack.append(frame.f_code)
+        self.below.update(set(stack))
+        self.homes[next(filter(None, map(_home, stack)), "Python")] += 1
 
     def _collect(self, phase: str, _: dict[str, int]) -> None:
         sign = -1 if phase == "start" else 1
@@ -74,17 +76,30 @@ async def profile(title: str, run: Callable[[], Awaitable[Any]], steps: int) -> 
         f"of which {samples.collecting * each:.0f} µs in the garbage collector; "
         f"{(process - loop) * each:.0f} µs in other threads"
     )
-    sample = (loop - samples.collecting) * each / max(1, samples.own.total())
+    share = (loop - samples.collecting) * each / max(1, samples.own.total())
+    print(f"\n  {'µs':>8}   a step, by file of ours and by library")
+    for home, n in samples.homes.most_common(LINES):
+        print(f"  {n * share:8.1f}   {home}")
     ours = {code: n for code, n in samples.below.items() if _place(code).startswith(ROOMS)}
-    _print("by itself", samples.own, samples, sample)
-    _print("of ours, with all that it calls", Counter(ours), samples, sample)
+    _print("by function", samples.own, samples, share)
+    _print("by function of ours, with all that it calls", Counter(ours), samples, share)
 
 
-def _print(what: str, found: Counter[CodeType], samples: Samples, sample: float) -> None:
+def _print(what: str, found: Counter[CodeType], samples: Samples, share: float) -> None:
     print(f"\n  {'own µs':>8} {'with called':>12}   a step, {what}")
     for code, _ in found.most_common(LINES):
-        own, below = samples.own[code] * sample, samples.below[code] * sample
+        own, below = samples.own[code] * share, samples.below[code] * share
         print(f"  {own:8.1f} {below:12.1f}   {_place(code)}")
+
+
+def _home(code: CodeType) -> str | None:
+    """Who answers for the time of a function; None: whoever called it."""
+    place = _place(code).partition(":")[0]
+    if place.startswith(ROOMS):
+        return place
+    if "site-packages" in code.co_filename or place.startswith(("asyncio/", "sqlite3/")):
+        return place.partition("/")[0]
+    return None
 
 
 def _place(code: CodeType) -> str:

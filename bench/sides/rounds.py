@@ -8,7 +8,7 @@ import gc
 import statistics
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from contextlib import AbstractAsyncContextManager, ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -31,21 +31,24 @@ class Side:
     open: Callable[[Path], AbstractAsyncContextManager[Run]]
 
 
-async def timed(sides: Sequence[Side], rounds: int, repeat: int = 1) -> list[float]:
-    """The median seconds of each side. All are open at once, and take turns."""
+async def timed(
+    sides: Sequence[Side], rounds: int, repeat: int = 1, *, warm: bool = True
+) -> list[float]:
+    """The median seconds of a run of each side, which take turns; one is open at a time.
+
+    In each turn a side runs once before it is timed, unless not `warm`: the first run of a
+    process that has just opened its store compiles and connects.
+    """
     times: list[list[float]] = [[] for _ in sides]
-    async with AsyncExitStack() as stack:
-        runs = []
-        for side in sides:
-            folder = stack.enter_context(TemporaryDirectory())
-            runs.append(await stack.enter_async_context(side.open(Path(folder))))
-        for run in runs:
-            await run()
+    with ExitStack() as stack:
+        folders = [Path(stack.enter_context(TemporaryDirectory())) for _ in sides]
         for turn in range(rounds):
             # Another side begins each round: none always follows the same neighbour.
-            for index in sorted(range(len(runs)), key=lambda i: (i + turn) % len(runs)):
+            for index in sorted(range(len(sides)), key=lambda i: (i + turn) % len(sides)):
                 gc.collect()
-                times[index] += [await seconds(runs[index]) for _ in range(repeat)]
+                async with sides[index].open(folders[index]) as run:
+                    await _repeat(run, 1 if warm else 0)
+                    times[index] += [await seconds(run) for _ in range(repeat)]
     return [statistics.median(found) for found in times]
 
 
