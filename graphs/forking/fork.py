@@ -169,8 +169,6 @@ class _Agenda:
         if steps.before:
             order = {id: n for n, id in enumerate(steps.steps)}
             visits.sort(key=lambda v: order[v.id])
-        else:
-            visits = self._walk.in_order(visits)
         for visit in visits:
             yield from self._of_step(steps, visit)
         if goes_on and not any(self._ends(visit) for visit in visits):
@@ -191,15 +189,9 @@ class _Agenda:
             if here.attempt < attempt and not gone:
                 continue
             begins = entered is None or entered.index in (None, here.index)
-            known = {v.id for v in reached.by_key.values()}
+            goes_on = not gone and here.attempt == attempt and begins
             for inner in steps.inner(visit.id):
-                taken = known & inner.steps.keys() or self._certain(steps, visit)
-                goes_on = not gone and here.attempt == attempt and begins and bool(taken)
                 yield from self.of_list(inner, reached, goes_on=goes_on)
-
-    def _certain(self, steps: List, visit: Visit) -> bool:
-        """Whether all of its lists run, and not the one that it chooses."""
-        return steps.steps[visit.id].kind == "parallel" or len(steps.inner(visit.id)) == 1
 
     def _again(self, steps: List, id: str, path: str) -> Again:
         bound = steps.steps[id]

@@ -64,7 +64,6 @@ class Walk:
     def __init__(self, history: History) -> None:
         self._history = history
         self._results = history.results
-        self._order = {path: n for n, path in enumerate(history.results)}
         self._inside: dict[tuple[str, bool], Redo] = {}
 
     def block(self, steps: List, reached: Visits, way: Way | None, counts: bool = True) -> Redo:
@@ -73,10 +72,6 @@ class Walk:
         if steps.before:
             return self._graph(steps, visits, way, counts)
         return self._sequence(steps, visits, way, counts)
-
-    def in_order(self, visits: Iterable[Visit]) -> list[Visit]:
-        """Steps of a list that runs in file order, as they ran; one that has not ended last."""
-        return sorted(visits, key=lambda v: self._order.get(v.path, len(self._order)))
 
     def attempt(self, visit: Visit) -> int:
         """The attempt that a step is in, or ended with."""
@@ -90,13 +85,12 @@ class Walk:
         self, steps: List, visits: Sequence[Visit], way: Way | None, counts: bool
     ) -> Redo:
         found = Redo()
-        order = self.in_order(visits)
-        for n, visit in enumerate(order):
+        for n, visit in enumerate(visits, 1):
             # A step that failed and did not end its list is an assertion that was repaired.
-            again = self._step(steps, visit, _towards(visit, way), counts and n == len(order) - 1)
+            again = self._step(steps, visit, _towards(visit, way), counts and n == len(visits))
             found.add(again)
             if again.awaited:
-                found.add(_all(order[n + 1 :]))
+                found.add(_all(visits[n:]))
                 break
         return found
 
@@ -223,7 +217,7 @@ def left_out(history: History, path: str) -> StepResult | None:
     result = history.results.get(path)
     if result is None or result.status is not Status.SKIPPED or result.error is not None:
         return None
-    return None if result.attempts or (path, "when") in history.decisions else result
+    return None if (path, "when") in history.decisions else result
 
 
 def _towards(visit: Visit, way: Way | None) -> Way | None:

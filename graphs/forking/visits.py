@@ -69,7 +69,7 @@ class Visit:
 
 @dataclass(slots=True)
 class Visits:
-    """The steps that were reached in one list, by key.
+    """The steps that were reached in one list, by key; as they ran, if they ran in turn.
 
     `path` is what the list's own record has (`each[17]`), `segment` the last part of it.
     """

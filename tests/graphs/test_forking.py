@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from assay.graphs.errors import InvalidInput
 from assay.graphs.execution import Exit, Failure, Status, StepResult
 from assay.graphs.forking import Fork, fork
 from assay.graphs.history import History, Tried
@@ -16,13 +15,15 @@ from assay.graphs.program import Program
 
 from ..running import load
 
+Name = tuple[str, str | None]
+
 FAILURE = Failure("exit_status", "it ended with 1", "x")
 
 
 @dataclass(frozen=True)
 class Child:
     program: Program
-    children: Mapping[tuple[str, str | None], Any] = field(default_factory=dict)
+    children: Mapping[Name, Child] = field(default_factory=dict)
 
 
 def result(entry: str) -> StepResult:
@@ -54,7 +55,9 @@ def history(*entries: str, **more: Any) -> History:
 
 
 def forked(definition: str, past: History, path: str | None, **children: str) -> Fork:
-    programs = {(name, None): Child(load(text)) for name, text in children.items()}
+    programs: Mapping[Name, Child] = {
+        (name, None): Child(load(text)) for name, text in children.items()
+    }
     return fork(load(definition), programs, past, path)
 
 
@@ -269,67 +272,6 @@ def test_an_assertion_that_was_repaired_is_no_failure() -> None:
     assert plan.begins == ("last",)
 
 
-TWICE = f"""
-- id: outer
-  type: conditional
-  condition: 'true'
-  retry: {{attempts: 3}}
-  then: [{shell("x")}, {shell("y")}]
-"""
-ATTEMPTS = ("outer.x", "outer.y failed", "outer#2.x", "outer#2.y", "outer")
-
-
-def test_a_later_attempt_goes_on_after_those_that_failed() -> None:
-    plan = forked(TWICE, history(*ATTEMPTS), "outer#2.y")
-
-    assert kept(plan) == ["outer.x", "outer.y", "outer#2.x"]
-    assert plan.kept.tried == {"outer": Tried(1, 0.0, FAILURE)}
-    assert again(plan) == ["outer", "outer#2.y"]
-    assert kept(forked(TWICE, history(*ATTEMPTS), "outer#2")) == ["outer.x", "outer.y"]
-
-
-def test_beginning_in_an_earlier_attempt_drops_the_later_ones() -> None:
-    plan = forked(TWICE, history(*ATTEMPTS), "outer.y")
-
-    assert kept(plan) == ["outer.x"]
-    assert plan.kept.tried == {}
-    assert again(plan) == ["outer", "outer.y", "outer#2.x", "outer#2.y"]
-
-
-def test_what_was_undone_runs_again_and_no_compensation_is_kept() -> None:
-    past = history(
-        *("a", "b compensated", "c failed", "b/rollback.undo"),
-        decisions={("a", "undo"): {}, ("b/rollback.undo", "when"): True, ("a", "now"): "noon"},
-    )
-
-    plan = forked(ABC, past, "c")
-
-    assert kept(plan) == ["a"]
-    assert again(plan) == ["b", "c"]
-    assert plan.begins == ("b",)
-    assert plan.kept.decisions == {("a", "now"): "noon"}, "what is inherited is never compensated"
-
-
-def test_what_lost_a_race_is_not_run_again_because_it_was_undone() -> None:
-    definition = f"""
-    - id: r
-      type: parallel
-      wait_for: any
-      steps:
-        - {shell("x")}
-        - {{id: y, type: conditional, condition: 'true', then: [{shell("y1")}, {shell("y2")}]}}
-    - {shell("z")}
-    """
-    raced = StepResult("r", "r", "parallel", Status.COMPLETED, outputs={"winner": "x"})
-    lost = history("r.x", "r.y.y1 compensated", "r.y.y2 cancelled", "r.y cancelled")
-    past = History({**lost.results, "r": raced, "z": result("z failed")})
-
-    plan = forked(definition, past, None)
-
-    assert again(plan) == ["z"]
-    assert plan.kept.results["r.y.y1"].status == "completed", "as it was before the rollback"
-
-
 def test_what_a_model_said_goes_with_its_step() -> None:
     definition = "- {id: fix, type: agent, prompt: Mend.}\n- {id: tell, type: agent, prompt: Tell.}"
     past = history("fix/model[0]", "fix/tool[a.b]", "fix", "tell/model[0]", "tell")
@@ -341,7 +283,8 @@ def test_what_a_model_said_goes_with_its_step() -> None:
 def test_attempts_and_intents_are_forgotten_only_where_it_begins_again() -> None:
     definition = f"- {{id: p, type: parallel, steps: [{shell('x')}, {shell('y')}]}}"
     tried = {path: Tried(2, 17.0, FAILURE) for path in ("p.x", "p.y")}
-    past = History(tried=tried, intents=frozenset(tried), begun={"p": "", "p.x": "", "p.y": ""})
+    begun = dict.fromkeys(("p", "p.x", "p.y"), "")
+    past = History(tried=tried, intents=frozenset(begun), begun=begun)
 
     plan = forked(definition, past, "p.x")
 
@@ -359,70 +302,3 @@ def test_a_skip_that_is_taken_back_takes_back_what_it_skipped() -> None:
     plan = forked(definition, history("ok skip", "a", "b out"), "ok")
 
     assert kept(plan) == ["a"]
-
-
-def test_a_retry_begins_at_the_deepest_failures_and_keeps_completed_work() -> None:
-    past = history(
-        *("each[0].get", "each[0].put", "each[1].get", "each[1].put failed"),
-        *("each[2].get cancelled", "each failed"),
-    )
-
-    plan = forked(EACH, past, None)
-
-    assert kept(plan) == ["each[0].get", "each[0].put", "each[1].get"]
-    assert plan.begins == ("each[1].put", "each[2].get")
-    assert again(plan) == ["each", "each[1].put", "each[2].get", "each[2].put"]
-
-
-def test_a_step_that_failed_by_itself_begins_anew_with_all_that_is_inside() -> None:
-    """A loop that reached its limit would reach it again at once."""
-    past = history("loop[0].edit", "loop[0].check", "loop failed")
-
-    assert kept(forked(LOOP, past, None)) == []
-
-
-def test_a_step_that_was_cancelled_between_two_others_goes_on() -> None:
-    past = history("loop[0].edit", "loop cancelled", decisions={("loop", "while[0]"): True})
-
-    plan = forked(LOOP, past, None)
-
-    assert kept(plan) == ["loop[0].edit"]
-    assert again(plan) == ["loop", "loop[0].check", "after"]
-    assert names(plan, "loop") == {"while[0]"}
-
-
-def test_an_execution_that_was_broken_off_goes_on_where_nothing_failed() -> None:
-    plan = forked(ABC, history("a", begun={"b": ""}), None)
-
-    assert (kept(plan), again(plan), plan.begins) == (["a"], ["b", "c"], ())
-
-
-def test_a_failure_that_was_absorbed_stays() -> None:
-    definition = f"""
-    - {{id: c, type: conditional, condition: 'true', on_error: skip, then: [{shell("x")}]}}
-    - {shell("z")}
-    """
-    past = history("c.x failed", "c soft", "z failed")
-
-    assert kept(forked(definition, past, None)) == ["c.x", "c"]
-
-
-def test_what_nobody_waited_for_is_tried_again_without_what_follows() -> None:
-    definition = f"""
-    - {{id: d, type: parallel, wait_for: none, steps: [{shell("x")}, {shell("y")}]}}
-    - {shell("z")}
-    """
-
-    plan = forked(definition, history("d", "d.y", "z", "d.x failed"), None)
-
-    assert kept(plan) == ["d.y", "z"]
-    assert again(plan) == ["d", "d.x"]
-    assert again(forked(definition, history("d", "d.y", "z"), None)) == ["d", "d.x"]
-
-
-def test_failures_elsewhere_are_no_ground_to_stand_on() -> None:
-    definition = f"- {{id: p, type: parallel, steps: [{shell('x')}, {shell('y')}]}}"
-
-    plan = forked(definition, history("p.x", "p.y failed", "p failed"), "p.x")
-
-    assert plan.begins == ("p.x", "p.y")

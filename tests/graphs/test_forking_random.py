@@ -1,6 +1,7 @@
 """Forks of random workflows, at every path, against the reference interpreter.
 
 The reference runs a workflow once; then it runs on from what a fork of that run kept.
+`ASSAY_LONG=1` tries 2,000 workflows instead of 70.
 """
 
 from __future__ import annotations
@@ -8,9 +9,11 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from assay.graphs.errors import InvalidInput
 from assay.graphs.execution import Exit, Failure, Status, StepResult
@@ -25,7 +28,8 @@ from assay.graphs.steps import kinds
 
 from ..engine.outcome import Json, Place, Record, Result
 from ..engine.reference import Failed, Held, Reference, Stopped, ids
-from ..engine.workflows import Case, case
+from ..engine.workflows import Case, case, cases
+from .test_forking import Child, Name
 
 LONG = bool(os.environ.get("ASSAY_LONG"))
 
@@ -89,7 +93,7 @@ class Ran:
     """A workflow, how its run ended, and the journal that an engine would have of it."""
 
     program: Program
-    children: Mapping[tuple[str, None], Child]
+    children: Mapping[Name, Child]
     case: Case
     result: Result
     memos: Mapping[str, Memo]
@@ -106,15 +110,9 @@ class Ran:
         return result, {**known, **{path: r.status for path, r in result.records.items()}}
 
 
-@dataclass(frozen=True)
-class Child:
-    program: Program
-    children: Mapping[tuple[str, None], Child] = field(default_factory=dict)
-
-
 def ran(case: Case) -> Ran:
     loader = Loader(Language(kinds()), default_engine(), Catalogue())
-    children: dict[tuple[str, None], Child] = {}
+    children: dict[Name, Child] = {}
     for name in reversed(case.children):  # a child calls only those written after it
         children[name, None] = Child(loader.mapping(case.children[name]), dict(children))
     reference = Resumed(case.children, {})
@@ -165,12 +163,15 @@ def _decisions(reference: Resumed) -> Iterator[tuple[tuple[str, str], object]]:
             yield (path, "when"), record.status != "skipped" or record.error is not None
         if record.status == "completed" and "rollback" in record.step:
             yield (path, "undo"), {}
-        for index in re.findall(
-            rf"^{re.escape(path)}\[(\d+)\]", "\n".join(reference.records), re.M
-        ):
+        for index in _iterations(path, reference):
             yield (path, f"while[{index}]"), True
             yield (path, f"until[{index}]"), False
     yield ("", "outcome"), "over"
+
+
+def _iterations(path: str, reference: Resumed) -> set[str]:
+    pattern = re.compile(rf"{re.escape(path)}\[(\d+)\]")
+    return {match[1] for p in reference.records if (match := pattern.match(p))}
 
 
 def inside(path: str, other: str) -> bool:
@@ -250,3 +251,19 @@ def test_a_fork_anywhere_ends_as_the_whole_run_did(tens: int) -> None:
                     check(run, path)
                 except Exception as error:
                     raise AssertionError(f"seed {seed}, {path}: {error!r}") from error
+
+
+@pytest.mark.timeout(7200)
+@settings(
+    max_examples=1000 if LONG else 10,
+    deadline=None,
+    database=None,
+    derandomize=not LONG,
+    suppress_health_check=list(HealthCheck),
+)
+@given(cases(), st.data())
+def test_what_goes_wrong_shrinks_to_its_cause(case: Case, data: st.DataObject) -> None:
+    """The same, slower and less various, but a failure comes as the smallest workflow."""
+    run = ran(case)
+    paths = [path for path in run.history.results if "/" not in path]
+    check(run, data.draw(st.sampled_from([None, *paths])))

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from assay.graphs.errors import InvalidInput
 from assay.graphs.forking import describe
 from assay.graphs.history import History
 
-from .test_forking import ABC, CALL, EACH, LOOP, REPAIR, TWICE, forked, history, shell
+from .test_forking import ABC, CALL, EACH, LOOP, REPAIR, forked, history, result, shell
+from .test_forking_retry import TWICE
 
 ITEMS = history("each[0].get", "each[0].put", "each[1].get", "each[1].put", "each")
 TURNS = history("loop[0].edit", "loop[0].check", "loop[1].edit", "loop")
@@ -80,6 +83,26 @@ def test_a_side_effect_repeats_only_where_one_had_begun() -> None:
         ("ok", "pure", False),
         ("ship", "once", False),
     ]
+
+
+def test_a_step_that_only_holds_others_has_no_effects_unless_it_says_once() -> None:
+    assert forked(EACH, ITEMS, "each[1].put").again[0].effects == "pure"
+
+    once = EACH.replace("items:", "effects: once\n  items:")
+    assert forked(once, ITEMS, "each[1].put").again[0].repeats
+
+
+def test_a_step_that_can_be_undone_has_effects_like_any_other() -> None:
+    undo = shell("undo")
+    definition = f"- {shell('a', f', rollback: [{undo}]')}"
+
+    assert forked(definition, history("a"), "a").again[0].repeats
+
+
+def test_a_step_that_failed_before_its_first_attempt_has_not_acted() -> None:
+    failed = replace(result("a failed"), attempts=0)
+
+    assert not forked(ABC, History({"a": failed}), None).again[0].repeats
 
 
 @pytest.mark.parametrize(
