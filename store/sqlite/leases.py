@@ -68,7 +68,7 @@ class Beginning(Joint):
             journal.check(execution.id, entry)
         self.priority = execution.priority
         self.worker = worker
-        self.entries = entries
+        self.entries = tuple(entries)
         self.row = (
             execution.status.value,
             execution.priority,
@@ -85,13 +85,18 @@ class Beginning(Joint):
 
     def begin(self, connection: sqlite3.Connection, worker: str) -> tuple[int, Lease | None]:
         """Its key, and the worker's lease if there is a worker."""
+        self.check_new(connection)
         key = _last_key(connection) + 1
         if not _begin(connection, [(key, worker, self)]):
             raise StoreError(
-                f"Execution {self.id} exists already, or its first entries overlap; begin it "
-                "under another id."
+                f"Execution {self.id} cannot begin with entries that overlap; number them in order."
             )
         return key, Lease(self.id, worker, 1, key) if worker else None
+
+    def check_new(self, connection: sqlite3.Connection) -> None:
+        """Raises `StoreError` when its id exists."""
+        if connection.execute("SELECT 1 FROM executions WHERE id = ?", (self.id,)).fetchone():
+            raise StoreError(f"Execution {self.id} exists already; begin it under another id.")
 
     @staticmethod
     def together(
@@ -113,6 +118,7 @@ class Contest:
 
     def __call__(self, connection: sqlite3.Connection) -> Lease | None:
         begun, request = self._begun, self._request
+        begun.check_new(connection)
         free = slots.free(connection, request, begun.priority)
         if not free and request.overflow == "reject":
             raise ConcurrencyLimit(
@@ -147,7 +153,9 @@ def claim(
         request = SlotRequest(**decode(slot, f"The slot of execution {execution_id}"))
         if not slots.hold(connection, key, request, priority):
             # A lease without the slot would keep everyone else from it when its turn comes.
-            connection.execute("UPDATE executions SET worker = NULL WHERE key = ?", (key,))
+            connection.execute(
+                "UPDATE executions SET worker = NULL WHERE key = ? AND worker IS NOT NULL", (key,)
+            )
             return None
     connection.execute(
         "UPDATE executions SET worker = ?, epoch = ? WHERE key = ?", (worker, epoch + 1, key)

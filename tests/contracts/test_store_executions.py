@@ -83,11 +83,22 @@ async def test_without_a_worker_it_begins_without_a_lease(store: Store) -> None:
 async def test_an_id_is_given_out_once(store: Store) -> None:
     """And what tried to take it leaves nothing behind."""
     of, lease = await begun(store, entries=[entry(1)])
-    with pytest.raises(StoreError, match=of.id):
-        await store.create(replace(of, workflow="other"), [entry(1), entry(2)], "w")
+    for entries in ([], [entry(1), entry(2)]):
+        for slot in (None, SlotRequest("k"), SlotRequest("k", 0, "reject")):
+            other = replace(of, workflow="other", slot=slot)
+            with pytest.raises(StoreError, match=of.id):
+                await store.create(other, entries, "w")
+    assert await store.slots() == []
     assert await store.execution(of.id) == of
     assert await journal(store, of.id) == [entry(1)]
     await store.commit(Commit(lease, entry(2)))
+
+
+async def test_it_cannot_begin_with_entries_that_overlap(store: Store) -> None:
+    with pytest.raises(StoreError, match="e cannot begin"):
+        await store.create(execution("e"), [entry(1, 2), entry(2, 3)], store.worker)
+    with pytest.raises(ExecutionNotFound):
+        await store.execution("e")
 
 
 async def test_of_many_that_begin_at_once_only_those_without_an_id_of_their_own_fail(

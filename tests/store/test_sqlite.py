@@ -18,7 +18,7 @@ from tests.stored import begun, entry, execution, journal, parked, question
 from assay.graphs.errors import InvalidInput, StateCorrupted, StoreError, StoreUnavailable
 from assay.graphs.execution import Status, StepResult
 from assay.graphs.lease import Command, Message, SlotRequest
-from assay.graphs.stored import Commit, Entry
+from assay.graphs.stored import ArtifactInfo, Commit, Entry
 from assay.store.sqlite import database as databases
 from assay.store.sqlite.database import Database
 from assay.store.sqlite.reader import Reader
@@ -151,6 +151,32 @@ async def test_a_commit_writes_few_pages(store: SqliteStore, tmp_path: Path) -> 
         assert other.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone() == (0, 0, 0)
     await asyncio.gather(*(store.commit(Commit(lease, entry(6))) for _, lease in made))
     assert 0 < (tmp_path / "store.db-wal").stat().st_size < 200 * 4096
+
+
+# Deleting
+
+
+async def test_a_deleted_execution_leaves_no_row_behind(store: SqliteStore, tmp_path: Path) -> None:
+    def rows() -> dict[str, int]:
+        with closing(sqlite3.connect(tmp_path / "store.db")) as other:
+            tables = other.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+            return {
+                name: other.execute(f"SELECT count(*) FROM {name}").fetchone()[0]
+                for (name,) in tables
+                if name != "sqlite_sequence"
+            }
+
+    before = rows()
+    of, lease = await begun(store, "e", entries=[entry(1)], slot=SlotRequest("k"))
+    artifact = ArtifactInfo("e", "a", "log", "log.txt", "0" * 64, 12, "")
+    await store.commit(Commit(lease, entry(2), questions=[question("e")], artifacts=[artifact]))
+    await store.post(Message("e", Command.PAUSE))
+    config: RunnableConfig = {"configurable": {"thread_id": "e", "checkpoint_ns": ""}}
+    await store.checkpointer().aput(config, empty_checkpoint(), {}, {})
+    assert rows() != before
+    await store.commit(Commit(lease, execution=replace(of, status=Status.FAILED)))
+    await store.delete_execution("e")
+    assert rows() == before
 
 
 # Checkpoints
