@@ -31,13 +31,11 @@ __all__ = ["KeyRing", "SqliteSaver"]
 class SqliteSaver(Saver):
     """Keeps the state of LangGraph graphs in an SQLite file. Made by `open`.
 
-    - **Small.** A channel's value is stored once for each version, not once for each step;
-      values and writes with the same bytes share them. State may be larger than memory pages,
-      documents or 1 MB.
+    - **Small.** A channel's value is stored once for each version of it, not once for each
+      step, and never twice inside a thread where the bytes are the same. Of any size.
     - **Durable.** A checkpoint is on the disk (WAL, `synchronous=FULL`) when LangGraph goes on.
-      The writes of a step and the checkpoint after it share one transaction, and so do those of
-      all the graphs that run at the same time: a thousand graphs do not wait for a thousand
-      fsyncs.
+      The writes of a step and the checkpoint after it are one transaction, and graphs that run
+      at the same time share transactions: a thousand of them do not wait for a thousand fsyncs.
     - **Safe.** Every byte is verified by SHA-256 when it is read; damage raises
       `StateCorrupted`, which names thread, checkpoint and channel. Stored bytes cannot name
       code to be run: only plain data, messages, LangGraph's own types and those in `allow`.
@@ -59,7 +57,7 @@ class SqliteSaver(Saver):
         serde: SerializerProtocol | None = None,
         may_prune: Callable[[str], Awaitable[bool]] | None = None,
     ) -> AsyncIterator[Self]:
-        """A saver over that file, made when absent; over memory when the path is None.
+        """A saver over that file, made when absent; None or ":memory:" keeps all in memory.
 
         `allow` names the dataclasses, pydantic models and enums of your state, as types or as
         pairs of module and name; what is not allowed comes back as plain data. `cipher`, such as
@@ -72,10 +70,11 @@ class SqliteSaver(Saver):
         allow = tuple(allow)
         if serde is not None and (allow or cipher is not None):
             raise ConfigurationError("Give either serde, or allow and cipher, which make one.")
-        database = Database(None if path is None else Path(path))
+        file = None if path is None or path == ":memory:" else Path(path)
+        database = Database(file)
         writer = Writer(database, await asyncio.to_thread(database.create))
         # A database in memory belongs to its one connection.
-        reader = None if path is None else Reader(database)
+        reader = None if file is None else Reader(database)
         saver = cls(
             SqliteCheckpoints(writer, reader),
             serde=serde or serializer(allow, cipher),

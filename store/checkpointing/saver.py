@@ -157,13 +157,15 @@ class Saver(BaseCheckpointSaver[str]):
         await self._lanes.add(thread, PutWrites(rows, encoding.chunks))
 
     async def adelete_thread(self, thread_id: str) -> None:
-        await self._lanes.settled(thread_id)
-        await self._checkpoints.delete(thread_id)
+        thread = str(thread_id)
+        await self._lanes.settled(thread)
+        await self._checkpoints.delete(thread)
 
     async def adelete_for_runs(self, run_ids: Sequence[str]) -> None:
-        """Delete the checkpoints of these runs, with their writes and values.
+        """Delete the checkpoints of these runs, with their writes and values, thread by thread.
 
-        Raises `StoreError` when a `DeltaChannel` of a later run is rebuilt from them.
+        Raises `StoreError` at a thread where a `DeltaChannel` of a later run is rebuilt from
+        them, and leaves it as it was.
         """
         runs = frozenset(run_ids)
 

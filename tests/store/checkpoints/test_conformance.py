@@ -25,7 +25,7 @@ async def test_all_eight_capabilities_are_there_and_every_check_passes(
 ) -> None:
     @checkpointer_test(name=f"SqliteSaver in {place}")
     async def savers() -> AsyncGenerator[BaseCheckpointSaver[str], None]:
-        async with SqliteSaver.open(tmp_path / "s.db" if place == "file" else None) as saver:
+        async with SqliteSaver.open(tmp_path / "s.db" if place == "file" else ":memory:") as saver:
             yield saver
 
     report = await validate(savers)
