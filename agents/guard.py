@@ -127,7 +127,7 @@ class AnswerCheck(AgentMiddleware[Any, None, Any]):
             return {"jump_to": "model"}
         self._check_whole(reply)
         if self._form is None:
-            return {"answer": reply.text}
+            return {"answer": str(reply.text)}
         try:
             return {"answer": self._form.read(reply.text)}
         except Unfit as unfit:

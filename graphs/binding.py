@@ -158,14 +158,12 @@ class BoundStep:
     hoisted: tuple[str, ...] = ()
     env: frozenset[str] = frozenset()
     functions: frozenset[str] = frozenset()
+    id: str = field(init=False)
+    kind: str = field(init=False)
 
-    @property
-    def id(self) -> str:
-        return self.step.id
-
-    @property
-    def kind(self) -> str:
-        return self.step.kind
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "id", self.step.id)
+        object.__setattr__(self, "kind", self.step.kind)
 
     @property
     def name(self) -> str:

@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Hashable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
+from langgraph.checkpoint.base import CheckpointMetadata, empty_checkpoint
 from langgraph.errors import GraphInterrupt
 from langgraph.graph import END, START, StateGraph
 from langgraph.runtime import Runtime
@@ -22,6 +23,9 @@ from .engine import Frame, State
 from .plan import BlockPlan, Way
 from .question import Question
 from .strands import Parked
+
+if TYPE_CHECKING:
+    from langchain_core.runnables import RunnableConfig
 
 Node = Callable[[State, Frame], Awaitable[State]]
 
@@ -73,13 +77,18 @@ class CompiledBlock:
         Its thread is the execution. A checkpoint is written when it parks and when it ends;
         what happened since the last one is in the journal. Raises `Parked`.
         """
-        graph = self.graph(checkpointer)
         execution = frame.run.execution
-        config = {
+        config: RunnableConfig = {
             "recursion_limit": frame.recursion_limit(len(self._nodes)),
             "configurable": {"thread_id": execution.id},
             "metadata": {"workflow": execution.workflow, "version": execution.version},
         }
+        if self._direct and self.plan.fused:
+            (node,) = self._nodes.values()
+            final = {**state, **await node(state, frame)}
+            frame.run.save(_save(checkpointer, config, final))
+            return final
+        graph = self.graph(checkpointer)
         resumed = not fresh and await checkpointer.aget_tuple(config) is not None
         result: State = await graph.ainvoke(
             None if resumed else state, config, context=frame, durability="exit"
@@ -102,6 +111,18 @@ class CompiledBlock:
             return self
         inside = [*(b for blocks in self.inner.values() for b in blocks), *self.singles.values()]
         return next((found for b in inside if (found := b._holding(id)) is not None), None)
+
+
+async def _save(checkpointer: Any, config: RunnableConfig, final: State) -> None:
+    """The checkpoint that LangGraph would write when the graph of one node has ended."""
+    checkpoint = empty_checkpoint()
+    version = checkpointer.get_next_version(None, None)
+    versions = dict.fromkeys(final, version)
+    checkpoint["channel_values"] = final
+    checkpoint["channel_versions"] = versions
+    config["configurable"]["checkpoint_ns"] = ""
+    metadata: CheckpointMetadata = {"source": "loop", "step": 1, "parents": {}}
+    await checkpointer.aput(config, checkpoint, metadata, versions)
 
 
 def _parked(interrupt: GraphInterrupt) -> Parked:

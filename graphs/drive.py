@@ -11,17 +11,17 @@ from typing import Any
 
 from .desk import Desk
 from .ending import ENDINGS, ended, outputs_of, rolled_back, rolls_back
-from .engine import root
-from .errors import AssayError, StateCorrupted
+from .engine import Frame, root
+from .errors import AssayError, StateCorrupted, StoreUnavailable
 from .event import Event, EventType
 from .execution import Failure, Status, timestamp
-from .journal import Abandoned, Journal
+from .journal import PATIENCE, Abandoned, Journal
 from .known import Known, read
 from .lease import Command, Lease, Message
 from .limits import Stopwatch, overtime
 from .panic import restart_delay
 from .question import Question, QuestionStatus, Wait, question_id
-from .run import Definition, Run
+from .run import Definition, Outcome, Run
 from .services import Services
 from .strands import Gate, Panicked, Parked, Strand
 from .workflow import Panic
@@ -188,7 +188,7 @@ class Drive:
     async def _execute(self, run: Run, fresh: bool) -> bool:
         frame = root(run, run.definition, run.execution.inputs)
         try:
-            outcome = await frame.drive_root(self._services.checkpointer, fresh=fresh)
+            outcome = await self._insist(frame, fresh)
             failure = outcome.failure
             await run.join()
             outputs = {} if failure else outputs_of(run, outcome)
@@ -200,6 +200,17 @@ class Drive:
             await run.join()
         status = Status.COMPLETED if failure is None else Status.FAILED
         return await self._finish(run, status, outputs, failure)
+
+    async def _insist(self, frame: Frame, fresh: bool) -> Outcome:
+        """Drive the list; again while its checkpoint cannot be written, which repeats no step."""
+        delay, longest = PATIENCE
+        while True:
+            try:
+                return await frame.drive_root(self._services.checkpointer, fresh=fresh)
+            except StoreUnavailable as error:
+                self._trouble(error.message)
+                await asyncio.sleep(delay)
+                delay = min(delay * 2, longest)
 
     async def _stopped(self, run: Run) -> bool:
         """Nothing of the execution runs on; compensate only where that is the default."""
@@ -233,6 +244,7 @@ class Drive:
         last = replace(ended(run, status, outputs, failure), worked=self._watch.seconds)
         journal.update(last, ENDINGS[status], status=status.value)
         await journal.release()
+        await run.saved()
         return True
 
     async def _leave(self, run: Run) -> bool:

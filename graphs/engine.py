@@ -91,11 +91,7 @@ class Frame:
         for bound in segment:
             count = runs.get(bound.id, 1)
             path = f"{self.prefix}{bound.id}" + (f"~{count}" if count > 1 else "")
-            scope = replace(
-                self.scope,
-                results=results,
-                context={**self.scope.context, **writes},
-            )
+            scope = self.scope.at(results, {**self.scope.context, **writes})
             if self._repairs(bound, runs) is not None:
                 bound = replace(bound, policy=replace(bound.policy, repairing=True))
             ran = await run_step(bound, path, scope, self, state["feedback"].get(bound.id, ()))

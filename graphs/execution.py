@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Self
@@ -121,7 +121,27 @@ class StepResult:
     seq: int = 0
 
     def with_seq(self, seq: int) -> StepResult:
-        return replace(self, seq=seq)
+        # Not `replace`: it is slow enough to show where a step does nothing.
+        return StepResult(
+            self.path,
+            self.step,
+            self.kind,
+            self.status,
+            self.output,
+            self.outputs,
+            self.artifacts,
+            self.error,
+            self.attempts,
+            self.started_at,
+            self.completed_at,
+            self.cost,
+            self.cached,
+            self.cache_key,
+            self.context,
+            self.exit,
+            self.reason,
+            seq,
+        )
 
     def state(self) -> dict[str, Any]:
         """What expressions and LangGraph's channel see of it; JSON only."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -79,7 +79,7 @@ class Journal:
         self._under_way: _Batch | None = None
         self._stored: set[str] = set()
         self._timer: asyncio.TimerHandle | None = None
-        self._writing: asyncio.Task[None] | None = None
+        self._writing: asyncio.Future[bool] | None = None
         self._broken: StoreError | None = None
         self._released = False
 
@@ -133,15 +133,17 @@ class Journal:
         self._append(type, path, data)
         self._soon()
 
-    def started(self, path: str, step: str, kind: str) -> None:
-        """A step begins. One that goes on after an interruption has begun already."""
+    def started(self, path: str, step: str, kind: str, at: str | None = None) -> None:
+        """A step begins, now or at the time given."""
         self._pending.current = path
-        self.note(EventType.STEP_STARTED, path, step=step, kind=kind)
+        self._append(EventType.STEP_STARTED, path, {"step": step, "kind": kind}, at)
+        self._soon()
 
     def add(self, result: StepResult) -> StepResult:
         """A result that rides on the next commit. Raises `TypeError` when JSON cannot hold it."""
-        at = timestamp()
+        at = result.completed_at or timestamp()
         if result.status is Status.COMPENSATED:
+            at = timestamp()
             # It keeps its place in the journal.
             event = result_event(replace(result, seq=self._seq + 1), self.execution.id, at)
             self._take(event, self._encoder.compensated(event))
@@ -205,8 +207,10 @@ class Journal:
         self._write()
         await waiter
 
-    def _append(self, type: EventType, path: str, data: Mapping[str, Any]) -> None:
-        event = Event(self.execution.id, type, timestamp(), path, data, self._seq + 1)
+    def _append(
+        self, type: EventType, path: str, data: Mapping[str, Any], at: str | None = None
+    ) -> None:
+        event = Event(self.execution.id, type, at or timestamp(), path, data, self._seq + 1)
         match type:
             case EventType.STEP_STARTED:
                 record = self._encoder.started(event)
@@ -222,7 +226,7 @@ class Journal:
         self._pending.records.append(record)
 
     def _soon(self) -> None:
-        if self._timer is None and self._writing is None:
+        if self._timer is None and self._under_way is None:
             loop = asyncio.get_running_loop()
             self._timer = loop.call_later(FLUSH_DELAY, self._late)
 
@@ -235,36 +239,60 @@ class Journal:
         self._write()
 
     def _write(self) -> None:
+        """Begin the next commit, unless one is under way: then it follows."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if self._writing is None and self._broken is None:
-            self._writing = asyncio.ensure_future(self._commits())
-
-    async def _commits(self) -> None:
-        """Commit until nothing is pending; cancelling a step does not end this."""
-        batch = None
+        batch = self._pending
+        if self._under_way is not None or self._broken is not None or not batch:
+            return
+        self._under_way, self._pending = batch, batch.followed(self._seq)
+        commit = self._commit_of(batch)
+        if self._encoder.blobs:
+            self._begin(self._insist(commit))
+            return
         try:
-            while self._pending:
-                batch = self._under_way = self._pending
-                self._pending = batch.followed(self._seq)
-                await self._commit(batch)
-                batch.settle(None)
-                await self._bus.publish(batch.events)
+            self._begin(self._store.commit(commit))
         except StoreError as error:
-            self._broken = error
-            _log.error("execution %s is let go of: %s", self.execution.id, error.message)
-            for unwritten in (batch, self._pending):
-                if unwritten is not None:
-                    unwritten.settle(Abandoned(error))
-        finally:
-            self._writing = self._under_way = None
+            self._under_way = None
+            self._give_up(batch, error)
 
-    async def _commit(self, batch: _Batch) -> None:
+    def _begin(self, work: Awaitable[bool]) -> None:
+        # Nobody awaits it who could be cancelled, and no task is made where none is needed.
+        self._writing = asyncio.ensure_future(work)
+        self._writing.add_done_callback(self._written)
+
+    def _written(self, done: asyncio.Future[bool]) -> None:
+        batch = self._under_way
+        assert batch is not None
+        error = asyncio.CancelledError() if done.cancelled() else done.exception()
+        if isinstance(error, StoreUnavailable):
+            self._begin(self._insist(self._commit_of(batch), error))
+            return
+        self._under_way = self._writing = None
+        if error is not None:
+            self._give_up(batch, error)
+            return
+        self._released = done.result() and batch.release
+        batch.settle(None)
+        self._bus.publish(batch.events)
+        # Those who just woke may have something to add.
+        if self._pending:
+            asyncio.get_running_loop().call_soon(self._write)
+
+    def _give_up(self, batch: _Batch, error: BaseException) -> None:
+        if not isinstance(error, StoreError):
+            error = StoreError(f"{type(error).__name__}: {error}")
+        self._broken = error
+        _log.error("execution %s is let go of: %s", self.execution.id, error.message)
+        for unwritten in (batch, self._pending):
+            unwritten.settle(Abandoned(error))
+
+    def _commit_of(self, batch: _Batch) -> Commit:
         row = None
         if batch.row:
             row = self.execution = replace(self.execution, updated_at=timestamp())
-        commit = Commit(
+        return Commit(
             self._lease,
             batch.entry(self._encoder),
             row,
@@ -274,17 +302,21 @@ class Journal:
             batch.artifacts,
             batch.release,
         )
+
+    async def _insist(self, commit: Commit, error: StoreUnavailable | None = None) -> bool:
+        """Commit, large values first, however long the store cannot be written to."""
         delay, longest = PATIENCE
         while True:
-            try:
-                await self._keep_blobs()
-                self._released = await self._store.commit(commit) and batch.release
-                return
-            except StoreUnavailable as error:
+            if error is not None:
                 _log.error("execution %s waits for its store: %s", self.execution.id, error.message)
                 self._trouble(error.message)
                 await asyncio.sleep(delay)
                 delay = min(delay * 2, longest)
+            try:
+                await self._keep_blobs()
+                return await self._store.commit(commit)
+            except StoreUnavailable as again:
+                error = again
 
     async def _keep_blobs(self) -> None:
         while self._encoder.blobs:

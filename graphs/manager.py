@@ -104,7 +104,7 @@ class Manager:
         begun = beginning(execution, history)
         store = self._services.store
         lease = await store.create(execution, begun.entries, store.worker)
-        await self._services.bus.publish(begun.events)
+        self._services.bus.publish(begun.events)
         if lease is not None:
             self._provider.drive(lease, launch, Known(execution, begun.history))
         else:

@@ -6,7 +6,7 @@ and are introduced to each other by `api.app`. Everything that may wait is async
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -99,8 +99,10 @@ class Executions(Protocol):
         the slot: to end it. Raises `ExecutionNotFound`.
         """
 
-    async def commit(self, commit: Commit) -> bool:
+    def commit(self, commit: Commit) -> Awaitable[bool]:
         """Write the commit, all or nothing; False when `release` was not done.
+
+        An execution's commits are written in the order of the calls.
 
         Raises `LeaseLost` when the lease has another epoch now, `StoreUnavailable` when
         writing fails for now, `StoreError` when the entry's `seq` is taken. A status that
@@ -278,7 +280,8 @@ class EventBus(Protocol):
     Durable events are published after the commit that holds them, in order of `seq`.
     """
 
-    async def publish(self, events: Sequence[Event]) -> None: ...
+    def publish(self, events: Sequence[Event]) -> None:
+        """Hand the events over; returns at once. Nobody waits for a listener."""
 
     def subscribe(self, execution_id: str | None = None) -> AsyncIterator[Event]:
         """Events from now on; the subscription begins when this returns, not at first use."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import asyncio
+import logging
+from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -51,6 +53,9 @@ class Definition:
     children: Mapping[tuple[str, str | None], Definition] = field(default_factory=dict)
 
 
+_log = logging.getLogger("assay.run")
+
+
 class Run:
     """What is one for the whole execution: journal, desk, services, workspace, work beside it.
 
@@ -76,6 +81,7 @@ class Run:
         self.leaving = False
         self.limits = Limits.of_workflow(definition.program.workflow.resource_limits, self.notice)
         self._beside: Crew[Outcome] = Crew(strand)
+        self._saving: list[asyncio.Future[None]] = []
         self._said: list[str] = list(journal.execution.notices)
         self._paused: list[Place] | None = None
 
@@ -158,6 +164,16 @@ class Run:
         """Wait for everything detached; what failed is in the journal and nowhere else."""
         while await self._beside.ended():
             pass
+
+    def save(self, work: Coroutine[Any, Any, None]) -> None:
+        """Write a checkpoint while the execution goes on to its end."""
+        self._saving.append(asyncio.ensure_future(work))
+
+    async def saved(self) -> None:
+        """Wait for checkpoints under way. What cannot be saved is in the journal all the same."""
+        for failed in await asyncio.gather(*self._saving, return_exceptions=True):
+            if failed is not None:
+                _log.warning("execution %s has no checkpoint: %s", self.execution.id, failed)
 
     async def abandon(self) -> None:
         """Cancel everything detached."""

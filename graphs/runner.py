@@ -10,6 +10,7 @@ import random
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from .backoff import grown
@@ -58,16 +59,16 @@ async def run_step(
     try:
         if not _wanted(bound, path, scope, frame):
             return Ran(await journal.record(_skipped(bound, path, started)))
-        result, visible = await _attempts(bound, path, scope, frame, feedback)
+        result, visible = await _attempts(bound, path, scope, frame, feedback, started)
     except asyncio.CancelledError:
         if not run.leaving and journal.result(path) is None:
             journal.add(_ended(bound, path, started, Status.CANCELLED))
         raise
     except Exception as error:
-        result, visible = _settled(bound, path, _failure(error, path), 0), {}
+        result, visible = _settled(bound, path, _failure(error, path), 0, started), {}
     finally:
         Files.leave(token)
-    _add(bound, replace(result, started_at=started), scope, frame)
+    _add(bound, result, scope, frame)
     await journal.flush()
     return Ran(journal.results[path], visible)
 
@@ -81,8 +82,8 @@ def _add(bound: BoundStep, result: StepResult, scope: Scope, frame: Frame) -> No
         journal.add(result)
     except TypeError as error:
         message = f"what the step gave cannot be kept as JSON: {error}"
-        failed = _settled(bound, result.path, Failure("unexpected", message, result.path), 1)
-        journal.add(replace(failed, attempts=result.attempts, started_at=result.started_at))
+        failure = Failure("unexpected", message, result.path)
+        journal.add(_settled(bound, result.path, failure, result.attempts, result.started_at))
         return
     for name, kept in result.artifacts.items():
         journal.keep(
@@ -123,13 +124,18 @@ def _ended(bound: BoundStep, path: str, started: str, status: Status) -> StepRes
 
 
 async def _attempts(
-    bound: BoundStep, path: str, scope: Scope, frame: Frame, feedback: Sequence[str]
+    bound: BoundStep,
+    path: str,
+    scope: Scope,
+    frame: Frame,
+    feedback: Sequence[str],
+    started: str,
 ) -> tuple[StepResult, Mapping[str, Mapping[str, Any]]]:
     key = cache_key(bound, scope)
     if key is not None and (kept := await frame.run.services.store.cached(key)) is not None:
         result = await restored(kept, bound, path, key, frame.run)
         if result is not None:
-            return result, {}
+            return replace(result, started_at=started), {}
     journal = frame.run.journal
     family = frame.run.services.kinds.get(bound.kind).family
     retry = Retry(attempts=1)
@@ -141,13 +147,13 @@ async def _attempts(
         await _until(tried.next_at, path, frame)
     if bound.step.effects == "once":
         if path in journal.history.intents:
-            found = await _found_out(Call(bound, path, 1, scope, frame), key)
+            found = await _found_out(Call(bound, path, 1, scope, frame), key, started)
             if found is not None:
                 return found, {}
         journal.intend(path)
     # A step that holds others, or waits, goes on where it was; any other begins anew.
     if family not in _GO_ON or path not in journal.history.begun:
-        journal.started(path, bound.id, bound.kind)
+        journal.started(path, bound.id, bound.kind, None if attempt else started)
     if bound.step.effects == "once":
         await journal.flush()
     while True:
@@ -155,8 +161,7 @@ async def _attempts(
         call = Call(bound, path, attempt, scope, frame, feedback)
         try:
             yielded = await _attempt(call, family)
-            result = await _completed(call, yielded, key)
-            return result, yielded.visible
+            return await _completed(call, yielded, key, started), yielded.visible
         except Exception as error:
             if is_panic(error):
                 frame.run.leaving = True  # what is cancelled now goes on after the restart
@@ -165,8 +170,8 @@ async def _attempts(
             written = error.context if isinstance(error, StepError) else {}
             inner = error.yielded if isinstance(error, InnerFailure) else Yield(context=written)
             if not again or attempt >= retry.total:
-                result = _settled(bound, path, failure, attempt)
-                return replace(result, context=inner.context), inner.visible
+                result = _settled(bound, path, failure, attempt, started, inner.context)
+                return result, inner.visible
         delay = pause(retry, attempt)
         next_at = time.time() + delay
         journal.note(
@@ -194,7 +199,7 @@ async def _until(moment: float, path: str, frame: Frame) -> None:
         await asyncio.sleep(delay)
 
 
-async def _found_out(call: Call, key: str | None) -> StepResult | None:
+async def _found_out(call: Call, key: str | None, started: str) -> StepResult | None:
     """A crash came between the intent of an effect and its result: somebody says what became
     of it. None: run the step (once more).
     """
@@ -217,12 +222,12 @@ async def _found_out(call: Call, key: str | None) -> StepResult | None:
             output = said.get("output")
             named = output if isinstance(output, dict) else {}
             reason = "somebody said that it has happened"
-            return await _completed(call, Yield(output, named, reason=reason), key)
+            return await _completed(call, Yield(output, named, reason=reason), key, started)
         case "repeat":
             return None
     why = f": {answer.comment}" if answer.comment else ""
     failure = Failure("effect_unknown", f"the step was cut off and not repeated{why}", path)
-    return _settled(call.bound, path, failure, 1)
+    return _settled(call.bound, path, failure, 1, started)
 
 
 ASKED = "once"
@@ -246,6 +251,8 @@ async def _attempt(call: Call, family: Family) -> Yield:
     kind = call.run.services.kinds.get(call.step.kind)
     # For a step that waits, `timeout` is the deadline of its question.
     limit = None if family is Family.WAITING else call.bound.policy.timeout
+    if limit is None:
+        return _inside(await kind.run(call))
     try:
         async with asyncio.timeout(limit) as clock:
             yielded = await kind.run(call)
@@ -256,6 +263,11 @@ async def _attempt(call: Call, family: Family) -> Yield:
             f"the attempt took longer than its timeout of {limit:g} s; raise `timeout` "
             "or make the step faster"
         ) from error
+    return _inside(yielded)
+
+
+def _inside(yielded: Yield) -> Yield:
+    """What was yielded; raises the failure of a step inside as this step's."""
     if yielded.failure is not None:
         raise InnerFailure(yielded)
     return yielded
@@ -284,7 +296,14 @@ def pause(retry: Retry, attempt: int) -> float:
     return delay * random.uniform(0.5, 1.0) if retry.jitter else delay
 
 
-def _settled(bound: BoundStep, path: str, failure: Failure, attempts: int) -> StepResult:
+def _settled(
+    bound: BoundStep,
+    path: str,
+    failure: Failure,
+    attempts: int,
+    started: str,
+    context: Mapping[str, Any] = MappingProxyType({}),
+) -> StepResult:
     """A failed step after its last attempt: `on_error` says what that means."""
     repaired = bound.policy.repairing and failure.code == AssertionFailed.code
     soft = bound.policy.strategy == "skip" and not repaired
@@ -297,12 +316,14 @@ def _settled(bound: BoundStep, path: str, failure: Failure, attempts: int) -> St
         Status.SKIPPED if soft else Status.FAILED,
         error=replace(failure, rollback=False) if soft else failure,
         attempts=attempts,
+        started_at=started,
         completed_at=timestamp(),
+        context=context,
         reason="`on_error: skip`" if soft else None,
     )
 
 
-async def _completed(call: Call, yielded: Yield, key: str | None) -> StepResult:
+async def _completed(call: Call, yielded: Yield, key: str | None, started: str) -> StepResult:
     bound = call.bound
     outputs, artifacts = await keep_files(call, yielded)
     result = StepResult(
@@ -314,6 +335,7 @@ async def _completed(call: Call, yielded: Yield, key: str | None) -> StepResult:
         outputs,
         artifacts,
         attempts=call.attempt,
+        started_at=started,
         completed_at=timestamp(),
         cost=yielded.cost,
         cache_key=key,

@@ -41,6 +41,10 @@ class Scope:
     results: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     local: Mapping[str, Any] = field(default_factory=dict)
 
+    def at(self, results: Mapping[str, Mapping[str, Any]], context: Mapping[str, Any]) -> Scope:
+        """The same scope a step further."""
+        return Scope(self.inputs, self.env, self.readonly, context, results, self.local)
+
     def extended(
         self,
         *,

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from .event import Event
@@ -26,10 +25,7 @@ class Services:
     functions: Registry[Callable[..., Any]]
     graphs: Registry[Any]
     checkpointer: Any
-    _live: set[asyncio.Task[None]] = field(default_factory=set)
 
     def live(self, event: Event) -> None:
-        """Publish a live event without waiting for it."""
-        task = asyncio.ensure_future(self.bus.publish([event]))
-        self._live.add(task)
-        task.add_done_callback(self._live.discard)
+        """Publish a live event."""
+        self.bus.publish([event])

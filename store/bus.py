@@ -29,7 +29,9 @@ class LocalBus:
         # Weak: a listener that just stops listening need not say so.
         self._listeners: dict[str | None, WeakSet[Subscription]] = {}
 
-    async def publish(self, events: Sequence[Event]) -> None:
+    def publish(self, events: Sequence[Event]) -> None:
+        if not self._listeners:
+            return
         for event in events:
             for topic in (event.execution_id, None):
                 for subscription in self._listeners.get(topic, ()):

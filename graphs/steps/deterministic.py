@@ -8,6 +8,7 @@ import inspect
 import time
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal
+from weakref import WeakKeyDictionary
 
 import orjson
 from pydantic import Field
@@ -67,7 +68,7 @@ async def _apply(call: Call, function: Callable[..., Any], name: str) -> Yield:
     arguments = inputs if isinstance(inputs, dict) else {}
     positional = inputs if isinstance(inputs, list) else []
     try:
-        inspect.signature(function).bind(*positional, **arguments)
+        _signature(function).bind(*positional, **arguments)
     except TypeError as error:
         raise Terminal(f"{name!r} cannot take these inputs: {error}") from error
     token = _CURRENT.set(call)
@@ -88,6 +89,20 @@ async def _apply(call: Call, function: Callable[..., Any], name: str) -> Yield:
         _CURRENT.reset(token)
     value = as_json(value, name)
     return Yield(value, dict(value) if isinstance(value, Mapping) else {})
+
+
+def _signature(function: Callable[..., Any]) -> inspect.Signature:
+    """Kept as long as the function: to work it out takes longer than many a step."""
+    try:
+        known = _SIGNATURES.get(function)
+        if known is None:
+            known = _SIGNATURES[function] = inspect.signature(function)
+    except TypeError:  # what cannot be referred to weakly, or hashed
+        return inspect.signature(function)
+    return known
+
+
+_SIGNATURES: WeakKeyDictionary[Callable[..., Any], inspect.Signature] = WeakKeyDictionary()
 
 
 def _cancelled() -> bool:

@@ -30,7 +30,7 @@ from .workers import Workers
 from .writer import Writer
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Awaitable, Mapping, Sequence
     from pathlib import Path
 
     from ...graphs.execution import Execution, StepResult
@@ -128,9 +128,9 @@ class SqliteStore:
         )
         return await self._write(work, f"The lease of execution {execution_id}")
 
-    async def commit(self, commit: Commit) -> bool:
+    def commit(self, commit: Commit) -> Awaitable[bool]:
         work = journal.writing(commit)
-        return await self._write(work, f"A commit of execution {commit.lease.execution_id}")
+        return self._write(work, f"A commit of execution {commit.lease.execution_id}")
 
     async def execution(self, execution_id: str) -> Execution:
         return await self._read(partial(executions.find, execution_id=execution_id))

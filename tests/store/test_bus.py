@@ -29,14 +29,14 @@ async def remaining(subscription: Subscription, count: int) -> list[int]:
 async def test_a_slow_listener_keeps_the_latest_durable_events() -> None:
     bus = LocalBus(capacity=3)
     listener = bus.subscribe("e")
-    await bus.publish([durable(seq) for seq in range(1, 6)])
+    bus.publish([durable(seq) for seq in range(1, 6)])
     assert await remaining(listener, 3) == [3, 4, 5]
 
 
 async def test_live_events_never_push_out_durable_ones() -> None:
     bus = LocalBus(capacity=3)
     listener = bus.subscribe("e")
-    await bus.publish([durable(1), TOKEN, durable(2), TOKEN, TOKEN])
+    bus.publish([durable(1), TOKEN, durable(2), TOKEN, TOKEN])
     assert await remaining(listener, 3) == [1, 0, 2]
 
 
@@ -45,7 +45,7 @@ async def test_one_slow_listener_costs_the_others_nothing() -> None:
     bus.subscribe("e")
     quick = bus.subscribe("e")
     for seq in range(1, 10):
-        await bus.publish([durable(seq)])
+        bus.publish([durable(seq)])
         assert await remaining(quick, 1) == [seq]
 
 
@@ -65,9 +65,9 @@ async def test_closing_ends_a_listener_that_waits() -> None:
 async def test_nothing_is_held_for_a_listener_that_closed() -> None:
     bus = LocalBus()
     listener = bus.subscribe("e")
-    await bus.publish([durable(1)])
+    bus.publish([durable(1)])
     await listener.aclose()
-    await bus.publish([durable(2)])
+    bus.publish([durable(2)])
     with pytest.raises(StopAsyncIteration):
         await anext(listener)
 
@@ -75,9 +75,9 @@ async def test_nothing_is_held_for_a_listener_that_closed() -> None:
 async def test_a_listener_that_was_let_go_leaves_nothing_behind() -> None:
     bus = LocalBus()
     listener = bus.subscribe("e")
-    await bus.publish([durable(1)])
+    bus.publish([durable(1)])
     trace = weakref.ref(listener)
     del listener
     gc.collect()
     assert trace() is None
-    await bus.publish([durable(2)])
+    bus.publish([durable(2)])
