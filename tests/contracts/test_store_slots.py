@@ -275,15 +275,18 @@ async def test_an_execution_that_ends_in_the_queue_leaves_it(store: Store) -> No
     assert await who(store) == "a | c"
 
 
-async def test_a_queue_whose_head_leaves_moves_up(store: Store) -> None:
-    await started(store, "a", SlotRequest("k", 2))
+async def test_a_queue_whose_head_leaves_moves_up_as_far_as_there_is_room(store: Store) -> None:
+    three = SlotRequest("k", 3)
+    await started(store, "a", three)
     await start(store, "b", SlotRequest("k", 1))
-    await start(store, "c", SlotRequest("k", 2))
-    assert await who(store) == "a | b c"
+    for id in "cde":
+        await start(store, id, three)
+    assert await who(store) == "a | b c d e"
     b = await store.claim("b", store.worker, slotless=True)
     assert b is not None
     await end(store, b, Status.CANCELLED)
-    assert await who(store) == "a c |"
+    assert await who(store) == "a c d | e"
+    assert await store.ready(store.worker, now=0) == ["c", "d"]
 
 
 async def test_a_dead_worker_keeps_the_slots_of_its_executions(
