@@ -19,7 +19,7 @@ from assay.graphs.errors import (
 from assay.graphs.execution import Cost, Failure, Status
 from assay.graphs.lease import Command, Lease, Message, SlotRequest
 from assay.graphs.question import Signal, Wait
-from assay.graphs.stored import ArtifactInfo, Commit
+from assay.graphs.stored import ArtifactInfo, Commit, Entry
 from assay.store.connect import connect
 
 if TYPE_CHECKING:
@@ -101,13 +101,14 @@ async def test_it_cannot_begin_with_entries_that_overlap(store: Store) -> None:
         await store.execution("e")
 
 
+@pytest.mark.parametrize("first", [[], [entry(1)]], ids=["no entries", "entries"])
 async def test_of_many_that_begin_at_once_only_those_without_an_id_of_their_own_fail(
-    store: Store,
+    store: Store, first: list[Entry]
 ) -> None:
     await begun(store, "e3")
     ids = [f"e{number}" for number in range(20)] + ["e7", "e18"]
     outcomes = await asyncio.gather(
-        *(store.create(execution(id), [entry(1)], store.worker) for id in ids),
+        *(store.create(execution(id), first, store.worker) for id in ids),
         return_exceptions=True,
     )
     leases = {n: o for n, o in enumerate(outcomes) if isinstance(o, Lease)}
@@ -118,7 +119,7 @@ async def test_of_many_that_begin_at_once_only_those_without_an_id_of_their_own_
     for number, lease in leases.items():
         assert lease.execution_id == ids[number]
         await store.commit(Commit(lease, entry(2)))
-        assert await journal(store, ids[number]) == [entry(1), entry(2)]
+        assert await journal(store, ids[number]) == [*first, entry(2)]
 
 
 @pytest.mark.parametrize("id", ["", "a\0b", "\ud800"], ids=["empty", "NUL", "no Unicode"])
