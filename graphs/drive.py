@@ -18,13 +18,14 @@ from .execution import Failure, Status, timestamp
 from .journal import PATIENCE, Abandoned, Journal
 from .known import Known, read
 from .lease import Command, Lease, Message
-from .limits import Stopwatch, overtime
+from .limits import overtime
 from .panic import restart_delay
 from .question import Question, QuestionStatus, Wait, question_id
 from .run import Definition, Outcome, Run
 from .services import Services
 from .strands import Gate, Panicked, Parked, Strand
 from .workflow import Panic
+from .worktime import Worktime
 
 WARM = 60.0
 """Seconds for which an execution that waits stays in memory, where an answer reaches it at once."""
@@ -64,11 +65,15 @@ class Drive:
         self._overtime = False
         self._suspended = False
         self._paused = False
-        self._watch = Stopwatch()
-        self._limit: asyncio.TimerHandle | None = None
+        self._worked: Worktime | None = None
         self._cooling: asyncio.TimerHandle | None = None
         self._parking: asyncio.Task[None] | None = None
         self.task = asyncio.create_task(self._drive(), name=lease.execution_id)
+
+    @property
+    def _time(self) -> Worktime:
+        assert self._worked is not None
+        return self._worked
 
     def hear(self, message: Message) -> None:
         """Something was put into the inbox. Hearing the same twice is harmless."""
@@ -115,7 +120,8 @@ class Drive:
             _log.error("let go of execution %s: %s", self.lease.execution_id, abandoned.cause)
         finally:
             self._warm(None)
-            self._stand()
+            if self._worked is not None:
+                self._worked.stop()
             if self._strand is not None:
                 self._strand.end()
 
@@ -146,7 +152,9 @@ class Drive:
         run = Run(self._definition, journal, desk, self._services, strand, self._environ)
         self._run, self._strand = run, strand
         self._paused = self._paused or execution.status is Status.PAUSED
-        self._watch = Stopwatch(execution.worked)
+        limits = self._definition.program.workflow.resource_limits
+        limit = None if limits is None else limits.timeout
+        self._worked = Worktime(execution.worked, limit, self._too_long)
         early, self._early = self._early, []
         for message in early:
             self._take(message, run)
@@ -169,21 +177,38 @@ class Drive:
             if self._stop is not None:
                 return await self._stopped(run)
             self._apply_pause(run)
-            self._work(run)
+            self._time.start()
             fresh = self._started(run)
             if pinned is not None:
                 failure = Failure(**pinned["failure"])
                 return await self._finish(run, Status(pinned["status"]), {}, failure)
             return await self._execute(run, fresh)
         except Parked:
-            # Where a message came in between, there is more to do, if not here then elsewhere.
-            return await run.journal.release() or self._suspended
+            return await self._parked(run)
         except Panicked as panicked:
             return await self._panicked(run, panicked)
         except asyncio.CancelledError:
             if self._stop is not None:
                 return await self._stopped(run)
             return await (self._worked_too_long(run) if self._overtime else self._leave(run))
+
+    async def _parked(self, run: Run) -> bool:
+        """Out of memory, unless a message came in between: then there is more to do."""
+        if not self._gives_back(run):
+            return await run.journal.release() or self._suspended
+        self._wait(run)
+        if await run.journal.release() or self._suspended:
+            return True
+        # Its slot may be somebody else's by now, and then it has to wait its turn.
+        store = self._services.store
+        lease = await store.claim(self.lease.execution_id, store.worker)
+        self.lease = lease or self.lease
+        return lease is None
+
+    def _gives_back(self, run: Run) -> bool:
+        """Whether its slot is free for others while it waits."""
+        slot = run.execution.slot
+        return slot is not None and slot.hold == "running"
 
     async def _execute(self, run: Run, fresh: bool) -> bool:
         frame = root(run, run.definition, run.execution.inputs)
@@ -241,7 +266,7 @@ class Drive:
             told = {**failure.to_dict(), "rollback": True}
             journal.decide("", OUTCOME, lambda: {"status": status.value, "failure": told})
             failure = await rolled_back(run, failure)
-        last = replace(ended(run, status, outputs, failure), worked=self._watch.seconds)
+        last = replace(ended(run, status, outputs, failure), worked=self._time.seconds)
         journal.update(last, ENDINGS[status], status=status.value)
         await journal.release()
         await run.saved()
@@ -251,7 +276,7 @@ class Drive:
         """Give the execution back as it is, to go on later."""
         run.leaving = True
         await run.abandon()
-        seconds = self._watch.seconds
+        seconds = self._time.seconds
         queued = replace(run.execution, status=Status.QUEUED, current_step=None, worked=seconds)
         run.journal.update(queued, EventType.EXECUTION_QUEUED, why="the worker ends")
         await run.journal.release()
@@ -307,21 +332,6 @@ class Drive:
             run.journal.update(again, EventType.EXECUTION_RESUMED)
         return fresh
 
-    def _work(self, run: Run) -> None:
-        """Time counts from now on."""
-        self._watch.start()
-        limits = run.definition.program.workflow.resource_limits
-        left = self._watch.left(None if limits is None else limits.timeout)
-        if left is not None and self._limit is None:
-            self._limit = asyncio.get_running_loop().call_later(left, self._too_long)
-
-    def _stand(self) -> None:
-        """Time does not count for the present."""
-        self._watch.stop()
-        if self._limit is not None:
-            self._limit.cancel()
-            self._limit = None
-
     def _too_long(self) -> None:
         self._overtime = True
         self._cancel()
@@ -334,7 +344,7 @@ class Drive:
 
     def _quiet(self) -> None:
         """Everything waits. (A moment later it may not: then nothing is said of it.)"""
-        self._stand()
+        self._time.stop()
         if self._parking is None or self._parking.done():
             self._parking = asyncio.ensure_future(self._park())
 
@@ -343,7 +353,7 @@ class Drive:
         run = self._run
         if run is None or run.leaving:
             return
-        self._work(run)
+        self._time.start()
         if run.execution.status in (Status.WAITING, Status.PAUSED):
             running = replace(run.execution, status=Status.RUNNING)
             run.journal.update(running, EventType.EXECUTION_RESUMED)
@@ -356,12 +366,10 @@ class Drive:
             await run.journal.flush()
             if not strand.quiet or self.task.done() or self.task.cancelling():
                 return
-            paused = run.paused
-            status = Status.PAUSED if paused else Status.WAITING
-            type = EventType.EXECUTION_PAUSED if paused else EventType.EXECUTION_WAITING
-            seconds = self._watch.seconds
-            waiting = replace(run.execution, status=status, current_step=None, worked=seconds)
-            run.journal.update(waiting, type, questions=[q.id for q in run.desk.open[:100]])
+            if self._gives_back(run):
+                run.unwind()
+                return
+            self._wait(run)
             await run.journal.flush()
         except Abandoned:
             self._cancel()
@@ -371,6 +379,15 @@ class Drive:
                 run.unwind()
             else:
                 self._warm(run)
+
+    def _wait(self, run: Run) -> None:
+        """Say that everything waits, or is paused, and for what."""
+        paused = run.paused
+        status = Status.PAUSED if paused else Status.WAITING
+        type = EventType.EXECUTION_PAUSED if paused else EventType.EXECUTION_WAITING
+        seconds = self._time.seconds
+        waiting = replace(run.execution, status=status, current_step=None, worked=seconds)
+        run.journal.update(waiting, type, questions=[q.id for q in run.asked[:100]])
 
     def _warm(self, run: Run | None) -> None:
         """Stay in memory for a while longer, or no more."""

@@ -16,6 +16,7 @@ from .execution import Execution, Exit, Failure, Status, StepResult, timestamp
 from .journal import Journal
 from .limits import Limits
 from .program import Program
+from .question import Question
 from .services import Services
 from .step import Step
 from .strands import Parked, Place, Strand
@@ -84,6 +85,7 @@ class Run:
         self._saving: list[asyncio.Future[None]] = []
         self._said: list[str] = list(journal.execution.notices)
         self._paused: list[Place] | None = None
+        self._asked: tuple[Question, ...] = ()
 
     @property
     def execution(self) -> Execution:
@@ -101,6 +103,11 @@ class Run:
     @property
     def paused(self) -> bool:
         return self._paused is not None
+
+    @property
+    def asked(self) -> tuple[Question, ...]:
+        """What is waited for, or was when it left memory."""
+        return self._asked or self.desk.open
 
     def say(self, event: Event) -> None:
         """Publish a live event; nobody waits for it."""
@@ -152,6 +159,7 @@ class Run:
     def unwind(self) -> None:
         """Make everything that waits leave memory; `Parked` is raised where it waited."""
         self.leaving = True
+        self._asked = self.desk.open
         self.desk.unwind()
         for place in self._paused or ():
             place.unwind(Parked())

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 
 from ..binding import BoundStep
 from ..compile import CompileCache
@@ -48,6 +49,7 @@ class LangGraphProvider:
         self._own: set[str] = set()
         self._launcher: Launcher | None = None
         self._rung = asyncio.Event()
+        self._freed = asyncio.Event()
         self._watching: list[asyncio.Task[None]] = []
         self._serving = False
         self._closed = False
@@ -167,7 +169,8 @@ class LangGraphProvider:
             del self._driving[id]
         if not drive.task.cancelled() and (error := drive.task.exception()) is not None:
             _log.error("execution %s is left: %r", id, error, exc_info=error)
-        self.ring()
+        # What it held may be what another one waits for.
+        self._freed.set()
 
     def _watch(self) -> None:
         if not self._watching and not self._closed:
@@ -178,11 +181,9 @@ class LangGraphProvider:
 
     async def _listen(self) -> None:
         while True:
-            try:
+            with suppress(TimeoutError):
                 async with asyncio.timeout(LISTEN):
                     await self._rung.wait()
-            except TimeoutError:
-                pass
             self._rung.clear()
             if self._driving:
                 await _patiently(self._hear)
@@ -195,7 +196,10 @@ class LangGraphProvider:
 
     async def _sweep(self) -> None:
         while True:
-            await asyncio.sleep(SWEEP)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(SWEEP):
+                    await self._freed.wait()
+            self._freed.clear()
             if self._serving or self._own - self._driving.keys():
                 await _patiently(self._take_ready)
 
