@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterable
 from typing import Final
 
 from ...graphs.errors import (
@@ -12,7 +13,11 @@ from ...graphs.errors import (
     ExecutionNotFound,
     InvalidInput,
     InvalidSpec,
+    NotAuthorized,
+    NotPossible,
     ProviderNotFound,
+    QuestionClosed,
+    QuestionNotFound,
     StoreError,
     WorkflowConflict,
     WorkflowNotFound,
@@ -36,10 +41,20 @@ _USAGE = (
     WorkflowConflict,
     ExecutionNotFound,
     ProviderNotFound,
+    QuestionClosed,
+    QuestionNotFound,
+    NotAuthorized,
+    NotPossible,
     ConfigurationError,
     StoreError,
 )
 """What the user can put right before anything has run."""
+
+
+def worst(codes: Iterable[int]) -> int:
+    """One exit code for several executions."""
+    found = set(codes)
+    return next((code for code in (FAILED, CANCELLED, WAITING) if code in found), OK)
 
 
 def report(error: Exception) -> int:

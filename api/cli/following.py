@@ -20,38 +20,36 @@ LAST = frozenset(
 )
 """After one of these nothing more is said."""
 
+POLL = 0.25
+"""Seconds between looks at an execution that may be driven by another process."""
 
-async def follow(manager: Manager, execution_id: str) -> AsyncIterator[Event]:
-    """Every durable event from the first on, the live ones in between.
 
-    Ends with the execution, or when nothing drives it here any more. What the bus drops for
-    a slow reader is read from the store. Raises what driving the execution raised.
+async def follow(manager: Manager, execution_id: str, *, after: int = 0) -> AsyncIterator[Event]:
+    """Every durable event that comes after that one, the live ones of this process in between.
+
+    Ends with the execution. What the bus drops for a slow reader, or never hears because
+    another process says it, is read from the store.
     """
     # First listen, then read: what happens in between arrives twice, and is told once.
     live = manager.follow(execution_id)
-    driven = asyncio.ensure_future(manager.wait(execution_id))
+    order = Order(after)
     upcoming: asyncio.Future[Event] | None = None
-    order = Order()
     try:
         while not order.ended:
             event = None
             if upcoming is not None:
-                await asyncio.wait((upcoming, driven), return_when=asyncio.FIRST_COMPLETED)
-                if upcoming.done():
-                    event = upcoming.result()
+                await asyncio.wait((upcoming,), timeout=POLL)
+                event = upcoming.result() if upcoming.done() else None
             if event is None or event.seq > order.seen + 1:
                 async for missed in manager.events(execution_id, after=order.seen):
                     for told in order.next(missed):
                         yield told
-                if event is None and upcoming is not None:
-                    driven.result()
-                    return
             if event is not None:
                 for told in order.next(event):
                     yield told
-            upcoming = asyncio.ensure_future(_anext(live))
+            if upcoming is None or event is not None:
+                upcoming = asyncio.ensure_future(_anext(live))
     finally:
-        driven.cancel()
         if upcoming is not None:
             upcoming.cancel()
 
@@ -62,8 +60,8 @@ class Order:
     A start may become durable a little after the step has begun to speak.
     """
 
-    def __init__(self) -> None:
-        self.seen = 0
+    def __init__(self, after: int = 0) -> None:
+        self.seen = after
         self.ended = False
         self._started: set[str] = set()
         self._early: dict[str, list[Event]] = {}

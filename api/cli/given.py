@@ -33,7 +33,7 @@ def _value(name: str, text: str) -> str:
     if text.startswith("@@") or not text.startswith("@"):
         return text.removeprefix("@")
     try:
-        return _read(text[1:]).decode()
+        return read_bytes(text[1:]).decode()
     except UnicodeDecodeError as error:
         raise InvalidInput(f"input {name!r}: the file {text[1:]} is not UTF-8 text") from error
 
@@ -41,14 +41,14 @@ def _value(name: str, text: str) -> str:
 def _from_file(file: str) -> dict[str, Any]:
     from ...graphs.document import read
 
-    value = read(_read(file), file, format="json" if file.endswith(".json") else "yaml").value
+    value = read(read_bytes(file), file, format="json" if file.endswith(".json") else "yaml").value
     if not isinstance(value, Mapping):
         raise InvalidInput(f"{file} holds no inputs; write a mapping of names to values")
     return dict(value)
 
 
-def _read(file: str) -> bytes:
-    """The bytes of a file; `-` is standard input."""
+def read_bytes(file: str) -> bytes:
+    """The bytes of a file; `-` is standard input. Raises `InvalidInput`."""
     try:
         return sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
     except OSError as error:

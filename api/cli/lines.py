@@ -6,11 +6,26 @@ from collections.abc import Iterator
 from typing import Any
 
 from ...graphs.event import Event, EventType
-from ...graphs.execution import Cost
-from .text import clean, duration, first_line, local_time, one_line, seconds_between, shown, spent
+from ...graphs.execution import Cost, timestamp
+from ...graphs.question import Question, Wait
+from .text import (
+    clean,
+    duration,
+    first_line,
+    local_time,
+    one_line,
+    seconds_between,
+    shown,
+    spent,
+    until,
+)
+from .waits import ends, place, wanted
 
 _VERBS = {
     EventType.EXECUTION_STARTED: "started",
+    EventType.EXECUTION_RESUMED: "goes on",
+    EventType.EXECUTION_WAITING: "waiting",
+    EventType.EXECUTION_PAUSED: "paused",
     EventType.EXECUTION_COMPLETED: "completed",
     EventType.EXECUTION_FAILED: "failed",
     EventType.EXECUTION_CANCELLED: "cancelled",
@@ -21,6 +36,14 @@ _VERBS = {
     EventType.STEP_CANCELLED: "cancelled",
     EventType.STEP_COMPENSATED: "compensated",
 }
+_QUESTIONS = frozenset(
+    {
+        EventType.QUESTION_ASKED,
+        EventType.QUESTION_ANSWERED,
+        EventType.QUESTION_WITHDRAWN,
+        EventType.QUESTION_ESCALATED,
+    }
+)
 
 
 class Lines:
@@ -29,6 +52,12 @@ class Lines:
     def __init__(self, *, date: bool = False) -> None:
         self._date = date
         self._open: dict[tuple[str, str], str] = {}
+
+    def waiting(self, question: Question) -> str:
+        """The line about something that waits for time alone, of which no event is told."""
+        return self._line(
+            timestamp(), place(question) or "execution", f"{wanted(question)} {ends(question)}"
+        )
 
     def of(self, event: Event) -> Iterator[str]:
         """The lines that the event adds; none while a line of output is not finished."""
@@ -62,7 +91,12 @@ def describe(event: Event) -> str:
     data = event.data
     match event.type:
         case EventType.EXECUTION_QUEUED:
-            return f"queued as {event.execution_id}"
+            why = f"; {one_line(str(data['why']))}" if data.get("why") else ""
+            return f"queued as {event.execution_id}{why}"
+        case EventType.EXECUTION_RESTARTING:
+            why = first_line(str((data.get("error") or {}).get("message", "")))
+            wait = duration(float(data["delay"]))
+            return f"restart {data['restart']} of {data['of']} in {wait}: {why}"
         case EventType.NOTICE:
             return f"notice: {one_line(str(data.get('message', '')))}"
         case EventType.EMITTED:
@@ -77,8 +111,27 @@ def describe(event: Event) -> str:
             return f"attempt {data['attempt']} of {data['of']} in {wait}: {why}"
         case EventType.OUTPUT:
             return _agent_work(data)
+    if event.type in _QUESTIONS:
+        return _question(event.type, data)
     verb = _VERBS.get(event.type, event.type.value)
     return "; ".join([verb + _lasted(data), *_remarks(data)])
+
+
+def _question(type: EventType, data: Any) -> str:
+    id = str(data.get("question", ""))
+    by = f" by {one_line(str(data['by']))}" if data.get("by") else ""
+    match type:
+        case EventType.QUESTION_ASKED:
+            # The event that is waited for is in the store alone.
+            due = f", until {until(float(data['due']))}" if data.get("due") else ""
+            if data.get("kind") == Wait.EVENT:
+                return f"waits for an event ({id}{due})"
+            return f"asks: {one_line(str(data.get('message') or ''))} ({id}{due})"
+        case EventType.QUESTION_ANSWERED:
+            return f"{'answered' if data.get('approved', True) else 'rejected'}{by} ({id})"
+        case EventType.QUESTION_WITHDRAWN:
+            return f"needs no answer any more ({id})"
+    return f"may be answered by others as well ({id})"
 
 
 def _lasted(data: Any) -> str:

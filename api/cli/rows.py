@@ -5,11 +5,13 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ...graphs.execution import Status
+from ...graphs.question import Wait
 from .text import duration, first_line, one_line, seconds_between, spent
 from .tree import Node, Tree
+from .waits import beside
 
 MANY = 12
 """More children than this are counted instead of listed."""
@@ -20,18 +22,23 @@ _LISTED = 3
 _ORDER = (
     Status.COMPLETED,
     Status.RUNNING,
+    Status.WAITING,
     Status.FAILED,
     Status.SKIPPED,
     Status.CANCELLED,
     Status.COMPENSATED,
 )
+_AT_WORK = frozenset({Status.RUNNING, Status.WAITING})
+_REST = frozenset({Status.WAITING, Status.PAUSED})
+_PERSON = frozenset({Wait.APPROVAL, Wait.ONCE})
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
     """One line: `status` None has not begun. `tail` are lines that the step said last.
 
-    A row that is `left_out` stands for those that have no room.
+    A row that is `left_out` stands for those that have no room; one that `asks` waits for a
+    person.
     """
 
     depth: int
@@ -43,11 +50,15 @@ class Row:
     current: bool = False
     tail: Sequence[str] = ()
     left_out: bool = False
+    asks: bool = False
 
 
 def rows(tree: Tree) -> list[Row]:
     """Every row of the tree."""
-    return [row for root in tree.roots.values() for row in _rows(root, 0, tree.current)]
+    found = [row for root in tree.roots.values() for row in _rows(root, 0, tree.current)]
+    if tree.adrift:
+        return [_cut_off(row) for row in found]
+    return [_at_rest(row) for row in found] if tree.status in _REST else found
 
 
 def window(found: Sequence[Row], height: int) -> list[Row]:
@@ -55,7 +66,7 @@ def window(found: Sequence[Row], height: int) -> list[Row]:
     lines = [1 + len(row.tail) for row in found]
     if sum(lines) <= height:
         return list(found)
-    running = [i for i, row in enumerate(found) if row.status is Status.RUNNING]
+    running = [i for i, row in enumerate(found) if row.status in _AT_WORK]
     focus = next((i for i, row in enumerate(found) if row.current), running[-1] if running else 0)
     first = last = focus
     used = lines[focus] + 2
@@ -96,11 +107,25 @@ def _rows(node: Node, depth: int, current: Node | None) -> Iterator[Row]:
         note,
         is_current,
         tuple(node.tail.lines) if is_current else (),
+        asks=node.wait is not None and standing is Status.WAITING and node.wait.kind in _PERSON,
     )
     if not node.kind and standing in (Status.COMPLETED, Status.SKIPPED):
         return
     for child in _notable(children) if many else children:
         yield from _rows(child, depth + 1, current)
+
+
+def _cut_off(row: Row) -> Row:
+    """The row when nothing runs: what seems to was interrupted."""
+    if row.status is not Status.RUNNING:
+        return row
+    note = "; ".join(filter(None, ("interrupted", row.note)))
+    return replace(row, status=None, time="", note=note, current=False, tail=())
+
+
+def _at_rest(row: Row) -> Row:
+    """The row when everything waits: what has been answered goes on when the execution does."""
+    return replace(row, status=Status.WAITING) if row.status is Status.RUNNING else row
 
 
 def _ordered(children: Iterable[Node]) -> list[Node]:
@@ -113,7 +138,7 @@ def _ordered(children: Iterable[Node]) -> list[Node]:
 
 def _notable(children: Sequence[Node]) -> list[Node]:
     failed = [c for c in children if c.standing is Status.FAILED][:_LISTED]
-    running = [c for c in children if c.standing is Status.RUNNING][-_LISTED:]
+    running = [c for c in children if c.standing in _AT_WORK][-_LISTED:]
     return [c for c in children if c in failed or c in running]
 
 
@@ -143,7 +168,9 @@ def _time(node: Node) -> str:
 def _note(node: Node) -> str:
     """What is to be said beside a step: attempts, errors, reasons, cost."""
     said = []
-    if node.status is Status.RUNNING and node.attempt > 1:
+    if node.wait is not None and node.status is Status.RUNNING:
+        said.append(beside(node.wait))
+    elif node.status is Status.RUNNING and node.attempt > 1:
         wait = node.retries_at - time.time()
         soon = f" in {duration(wait)}" if wait > 0 else ""
         said.append(f"attempt {node.attempt} of {node.of}{soon}")
@@ -151,6 +178,8 @@ def _note(node: Node) -> str:
         said.append(f"{node.attempt} attempts")
     if node.cached:
         said.append("cached")
+    if node.answer and not node.error:
+        said.append(one_line(node.answer))
     if node.reason:
         said.append(one_line(node.reason))
     if node.error:

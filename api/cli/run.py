@@ -2,55 +2,45 @@
 
 from __future__ import annotations
 
-import asyncio
-import signal
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from ...graphs.errors import ExecutionNotFound
-from ...graphs.event import Event
 from ...graphs.execution import Execution
-from ...store.blobs import FolderBlobs
 from ..app import open_app
-from ..settings import read_settings
-from .exits import CANCELLED, CODES, WAITING
-from .following import follow
+from .exits import CANCELLED
 from .given import inputs_from
-from .lines import Lines
 from .output import Output
-from .summary import summary
-from .tree import Tree
+from .signals import signals
+from .sitting import Showing, Sitting
 
 if TYPE_CHECKING:
     from ...graphs.manager import Manager
-    from ...graphs.program import Program
-
-Hear = Callable[[Event], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What the command line asks for. `quiet` leaves out everything but the end."""
+    """What the command line asks for."""
 
     definition: str
     inputs: Sequence[str] = ()
     inputs_file: str | None = None
     json: bool = False
     quiet: bool = False
+    ask: bool = True
 
 
 async def run(request: Request) -> int:
-    """Run to the end, telling it on standard output; returns the exit code.
+    """Run to the end, or until it waits for somebody; returns the exit code.
 
     Raises `AssayError` when the execution could not be started.
     """
-    stop = asyncio.Event()
-    with _signals(stop):
+    showing = Showing(request.json, request.quiet, request.ask)
+    with signals() as stop:
         async with open_app() as app:
-            program = await app.manager.load(request.definition)
+            manager = app.manager
+            program = await manager.load(request.definition)
             inputs = inputs_from(program.workflow, request.inputs, request.inputs_file)
             if stop.is_set():
                 Output(sys.stderr).line("stopped before anything began")
@@ -58,95 +48,18 @@ async def run(request: Request) -> int:
             if not request.quiet:
                 for warning in program.warnings:
                     Output(sys.stderr).line(str(warning))
-            driver = _Driver(app.manager, request.definition, inputs, stop)
-            execution = await _shown(request, program, driver)
-    if stop.is_set() and not execution.status.terminal:
-        return CANCELLED
-    return CODES.get(execution.status, WAITING)
+            execution = await manager.start(request.definition, inputs)
+            await say_turn(manager, execution)
+            sitting = Sitting.of(manager, execution, program, showing)
+            await sitting.watch(stop)
+    return sitting.end()
 
 
-@dataclass(frozen=True, slots=True)
-class _Driver:
-    """An execution to be driven; whoever shows it hears its events."""
-
-    manager: Manager
-    definition: str
-    inputs: Mapping[str, Any]
-    stop: asyncio.Event
-
-    async def drive(self, hear: Hear) -> Execution:
-        execution = await self.manager.start(self.definition, self.inputs)
-        stopping = asyncio.create_task(self._stop(execution.id))
-        try:
-            async for event in follow(self.manager, execution.id):
-                hear(event)
-            return await self.manager.wait(execution.id)
-        finally:
-            stopping.cancel()
-
-    async def _stop(self, execution_id: str) -> None:
-        await self.stop.wait()
-        Output(sys.stderr).line("stopping …: waiting until nothing of it runs")
-        # It may have ended by itself just now.
-        with suppress(ExecutionNotFound):
-            await self.manager.stop(execution_id)
-
-
-async def _shown(request: Request, program: Program, driver: _Driver) -> Execution:
-    """Drive it, and show it as the request and the surroundings want."""
-    out = Output()
-    place = FolderBlobs(read_settings().home / "blobs").path
-    if request.json:
-        execution = await driver.drive(
-            _silent if request.quiet else lambda e: out.json(e.to_dict(), indent=False)
+async def say_turn(manager: Manager, execution: Execution) -> None:
+    """Say so when the execution has to wait for its turn."""
+    slot = execution.slot
+    if slot is not None and await manager.store.holder(execution.id) is None:
+        Output(sys.stderr).line(
+            f"all slots of {slot.key!r} are taken: waiting for the next to be free "
+            "(assay slots shows who has them)"
         )
-        out.json(execution.to_dict(), indent=False)
-        return execution
-    if out.terminal:
-        from .view import View, draw
-
-        title = f"{program.workflow.name}@{program.workflow.version}"
-        tree = Tree(title, program.steps)
-        if request.quiet:
-            execution = await driver.drive(_silent)
-            draw(execution, Tree.of(execution), place)
-            return execution
-        async with View(tree) as view:
-            execution = await driver.drive(view.event)
-        draw(execution, tree, place)
-        return execution
-    lines = Lines()
-
-    def tell(event: Event) -> None:
-        for line in lines.of(event):
-            out.line(line)
-
-    execution = await driver.drive(_silent if request.quiet else tell)
-    for said in summary(execution, place):
-        out.line(said.text)
-    return execution
-
-
-def _silent(event: Event) -> None:
-    """Hear, and say nothing."""
-
-
-@contextmanager
-def _signals(stop: asyncio.Event) -> Iterator[None]:
-    """Within, a signal to end asks to stop; further ones wait like the first.
-
-    Ending at once would leave behind the processes that are being ended.
-    """
-    loop = asyncio.get_running_loop()
-    # A signal that is ignored, as under `nohup`, stays ignored.
-    caught = [s for s in _STOPS if signal.getsignal(s) is not signal.SIG_IGN]
-    for number in caught:
-        loop.add_signal_handler(number, stop.set)
-    try:
-        yield
-    finally:
-        for number in caught:
-            loop.remove_signal_handler(number)
-
-
-_STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -34,20 +34,27 @@ Place = Callable[[str], Path | None]
 """The file that holds an artifact, by its SHA-256."""
 
 
-def summary(execution: Execution, place: Place, *, width: int = 100) -> Iterator[Line]:
-    """The lines, in order; one-line values are cut to the width, longer texts are not."""
+def summary(
+    execution: Execution, place: Place, hints: Iterable[Line] = (), *, width: int = 100
+) -> Iterator[Line]:
+    """The lines, in order; one-line values are cut to the width, longer texts are not.
+
+    `hints` say what can be done now.
+    """
     yield _verdict(execution)
     yield from _outputs(execution.outputs, width)
     yield from _artifacts(execution.artifacts, place)
     for notice in execution.notices:
         yield Line(f"notice: {one_line(notice)}", "notice")
     yield from _error(execution)
+    yield from hints
     yield Line(f"execution {execution.id}", "dim")
 
 
 def _verdict(execution: Execution) -> Line:
     lasted = duration(seconds_between(execution.started_at, execution.completed_at))
-    parts = [execution.status.value + (f" in {lasted}" if lasted else "")]
+    ended = execution.status.terminal and lasted
+    parts = [execution.status.value + (f" in {lasted}" if ended else "")]
     if execution.steps:
         parts.append(plural(len(execution.steps), "step"))
     cached = sum(result.cached for result in execution.steps.values())

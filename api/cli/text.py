@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -64,6 +66,20 @@ def local_time(at: str, *, date: bool = False) -> str:
     return datetime.fromisoformat(at).astimezone().strftime(form)
 
 
+def until(moment: float) -> str:
+    """A time to come (seconds since 1970) where the reader is: with its date unless it is today."""
+    at = datetime.fromtimestamp(moment, UTC).astimezone()
+    today = at.date() == datetime.now(UTC).astimezone().date()
+    return at.strftime("%H:%M:%S" if today else "%Y-%m-%d %H:%M")
+
+
+def left(moment: float) -> str:
+    """How long it is until then: `4m 59s`; `no time` when it is past."""
+    seconds = moment - time.time()
+    # Whole seconds: it is shown once a moment, and counts down.
+    return duration(round(seconds)) if seconds >= 0.5 else "no time"
+
+
 def spent(cost: Cost) -> str:
     """`3 calls, 1,204 + 88 tokens, $0.0123`; empty when no model was called."""
     if not (cost.calls or cost.input_tokens or cost.output_tokens):
@@ -78,3 +94,12 @@ def spent(cost: Cost) -> str:
 def plural(count: int, noun: str) -> str:
     """`1 step`, `2 steps`."""
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def columns(table: Sequence[tuple[str, ...]]) -> list[str]:
+    """The cells of each row under those of the others."""
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    return [
+        "  ".join(f"{cell:<{width}}" for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in table
+    ]

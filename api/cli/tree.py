@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from ...graphs.event import Event, EventType
 from ...graphs.execution import Cost, Execution, Status, StepResult
-from .text import clean
+from ...graphs.question import Question, Wait
+from .text import clean, duration
+from .waits import place
 
 if TYPE_CHECKING:
     from ...graphs.binding import BoundStep
@@ -29,10 +31,33 @@ _ENDS: Mapping[EventType, Status] = {
 _LIFE: Mapping[EventType, Status] = {
     EventType.EXECUTION_QUEUED: Status.QUEUED,
     EventType.EXECUTION_STARTED: Status.RUNNING,
+    EventType.EXECUTION_RESUMED: Status.RUNNING,
+    EventType.EXECUTION_RESTARTING: Status.WAITING,
+    EventType.EXECUTION_WAITING: Status.WAITING,
+    EventType.EXECUTION_PAUSED: Status.PAUSED,
     EventType.EXECUTION_COMPLETED: Status.COMPLETED,
     EventType.EXECUTION_FAILED: Status.FAILED,
     EventType.EXECUTION_CANCELLED: Status.CANCELLED,
 }
+_CUT = frozenset(
+    {
+        EventType.EXECUTION_QUEUED,
+        EventType.EXECUTION_RESTARTING,
+        EventType.EXECUTION_COMPLETED,
+        EventType.EXECUTION_FAILED,
+        EventType.EXECUTION_CANCELLED,
+    }
+)
+"""After one of these nothing runs: what has not ended was cut off."""
+
+_QUESTIONS = frozenset(
+    {
+        EventType.QUESTION_ASKED,
+        EventType.QUESTION_ANSWERED,
+        EventType.QUESTION_WITHDRAWN,
+        EventType.QUESTION_ESCALATED,
+    }
+)
 
 
 class Tail:
@@ -65,7 +90,8 @@ class Node:
     """A step at its path, or what only holds steps: an iteration, a later attempt, a rollback.
 
     `status` is None before the step begins. `of` is how many attempts there may be;
-    `retries_at` is when the next begins, as a POSIX time.
+    `retries_at` is when the next begins, as a POSIX time. `wait` is what it waits for, and
+    `answer` what came of that.
     """
 
     path: str
@@ -80,6 +106,8 @@ class Node:
     cached: bool = False
     error: str = ""
     reason: str = ""
+    wait: Question | None = None
+    answer: str = ""
     cost: Cost = field(default_factory=Cost)
     tail: Tail = field(default_factory=Tail)
     children: dict[str, Node] = field(default_factory=dict)
@@ -92,11 +120,17 @@ class Node:
 
     @property
     def standing(self) -> Status | None:
-        """Its status; that of a mere holder is what its children's come to."""
-        if self.kind or not self.children:
-            return self.status
+        """Its status; that of a mere holder is what its children's come to.
+
+        What runs but can only wait is `waiting`.
+        """
         found = {child.standing for child in self.children.values()}
-        for status in (Status.RUNNING, Status.FAILED, Status.CANCELLED):
+        if self.kind or not self.children:
+            waits = self.wait is not None or (
+                Status.WAITING in found and Status.RUNNING not in found
+            )
+            return Status.WAITING if waits and self.status is Status.RUNNING else self.status
+        for status in (Status.RUNNING, Status.WAITING, Status.FAILED, Status.CANCELLED):
             if status in found:
                 return status
         if None in found:
@@ -105,12 +139,17 @@ class Node:
 
 
 class Tree:
-    """The steps of one execution. `fold` takes each event once, in order."""
+    """The steps of one execution. `fold` takes each event once, in order.
+
+    `adrift`: nobody drives it, so that no step runs whatever was said last.
+    """
 
     def __init__(self, title: str, steps: Sequence[BoundStep] = ()) -> None:
         self.title = title
         self.execution_id = ""
         self.status = Status.QUEUED
+        self.adrift = False
+        self.restart = ""
         self.started_at: str | None = None
         self.ended_at: str | None = None
         self.cost = Cost()
@@ -134,6 +173,7 @@ class Tree:
     def finish(self, execution: Execution) -> None:
         """Take over how the execution ended, or where it is."""
         self.status = execution.status
+        self.adrift = self.adrift or execution.status.terminal
         self.started_at = execution.started_at
         self.ended_at = execution.completed_at
         self.cost = execution.cost
@@ -143,18 +183,50 @@ class Tree:
         self.execution_id = event.execution_id
         if event.type in _LIFE:
             self.status = _LIFE[event.type]
+            self.adrift = event.type in _CUT
+            self.restart = _restart(event)
             if event.type is EventType.EXECUTION_STARTED:
                 self.started_at = event.at
             elif self.status.terminal:
                 self.ended_at = event.at
         elif event.type is EventType.NOTICE:
             self.notices.append(str(event.data.get("message", "")))
+        elif event.type in _QUESTIONS:
+            self._fold_question(event)
         elif event.path:
             self._fold_step(self._node(event.path), event)
+
+    def wait_for(self, questions: Iterable[Question]) -> None:
+        """Take over what is waited for, all of it."""
+        for node in self.every():
+            node.wait = None
+        for question in questions:
+            if at := place(question):
+                self._node(at).wait = question
 
     def every(self) -> Iterator[Node]:
         for root in self.roots.values():
             yield from root.every()
+
+    def _fold_question(self, event: Event) -> None:
+        data = event.data
+        # A step may ask again and again, at paths that end with `?2`.
+        node = self._node(event.path.partition("?")[0])
+        match event.type:
+            case EventType.QUESTION_ASKED:
+                node.wait = Question(
+                    str(data["question"]),
+                    event.execution_id,
+                    event.path,
+                    Wait(data["kind"]),
+                    str(data.get("message") or ""),
+                    due=data.get("due"),
+                )
+            case EventType.QUESTION_ANSWERED:
+                node.answer = _answer(node.wait, data)
+                node.wait = None
+            case EventType.QUESTION_WITHDRAWN:
+                node.wait = None
 
     def _fold_step(self, node: Node, event: Event) -> None:
         data = event.data
@@ -176,7 +248,7 @@ class Tree:
 
     def _end(self, node: Node, status: Status, event: Event) -> None:
         data = event.data
-        node.status = status
+        node.status, node.wait = status, None
         node.started_at = data.get("started_at") or node.started_at
         node.ended_at = data.get("completed_at") or event.at
         node.attempt = int(data.get("attempts") or node.attempt)
@@ -250,6 +322,24 @@ def split(path: str) -> tuple[str, str]:
             outer, name = split(parent)
             return outer, f"{name} (time {last})"
     return parent, last
+
+
+def _restart(event: Event) -> str:
+    """Which restart is waited for, and how long."""
+    if event.type is not EventType.EXECUTION_RESTARTING:
+        return ""
+    data = event.data
+    return f"restart {data['restart']} of {data['of']} in {duration(float(data['delay']))}"
+
+
+def _answer(question: Question | None, data: Mapping[str, Any]) -> str:
+    """What came of a question to a person; nothing to be said of an event."""
+    if question is None or question.kind is Wait.EVENT:
+        return ""
+    by = f" by {clean(str(data['by']))}" if data.get("by") else ""
+    if question.kind is Wait.APPROVAL:
+        return f"{'approved' if data.get('approved', True) else 'rejected'}{by}"
+    return f"answered{by}"
 
 
 def _said(data: Mapping[str, Any]) -> str:

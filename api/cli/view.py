@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from typing import Self
 
+from rich.cells import cell_len
 from rich.console import Console, Group
 from rich.live import Live
 from rich.style import Style
 from rich.text import Text
 
-from ...graphs.event import Event
-from ...graphs.execution import Execution, Status
+from ...graphs.execution import Status
+from .prompt import forget_typed, read_line
 from .rows import Row, rows, window
+from .standing import Standing, hints
 from .summary import MARGIN, Line, Place, summary
 from .text import clean, duration, seconds_between, spent
 from .tree import Tree
@@ -30,7 +31,9 @@ _ICONS = {
     Status.SKIPPED: ("-", "dim"),
     Status.CANCELLED: ("■", "yellow"),
     Status.COMPENSATED: ("↺", "yellow"),
+    Status.WAITING: ("◔", "yellow"),
 }
+_NOTES: Mapping[Status | None, str] = {Status.FAILED: "red", Status.WAITING: "yellow"}
 _TONES = {
     "plain": "",
     "head": "bold",
@@ -45,50 +48,74 @@ _TIME = 7
 
 
 class View:
-    """Draws a tree as its events arrive. Use as an asynchronous context manager."""
+    """Draws a tree again and again, from `start` to `stop`."""
 
     def __init__(self, tree: Tree, console: Console | None = None) -> None:
         self._tree = tree
-        # Nothing that comes from a workflow is read as rich's markup.
-        self._console = console or Console(markup=False, highlight=False, emoji=False)
-        self._live = Live(
+        self._console = console or _console()
+        self._drawing: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        self._drawing = asyncio.create_task(self._draw())
+
+    async def stop(self) -> None:
+        """Leave the terminal as it was."""
+        assert self._drawing is not None
+        self._drawing.cancel()
+        with suppress(asyncio.CancelledError):
+            await self._drawing
+
+    async def ask(self, question: str) -> str | None:
+        """What is typed below the tree, which stands still meanwhile; None at the end of input.
+
+        What was asked and typed is taken away afterwards, also when this is cancelled.
+        """
+        await self.stop()
+        forget_typed()
+        console = self._console
+        width, height = console.size
+        asked = Text(question, "bold").wrap(console, width - 1) or [Text()]
+        frame = _frame(self._tree, width, max(height - len(asked) - 1, 3))
+        console.print(frame)
+        console.print()
+        console.print(Text("\n").join(asked), end=" ", soft_wrap=True)
+        above, typed = len(frame.renderables) + len(asked), None
+        try:
+            typed = await read_line()
+            if typed is not None:
+                above += 1 + (asked[-1].cell_len + 1 + cell_len(typed)) // width
+        finally:
+            console.file.write(f"\r\x1b[{above}A\x1b[J")
+            self.start()
+        return typed
+
+    async def _draw(self) -> None:
+        live = Live(
             console=self._console, auto_refresh=False, transient=True, vertical_overflow="crop"
         )
-        self._ticking: asyncio.Task[None] | None = None
-
-    async def __aenter__(self) -> Self:
-        self._live.start()
-        self._ticking = asyncio.create_task(self._tick())
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        assert self._ticking is not None
-        self._ticking.cancel()
-        with suppress(asyncio.CancelledError):
-            await self._ticking
-        self._live.stop()
-
-    def event(self, event: Event) -> None:
-        """Take an event into account; it is drawn at the next tick."""
-        self._tree.fold(event)
-
-    async def _tick(self) -> None:
-        # A timer of the loop's own: a thread would draw while the tree changes.
-        while True:
-            width, height = self._console.size
-            self._live.update(_frame(self._tree, width, height), refresh=True)
-            await asyncio.sleep(_PERIOD)
+        with live:
+            # A timer of the loop's own: a thread would draw while the tree changes.
+            while True:
+                width, height = self._console.size
+                live.update(_frame(self._tree, width, height), refresh=True)
+                await asyncio.sleep(_PERIOD)
 
 
-def draw(execution: Execution, tree: Tree, place: Place, console: Console | None = None) -> None:
+def _console() -> Console:
+    # Nothing that comes from a workflow is read as rich's markup.
+    return Console(markup=False, highlight=False, emoji=False)
+
+
+def draw(standing: Standing, tree: Tree, place: Place, console: Console | None = None) -> None:
     """An execution as it is now: every row of its tree, then the summary."""
-    console = console or Console(markup=False, highlight=False, emoji=False)
+    console = console or _console()
+    execution = standing.execution
     tree.finish(execution)
     console.print(_head(tree, console.width))
     for line in _lines(rows(tree), console.width):
         console.print(line)
     console.print()
-    for said in summary(execution, place, width=console.width):
+    for said in summary(execution, place, tuple(hints(standing)), width=console.width):
         _say(said, console)
 
 
@@ -112,7 +139,8 @@ def _frame(tree: Tree, width: int, height: int) -> Group:
 
 
 def _head(tree: Tree, width: int) -> Text:
-    parts = [tree.title, tree.status.value, tree.execution_id]
+    status = f"{tree.status.value}: {tree.restart}" if tree.restart else tree.status.value
+    parts = [tree.title, status, tree.execution_id]
     parts.insert(2, duration(seconds_between(tree.started_at, tree.ended_at)))
     if cost := spent(tree.cost):
         parts.insert(3, cost)
@@ -144,7 +172,7 @@ def _line(row: Row, name: int, kind: int, width: int) -> Text:
     line.append(f"  {row.time:>{_TIME}}", "" if row.status is Status.RUNNING else "dim")
     if row.note:
         line.append("  ")
-        line.append(row.note, "red" if row.status is Status.FAILED else "dim")
+        line.append(row.note, _NOTES.get(row.status, "dim"))
     line.truncate(width, overflow="ellipsis")
     return line
 
@@ -154,6 +182,8 @@ def _icon(row: Row) -> tuple[str, Style | str]:
         return ("…" if row.left_out else "·"), "dim"
     if row.status is Status.RUNNING:
         return _SPINNER[int(time.monotonic() / _PERIOD) % len(_SPINNER)], "bold cyan"
+    if row.asks:
+        return "?", "bold yellow"
     return _ICONS.get(row.status, ("?", "yellow"))
 
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import io
-from contextlib import suppress
 from pathlib import Path
 
+import anyio.lowlevel
 import pytest
 from rich.console import Console
 
+from assay.api.cli.standing import Standing
 from assay.api.cli.tree import Tree
 from assay.api.cli.view import View, draw
-from assay.graphs.event import Event, EventType
 from assay.graphs.execution import Execution, Failure, Status, StepResult
 
 AT = "2026-01-02T03:04:05.000000Z"
@@ -46,7 +46,7 @@ def drawn(ended: Execution, width: int, **console: object) -> str:
         emoji=False,
         **console,  # type: ignore[arg-type]
     )
-    draw(ended, Tree.of(ended), Path, given)
+    draw(Standing(ended), Tree.of(ended), Path, given)
     return stream.getvalue()
 
 
@@ -95,10 +95,11 @@ async def test_a_live_view_leaves_nothing_behind_but_what_is_drawn_at_the_end() 
     """The cursor is shown again, whatever happened."""
     stream = io.StringIO()
     console = Console(file=stream, width=60, height=10, force_terminal=True, markup=False)
-    with suppress(RuntimeError):
-        async with View(Tree("test@1"), console) as view:
-            view.event(Event("0123", EventType.STEP_STARTED, AT, "build", {"kind": "shell"}))
-            raise RuntimeError("stop")
+    view = View(Tree("test@1"), console)
+    view.start()
+    await anyio.lowlevel.checkpoint()  # here it draws for the first time
+    assert "test@1" in stream.getvalue()
+    await view.stop()
     hidden, shown = stream.getvalue().count("\x1b[?25l"), stream.getvalue().count("\x1b[?25h")
     assert hidden == shown == 1
 

@@ -1,0 +1,118 @@
+"""`assay retry` and `assay fork`: begin a new execution with a part of what another one did."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from ...graphs.errors import InvalidInput, NotPossible
+from ...graphs.execution import Execution
+from ...graphs.forking import Fork, describe
+from ..app import open_app
+from .exits import OK
+from .given import inputs_from
+from .lookup import whole_id
+from .output import Output
+from .prompt import attended, confirm
+from .run import say_turn
+from .signals import signals
+from .sitting import Showing, Sitting
+from .text import one_line
+
+if TYPE_CHECKING:
+    from ...graphs.manager import Manager
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What the command line asks for. `path` is where to begin again.
+
+    `yes`: it is wanted whatever repeats; `dry_run`: it is only said what would happen.
+    """
+
+    execution_id: str
+    path: str | None = None
+    inputs: Sequence[str] = ()
+    inputs_file: str | None = None
+    yes: bool = False
+    dry_run: bool = False
+
+
+async def retry(request: Request, showing: Showing) -> int:
+    """A new execution that goes on where one that has ended failed, or from a step of it."""
+    return await _again("retry", request, showing)
+
+
+async def fork(request: Request, showing: Showing) -> int:
+    """A new execution that goes on from a step of another, perhaps with other inputs."""
+    return await _again("fork", request, showing)
+
+
+async def _again(how: str, request: Request, showing: Showing) -> int:
+    """Say what it means, ask, begin, and show it like `run`.
+
+    Raises `ExecutionNotFound`, `InvalidInput`, or `NotPossible`.
+    """
+    with signals() as stop:
+        async with open_app() as app:
+            manager = app.manager
+            id = await whole_id(manager.store, request.execution_id)
+            known = await manager.store.execution(id)
+            if how == "retry" and not known.status.terminal:
+                raise NotPossible(
+                    f"execution {id} is {known.status}; stop it first, or fork it: "
+                    f"assay fork {id} --from PATH"
+                )
+            inputs = await _inputs(manager, known, request)
+            plan = await manager.plan_fork(id, request.path)
+            _describe(plan, showing, dry_run=request.dry_run)
+            if request.dry_run or not await _wanted(plan, request, showing):
+                return OK
+            if how == "retry":
+                begun = await manager.retry(id, path=request.path)
+            else:
+                assert request.path is not None
+                begun = await manager.fork(id, request.path, inputs=inputs)
+            await say_turn(manager, begun)
+            # The first entry of its journal is what it begins with.
+            first = (await manager.store.entries(begun.id, limit=1)).items[0]
+            sitting = await Sitting.again(manager, begun, showing, upto=first.last)
+            await sitting.watch(stop)
+    return sitting.end()
+
+
+async def _inputs(manager: Manager, execution: Execution, request: Request) -> dict[str, Any]:
+    document = await manager.store.workflow_by_digest(execution.digest)
+    workflow = (await manager.load(document)).workflow
+    return inputs_from(workflow, request.inputs, request.inputs_file)
+
+
+def _describe(plan: Fork, showing: Showing, *, dry_run: bool) -> None:
+    said = [one_line(sentence) for sentence in describe(plan)]
+    if showing.json:
+        if dry_run:
+            again = [asdict(step) for step in plan.again]
+            kept = {"kept": plan.kept_count, "begins": plan.begins, "again": again, "says": said}
+            Output().json(kept)
+        return
+    # What is only shown is the result; before something is done it is a remark.
+    out = Output() if dry_run or attended() else Output(sys.stderr)
+    for sentence in said:
+        out.line(sentence)
+
+
+async def _wanted(plan: Fork, request: Request, showing: Showing) -> bool:
+    """Whether to begin. Raises `InvalidInput` where nobody can be asked what should be."""
+    if request.yes:
+        return True
+    if attended() and not showing.json:
+        return await confirm("Go on?")
+    once = [step.path for step in plan.again if step.repeats and step.effects == "once"]
+    if once:
+        raise InvalidInput(
+            f"{', '.join(once)} would act a second time, which must not happen (`effects: once`); "
+            "--yes does it all the same"
+        )
+    return True

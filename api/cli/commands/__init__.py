@@ -1,0 +1,56 @@
+"""The commands and their options. What a command needs is imported inside it: help is quick."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from . import control, definitions, keeping, records, running
+
+app = typer.Typer(
+    name="assay",
+    help="Run AI-agent workflows that prove their work.",
+    epilog="Exit codes: 0 completed, 1 failed, 2 invalid definition or usage, 3 waiting, "
+    "130 cancelled.",
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+for subject in (running, definitions, records, control, keeping):
+    app.registered_commands += subject.app.registered_commands
+
+
+def main() -> None:
+    """Run the command that the arguments name, and end the process with its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            # A terminal that knows no `…` shows `?`, instead of an error.
+            stream.reconfigure(errors="replace")
+    try:
+        app(prog_name="assay")
+    except Exception as error:
+        from ..exits import report
+
+        sys.exit(report(error))
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"assay {version('assay')}")
+        raise typer.Exit
+
+
+@app.callback()
+def about(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    """What holds for every command."""

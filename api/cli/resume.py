@@ -1,0 +1,159 @@
+"""`assay resume`: go on with one execution, or with every one that nobody drives."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from ...graphs.errors import AssayError
+from ...graphs.execution import Execution, Status
+from ..app import open_app
+from .exits import CANCELLED, CODES, OK, WAITING, worst
+from .lookup import MANY, whole_id
+from .output import Output
+from .run import say_turn
+from .screen import Screen
+from .signals import signals
+from .sitting import Showing, Sitting
+from .standing import Standing
+from .text import clean, duration, first_line, plural, seconds_between
+from .watch import Watch
+
+if TYPE_CHECKING:
+    from ...graphs.manager import Manager
+
+_SWEEP = 0.5
+"""Seconds between two looks for what nobody drives."""
+
+
+async def resume(given: str, showing: Showing) -> int:
+    """Go on with one execution, and show it like `run`.
+
+    Raises `ExecutionNotFound`, or `NotPossible` when it has ended.
+    """
+    with signals() as stop:
+        async with open_app() as app:
+            id = await whole_id(app.manager.store, given)
+            sitting = await go_on(app.manager, id, showing, stop)
+            if sitting is None:
+                return OK
+    return sitting.end()
+
+
+async def go_on(
+    manager: Manager, execution_id: str, showing: Showing, stop: asyncio.Event
+) -> Sitting | None:
+    """Drive the execution from here, unless somebody does: then say so, and return None."""
+    execution = await manager.store.execution(execution_id)
+    sitting = await Sitting.again(manager, execution, showing)
+    execution = await manager.resume(execution_id)
+    if await elsewhere(manager, execution_id):
+        Output(sys.stderr).line(
+            f"another process drives {execution_id}: it goes on there; to watch it: "
+            f"assay logs -f {execution_id}"
+        )
+        return None
+    await say_turn(manager, execution)
+    await sitting.watch(stop)
+    return sitting
+
+
+async def elsewhere(manager: Manager, execution_id: str) -> bool:
+    """Whether another process that lives has hold of it."""
+    holder = await manager.store.holder(execution_id)
+    return holder not in (None, manager.store.worker)
+
+
+async def resume_all(*, json: bool, quiet: bool) -> int:
+    """Go on with every execution that nobody drives, until none is left that can.
+
+    They are not stopped by a signal, but let go of.
+    """
+    out = Output()
+    with signals() as stop:
+        async with open_app() as app:
+            standings = await _Everything(app.manager, stop, out, json=json, quiet=quiet).end()
+    if not json:
+        counts = Counter(standing.execution.status for standing in standings)
+        said = [f"{counts[status]} {status}" for status in Status if counts[status]]
+        out.line(", ".join(said) if said else "nothing is left to go on with")
+    if stop.is_set():
+        return CANCELLED
+    return worst(CODES.get(standing.execution.status, WAITING) for standing in standings)
+
+
+class _Everything:
+    """Whatever can go on, all at once."""
+
+    def __init__(
+        self, manager: Manager, stop: asyncio.Event, out: Output, *, json: bool, quiet: bool
+    ) -> None:
+        self._manager = manager
+        self._stop = stop
+        self._out = out
+        self._json = json
+        self._quiet = quiet
+        self._left: list[Standing] = []
+        self._refused: set[str] = set()
+        self._watched: dict[str, asyncio.Task[None]] = {}
+
+    async def end(self) -> list[Standing]:
+        """Where each stands when nothing of it can go on by itself any more."""
+        stopping = asyncio.create_task(self._stop.wait())
+        try:
+            while not self._stop.is_set():
+                await self._take()
+                if not self._watched:
+                    break
+                tasks = [stopping, *self._watched.values()]
+                await asyncio.wait(tasks, timeout=_SWEEP, return_when=asyncio.FIRST_COMPLETED)
+                for id in [id for id, task in self._watched.items() if task.done()]:
+                    self._watched.pop(id).result()
+        finally:
+            for task in (stopping, *self._watched.values()):
+                task.cancel()
+            await asyncio.gather(stopping, *self._watched.values(), return_exceptions=True)
+        return self._left
+
+    async def _take(self) -> None:
+        store = self._manager.store
+        for id in await store.ready(store.worker, now=time.time(), limit=MANY):
+            if id in self._watched or id in self._refused:
+                continue
+            execution = await store.execution(id)
+            # What somebody paused goes on when somebody says so.
+            if execution.status is not Status.PAUSED:
+                self._watched[id] = asyncio.create_task(self._watch(execution))
+
+    async def _watch(self, execution: Execution) -> None:
+        try:
+            await self._manager.resume(execution.id)
+        except AssayError as error:
+            self._refused.add(execution.id)
+            Output(sys.stderr).line(f"error: {execution.id}: {clean(error.message)}")
+            self._left.append(Standing(execution))
+            return
+        never = asyncio.Event()
+        standing = await Watch(self._manager, Screen(), never).end(execution)
+        self._left = [s for s in self._left if s.execution.id != execution.id] + [standing]
+        if self._json:
+            self._out.json(standing.to_dict(), indent=False)
+        elif not self._quiet:
+            self._out.line(_said(standing))
+
+
+def _said(standing: Standing) -> str:
+    """`0198…  release@1  completed in 3s`."""
+    execution = standing.execution
+    lasted = duration(seconds_between(execution.started_at, execution.completed_at))
+    ended = f" in {lasted}" if execution.status.terminal and lasted else ""
+    why = ""
+    if execution.error is not None and execution.status is Status.FAILED:
+        why = f": {first_line(execution.error.message)}"
+    elif standing.questions:
+        why = f" for {plural(len(standing.questions), 'answer')}: assay status {execution.id}"
+    name = f"{execution.workflow}@{execution.version}"
+    return f"{execution.id}  {name}  {execution.status}{ended}{why}"

@@ -1,0 +1,159 @@
+"""One execution, watched from here until it has ended or waits for somebody who is not here."""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from ...graphs.errors import AssayError
+from ...graphs.event import EventType
+from ...graphs.execution import Execution, Status
+from ...graphs.question import Question, QuestionStatus, Wait
+from .following import follow
+from .lookup import open_questions
+from .output import Output
+from .screen import Screen
+from .standing import Standing
+from .text import clean
+
+if TYPE_CHECKING:
+    from ...graphs.manager import Manager
+
+PATIENCE = 3600.0
+"""Seconds. Who waits only for a time that is nearer is watched on."""
+
+_LOOK = 1.0
+"""Seconds between two looks at what is waited for while something goes on."""
+
+
+def me() -> str:
+    """Who sits here, as far as the system knows."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a user without a name, as in containers
+        return ""
+
+
+class Watch:
+    """Drives nothing: shows what happens, asks where it may, and stops when it is told to.
+
+    `asks`: somebody sits here who can be asked.
+    """
+
+    def __init__(
+        self, manager: Manager, screen: Screen, stop: asyncio.Event, *, asks: bool = False
+    ) -> None:
+        self._manager = manager
+        self._screen = screen
+        self._stop = stop
+        self._asks = asks
+        self._left = asyncio.Event()
+        self._asking: asyncio.Task[None] | None = None
+        self._asked = ""
+        self._looked = 0.0
+
+    async def end(self, execution: Execution, *, after: int = 0) -> Standing:
+        """Where the execution stands when there is no more to be seen from here.
+
+        Events up to number `after` are taken for known.
+        """
+        tasks = [
+            asyncio.create_task(self._tell(execution.id, after)),
+            asyncio.create_task(self._left.wait()),
+            asyncio.create_task(self._stopped(execution.id)),
+        ]
+        try:
+            async with self._screen:
+                await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+                await self._end_asking()
+        finally:
+            for task in tasks:
+                task.cancel()
+            results = await asyncio.gather(*tasks, return_exceptions=True)
+        for result in results:
+            if isinstance(result, Exception):
+                raise result
+        questions = await open_questions(self._manager.store, execution.id)
+        return Standing(await self._manager.get(execution.id), questions)
+
+    async def _stopped(self, execution_id: str) -> None:
+        await self._stop.wait()
+        await self._end_asking()
+        Output(sys.stderr).line("stopping …: waiting until nothing of it runs")
+        await self._manager.stop(execution_id)
+        # What is left to be told is told before the watch ends.
+        await asyncio.Event().wait()
+
+    async def _tell(self, execution_id: str, after: int) -> None:
+        async for event in follow(self._manager, execution_id, after=after):
+            self._screen.hear(event)
+            match event.type:
+                case EventType.STEP_STARTED if event.data.get("kind") == "sleep":
+                    # What waits for time alone is not told as an event.
+                    if time.monotonic() > self._looked + _LOOK:
+                        await self._look(execution_id)
+                case EventType.EXECUTION_WAITING | EventType.EXECUTION_PAUSED:
+                    await self._consider(execution_id)
+                case EventType.QUESTION_ANSWERED | EventType.QUESTION_WITHDRAWN:
+                    if event.data.get("question") == self._asked:
+                        await self._end_asking()
+
+    async def _look(self, execution_id: str) -> Sequence[Question]:
+        self._looked = time.monotonic()
+        questions = await open_questions(self._manager.store, execution_id)
+        self._screen.wait_for(questions)
+        return questions
+
+    async def _consider(self, execution_id: str) -> None:
+        """It waits: ask, stay, or leave."""
+        execution = await self._manager.store.execution(execution_id)
+        if execution.status is Status.PAUSED:
+            self._left.set()
+        if execution.status is not Status.WAITING or self._stop.is_set():
+            return  # it has gone on meanwhile
+        questions = await self._look(execution_id)
+        askable = [q for q in questions if self._asks and _askable(q)]
+        if askable:
+            await self._end_asking()
+            self._asked = askable[0].id
+            self._asking = asyncio.create_task(self._ask(askable[0]))
+        elif not _soon(questions):
+            self._left.set()
+
+    async def _ask(self, question: Question) -> None:
+        approved = await self._screen.approve(question)
+        try:
+            if approved is not None:
+                said = await self._manager.answer(question.id, approved=approved, by=me())
+                if said.status is not QuestionStatus.OPEN:
+                    return
+        except AssayError as error:
+            Output(sys.stderr).line(f"error: {clean(error.message)}")
+        self._left.set()
+
+    async def _end_asking(self) -> None:
+        asking, self._asking, self._asked = self._asking, None, ""
+        if asking is not None:
+            asking.cancel()
+            with suppress(asyncio.CancelledError):
+                await asking
+
+
+def _askable(question: Question) -> bool:
+    """Whether yes or no is an answer, from whoever sits here."""
+    mine = not question.approvers or me() in question.approvers
+    voted = any(vote.by == me() for vote in question.votes)
+    return question.kind is Wait.APPROVAL and question.schema is None and mine and not voted
+
+
+def _soon(questions: Sequence[Question]) -> bool:
+    """Whether only time is waited for, and something of it is near."""
+    if any(not question.timed for question in questions):
+        return False
+    due = [question.due for question in questions if question.due is not None]
+    return bool(due) and min(due) - time.time() <= PATIENCE
