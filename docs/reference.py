@@ -20,10 +20,9 @@ told in [language.md](language.md). A field marked *later* is understood and ref
 """
 
 LATER = {
-    "Workflow": {"concurrency", "resource_limits", "budget", "panic", "triggers"},
+    "Workflow": {"budget", "triggers"},
     "AgentStep": {"memory", "mcp"},
     "Guardrails": {"max_tokens", "max_usd", "max_tool_calls", "timeout"},
-    "Step": {"resource_limits"},
 }
 
 
@@ -37,7 +36,7 @@ def page() -> str:
     parts = [HEAD, _section("Workflow", schema)]
     shell = definitions["ShellStep"]["properties"]
     shared = {"properties": {n: p for n, p in shell.items() if n in common}, "required": ["id"]}
-    parts.append(_section("Every step", shared, later=LATER["Step"]))
+    parts.append(_section("Every step", shared))
     for kind, reference in mapping.items():
         name = reference.rsplit("/", 1)[-1]
         own = definitions[name]
@@ -53,6 +52,10 @@ def page() -> str:
         "Retry",
         "OnError",
         "Cache",
+        "Concurrency",
+        "ResourceLimits",
+        "StepLimits",
+        "Panic",
         "Guardrails",
         "Verify",
         "Check",

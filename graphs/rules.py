@@ -142,6 +142,8 @@ def _of_wait(step: Any) -> Iterator[Broken]:
         yield ("on_error",), _NOTHING_AGAIN
     if step.effects == "once":
         yield ("effects",), "a step that waits has no effect: asked again, it is the same question"
+    if step.resource_limits is not None:
+        yield ("resource_limits",), "a step that waits uses nothing that could be limited"
     if step.kind == "sleep":
         if step.timeout is not None:
             yield ("timeout",), "a sleep ends by itself: write `duration` or `until`"

@@ -14,6 +14,7 @@ from assay.graphs.inputs import accept_inputs
 from ..running import load, refused
 
 ECHO = "type: skill, skill: echo"
+CODING = "type: agent, prompt: x"
 
 
 def test_all_problems_are_told_at_once_in_order_of_place() -> None:
@@ -74,10 +75,7 @@ def test_a_field_of_several_forms_is_one_problem(field: str, says: str) -> None:
 
 
 NOT_YET = {
-    "concurrency": "¶concurrency: {key: x}",
-    "resource_limits": "¶resource_limits: {timeout: 1h}",
     "budget": "¶budget: {tokens: 5}",
-    "panic": "¶panic: {}",
     "triggers": "¶triggers: []",
     "mode: snapshot": "workspace: {¶mode: snapshot}",
     "mode: shared": "workspace: {¶mode: shared}",
@@ -93,8 +91,6 @@ def test_a_field_this_version_lacks_is_refused_by_name(what: str, text: str) -> 
 
 
 STEPS_NOT_YET = {
-    "`effects: once`": "type: shell, command: ls, ¶effects: once",
-    "`resource_limits`": "type: shell, command: ls, ¶resource_limits: {memory: 1GiB}",
     "`memory`": "type: agent, prompt: x, ¶memory: {}",
     "`mcp`": "type: agent, prompt: x, ¶mcp: []",
     "`runtime: cli`": "type: agent, prompt: x, ¶runtime: cli",
@@ -114,11 +110,11 @@ def test_a_step_this_version_lacks_is_refused_by_name(what: str, fields: str) ->
 def test_what_this_version_lacks_is_refused_in_inner_lists_and_compensations() -> None:
     refused(
         f"""
-        - {{id: a, type: foreach, items: "[1]", steps: [{{id: b, {ECHO}, ¶effects: once}}]}}
-        - {{id: c, {ECHO}, rollback: [{{id: d, {ECHO}, ¶effects: once}}]}}
+        - {{id: a, type: foreach, items: "[1]", steps: [{{id: b, {CODING}, ¶memory: {{}}}}]}}
+        - {{id: c, {ECHO}, rollback: [{{id: d, {CODING}, ¶mcp: []}}]}}
         """,
-        "`effects: once`",
-        "`effects: once`",
+        "`memory`",
+        "`mcp`",
     )
 
 

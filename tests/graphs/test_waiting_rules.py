@@ -25,6 +25,8 @@ WRONG = [
     (f"{ASK}, retry: ¶{{}}", "nothing to try again"),
     (f"{ASK}, on_error: ¶retry", "nothing to try again"),
     (f"{EVENT}, on_error: ¶{{strategy: retry, attempts: 2}}", "nothing to try again"),
+    (f"{EVENT}, effects: ¶once", "has no effect"),
+    (f"{EVENT}, resource_limits: ¶{{memory: 1GiB}}", "uses nothing that could be limited"),
     (f"{ASK}, cache: ¶true", "belongs to steps that do work"),
     (f"{ASK}, artifacts: ¶{{a: b}}", "belongs to steps that do work"),
     (f"{ASK}, inputs: ¶{{a: b}}", "takes no `inputs`"),
