@@ -176,6 +176,13 @@ def test_a_full_database_is_known_by_its_number_and_not_by_its_words() -> None:
     assert not is_panic(missing.value)
 
 
+def test_a_database_says_more_of_its_failure_than_that_the_disk_failed() -> None:
+    error = sqlite3.OperationalError("it failed")
+    error.sqlite_errorcode = sqlite3.SQLITE_IOERR_WRITE
+
+    assert is_panic(error)
+
+
 def test_a_full_disk_is_a_panic() -> None:
     device = Path("/dev/full")
     if not device.exists():

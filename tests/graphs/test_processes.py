@@ -167,7 +167,11 @@ async def test_a_program_that_ends_in_its_own_time_after_term_is_let_to(tmp_path
     assert (tmp_path / "tidied").read_text() == "tidy\n"
 
 
-async def test_what_a_program_leaves_running_is_ended_with_it(tmp_path: Path) -> None:
+async def test_what_a_program_leaves_running_is_ended_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processes, "LINGER", 60)
+
     finished = await asyncio.wait_for(bash("sleep 60 & echo $!", tmp_path), 10)
 
     assert finished.exit_status == 0
