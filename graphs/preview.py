@@ -173,6 +173,16 @@ class _Looking:
                 yield "context", ", ".join(step.values)
             case "emit":
                 yield "event", step.event
+            case "sleep":
+                until = step.duration is None
+                yield "until" if until else "duration", step.until if until else step.duration
+            case "approval":
+                yield "asks", self._text(bound, step.message, "message")
+                yield "people", ", ".join(step.approvers or ("everyone",))
+            case "wait_event":
+                yield "waits for", step.event
+                if step.key is not None:
+                    yield "key", self._text(bound, str(step.key), "key")
 
     def _agentic(self, step: Any) -> Iterator[tuple[str, str]]:
         if getattr(step, "agent", None):
@@ -266,7 +276,9 @@ def _terms(bound: BoundStep, family: Family) -> Iterator[str]:
     if family is Family.ASSERTION:
         yield _consequence(step)
     yield from _agent_terms(step)
-    if bound.policy.timeout is not None:
+    if family is Family.WAITING:
+        yield from _waiting_terms(step)
+    elif bound.policy.timeout is not None:
         yield f"at most {format_duration(bound.policy.timeout)} an attempt"
     if bound.policy.retry is not None and bound.policy.retry.attempts > 1:
         yield _retries(bound.policy.retry)
@@ -301,6 +313,19 @@ def _agent_terms(step: Any) -> Iterator[str]:
         yield f"verified by {checks} {noun}, {step.verify.attempts} times at most"
     if getattr(step, "output", None) is not None:
         yield "structured answer"
+
+
+def _waiting_terms(step: Any) -> Iterator[str]:
+    if getattr(step, "approvals", 1) > 1:
+        yield f"{step.approvals} must say yes"
+    if (escalate := getattr(step, "escalate", None)) is not None:
+        yield f"{', '.join(escalate.approvers)} too after {format_duration(escalate.after)}"
+    if step.timeout is not None:
+        ends = {"continue": "goes on", "reject": "is rejected", "approve": "is approved"}
+        then = ends.get(getattr(step, "on_timeout", "fail"), "fails")
+        yield f"waits {format_duration(step.timeout)} at most, then {then}"
+    if getattr(step, "on_reject", "fail") == "continue":
+        yield "goes on when rejected"
 
 
 def _retries(retry: Retry) -> str:

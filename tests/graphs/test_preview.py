@@ -158,3 +158,40 @@ def test_a_preview_is_json() -> None:
     data = preview(program, family, inputs=given).to_dict()
     assert data["inputs"]["host"]["value"] == "b.example"
     assert data["steps"][0]["touches"] == {"command": ["true"]}
+
+
+def test_a_step_that_waits_says_what_for_how_long_and_what_then() -> None:
+    ask = {
+        "id": "ask",
+        "type": "approval",
+        "message": "Send {{ inputs.file }}?",
+        "approvers": ["ada", "grace"],
+        "approvals": 2,
+        "escalate": {"after": "1d", "approvers": ["boss"]},
+        "timeout": "2d",
+        "on_timeout": "reject",
+        "on_reject": "continue",
+    }
+    event = {"id": "e", "type": "wait_event", "event": "paid", "key": "{{ inputs.file }}"}
+    late = {"id": "l", "type": "wait_event", "event": "paid", "timeout": "5m"}
+    asked, waited, fails = look(ask, event, late, given={"file": "x"})
+
+    assert list(asked.touches) == [("asks", "Send x?"), ("people", "ada, grace")]
+    assert list(asked.terms) == [
+        "2 must say yes",
+        "boss too after 1d",
+        "waits 2d at most, then is rejected",
+        "goes on when rejected",
+    ]
+    assert list(waited.touches) == [("waits for", "paid"), ("key", "x")]
+    assert (list(waited.terms), list(fails.terms)) == ([], ["waits 5m at most, then fails"])
+
+
+def test_a_sleep_says_when_it_ends() -> None:
+    long, until = look(
+        {"id": "s", "type": "sleep", "duration": "2h"},
+        {"id": "u", "type": "sleep", "until": "s.output"},
+    )
+
+    assert list(long.touches) == [("duration", "2h")]
+    assert list(until.touches) == [("until", "s.output")]
