@@ -8,7 +8,7 @@ calls.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Hashable, Mapping
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypedDict
 
@@ -66,7 +66,7 @@ class CompiledBlock:
         try:
             result: State = await self.graph().ainvoke(state, config, context=frame)
         except GraphInterrupt as interrupt:
-            raise _parked(interrupt) from None
+            raise _parked(interrupt.args[0]) from None
         return result
 
     async def run_root(
@@ -94,7 +94,7 @@ class CompiledBlock:
             None if resumed else state, config, context=frame, durability="exit"
         )
         if "__interrupt__" in result:
-            raise Parked(tuple(Question.from_dict(i.value) for i in result["__interrupt__"]))
+            raise _parked(result["__interrupt__"])
         return result
 
     def holding(self, id: str) -> CompiledBlock:
@@ -125,9 +125,12 @@ async def _save(checkpointer: Any, config: RunnableConfig, final: State) -> None
     await checkpointer.aput(config, checkpoint, metadata, versions)
 
 
-def _parked(interrupt: GraphInterrupt) -> Parked:
-    (interrupts,) = interrupt.args or ((),)
-    return Parked(tuple(Question.from_dict(i.value) for i in interrupts))
+PAUSED = "paused"
+"""The id of an interrupt that asks nothing."""
+
+
+def _parked(interrupts: Sequence[Interrupt]) -> Parked:
+    return Parked(tuple(Question.from_dict(i.value) for i in interrupts if i.id != PAUSED))
 
 
 def _nodes(plan: BlockPlan) -> dict[str, Node]:
@@ -186,7 +189,7 @@ def _adapt(node: Node) -> Any:
         except Parked as parked:
             # To LangGraph an execution that waits is a graph that was interrupted.
             questions = [Interrupt(q.to_dict(), id=q.id) for q in parked.questions]
-            raise GraphInterrupt(tuple(questions)) from None
+            raise GraphInterrupt(tuple(questions or [Interrupt(None, id=PAUSED)])) from None
 
     return run
 

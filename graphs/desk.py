@@ -27,9 +27,10 @@ LOOK_AGAIN = 30.0
 
 class Desk:
     """Asks and hears. `known` are the questions that the execution asked before it was
-    interrupted."""
+    interrupted. What is cancelled while it is `leaving` is asked still."""
 
     def __init__(self, journal: Journal, store: Questions, known: Iterable[Question]) -> None:
+        self.leaving = False
         self._journal = journal
         self._store = store
         self._known = {q.id: q for q in known}
@@ -41,6 +42,11 @@ class Desk:
     def open(self) -> tuple[Question, ...]:
         """What is waited for at the moment."""
         return tuple(self._known[id] for id in self._places)
+
+    def asks(self, path: str, kind: Wait) -> bool:
+        """Whether such a question was open when the execution was interrupted."""
+        known = self._known.get(question_id(self._journal.execution.id, path, kind))
+        return known is not None and known.status is QuestionStatus.OPEN
 
     async def ask(self, question: Question, strand: Strand) -> Answer | None:
         """The answer, when there is one; None when `due` came first.
@@ -105,7 +111,8 @@ class Desk:
                     continue
                 await self._wait(place, self._escalated(question))
             except asyncio.CancelledError:
-                self._withdraw(question)
+                if not self.leaving:
+                    self._withdraw(question)
                 raise
             finally:
                 del self._places[question.id]

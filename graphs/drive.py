@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -19,12 +18,10 @@ from .journal import PATIENCE, Abandoned, Journal
 from .known import Known, read
 from .lease import Command, Lease, Message
 from .limits import overtime
-from .panic import restart_delay
-from .question import Question, QuestionStatus, Wait, question_id
+from .restart import close_restart, schedule_restart
 from .run import Definition, Outcome, Run
 from .services import Services
 from .strands import Gate, Panicked, Parked, Strand
-from .workflow import Panic
 from .worktime import Worktime
 
 WARM = 60.0
@@ -64,7 +61,6 @@ class Drive:
         self._stop: Message | None = None
         self._overtime = False
         self._suspended = False
-        self._paused = False
         self._worked: Worktime | None = None
         self._cooling: asyncio.TimerHandle | None = None
         self._parking: asyncio.Task[None] | None = None
@@ -91,7 +87,7 @@ class Drive:
     def _take(self, message: Message, run: Run) -> None:
         match message.command:
             case Command.PAUSE | Command.RESUME:
-                self._paused = message.command is Command.PAUSE
+                run.journal.paused(message.command is Command.PAUSE)
                 run.journal.consume(message.id)
                 self._apply_pause(run)
             case _:
@@ -104,7 +100,7 @@ class Drive:
             self._run.unwind()
         elif self._stop is None:
             if self._run is not None:
-                self._run.leaving = True
+                self._run.leave()
             self._cancel()
 
     def _cancel(self) -> None:
@@ -151,17 +147,13 @@ class Drive:
         desk = Desk(journal, store, known.questions)
         run = Run(self._definition, journal, desk, self._services, strand, self._environ)
         self._run, self._strand = run, strand
-        self._paused = self._paused or execution.status is Status.PAUSED
         limits = self._definition.program.workflow.resource_limits
         limit = None if limits is None else limits.timeout
         self._worked = Worktime(execution.worked, limit, self._too_long)
         early, self._early = self._early, []
         for message in early:
             self._take(message, run)
-        restart = question_id(execution.id, "", Wait.RETRY)
-        for question in known.questions:
-            if question.id == restart and question.status is QuestionStatus.OPEN:
-                journal.save(replace(question.withdrawn(), revision=question.revision + 1))
+        close_restart(run, tuple(known.questions))
         return run
 
     async def _through(self, run: Run) -> bool:
@@ -274,43 +266,25 @@ class Drive:
 
     async def _leave(self, run: Run) -> bool:
         """Give the execution back as it is, to go on later."""
-        run.leaving = True
+        run.leave()
         await run.abandon()
         seconds = self._time.seconds
-        queued = replace(run.execution, status=Status.QUEUED, current_step=None, worked=seconds)
-        run.journal.update(queued, EventType.EXECUTION_QUEUED, why="the worker ends")
+        paused = run.execution.paused
+        status = Status.PAUSED if paused else Status.QUEUED
+        type = EventType.EXECUTION_PAUSED if paused else EventType.EXECUTION_QUEUED
+        left = replace(run.execution, status=status, current_step=None, worked=seconds)
+        run.journal.update(left, type, why="the worker ends")
         await run.journal.release()
         return True
 
     async def _panicked(self, run: Run, panicked: Panicked) -> bool:
         """The system failed: begin again after a while, as often as `panic` allows."""
-        assert self._strand is not None
         await run.abandon()
-        policy = run.definition.program.workflow.panic or Panic()
-        execution = run.execution
-        code = getattr(panicked.error, "code", "panic")
-        error = Failure(code, f"{type(panicked.error).__name__}: {panicked.error}", panicked.path)
-        if execution.restarts >= policy.max_restarts:
-            message = f"the system failed {execution.restarts + 1} times; the last time: "
-            last = replace(error, code="panic", message=message + error.message)
-            return await self._finish(run, Status.FAILED, {}, last)
-        restart = execution.restarts + 1
-        delay = restart_delay(policy, restart)
-        due = time.time() + delay
-        id = question_id(execution.id, "", Wait.RETRY)
-        again = Question(id, execution.id, "", Wait.RETRY, due=due, asked_at=timestamp())
-        run.journal.save(replace(again, revision=restart))
-        waiting = replace(execution, status=Status.WAITING, restarts=restart, current_step=None)
-        run.journal.update(
-            waiting,
-            EventType.EXECUTION_RESTARTING,
-            restart=restart,
-            of=policy.max_restarts,
-            delay=delay,
-            error=error.to_dict(),
-        )
+        delay = schedule_restart(run, panicked)
+        if isinstance(delay, Failure):
+            return await self._finish(run, Status.FAILED, {}, delay)
         await run.journal.flush()
-        self._strand.end()
+        run.strand.end()
         try:
             await asyncio.sleep(delay)
         except asyncio.CancelledError:
@@ -337,10 +311,12 @@ class Drive:
         self._cancel()
 
     def _apply_pause(self, run: Run) -> None:
-        if self._paused:
+        if run.execution.paused:
             run.pause()
         else:
             run.go_on()
+        if run.strand.quiet:
+            self._quiet()
 
     def _quiet(self) -> None:
         """Everything waits. (A moment later it may not: then nothing is said of it.)"""

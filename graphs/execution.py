@@ -184,7 +184,8 @@ class Execution:
     leaves it empty. `notices` are what the execution must say of itself, such as that
     isolation is absent or that a demo model answered. `origin` says what it was forked from
     (`execution_id`, `path`, `how`). Higher `priority` runs first. `restarts` counts the
-    failures of the system that it has survived, `worked` the seconds that it did not wait.
+    failures of the system that it has survived, `paused` says that no step may begin, whatever
+    the status is by now, `worked` the seconds that it did not wait.
     `pins` are the digests of the workflows that
     its steps name, by `digest of the one that names/name@version`; `workspace` is the folder
     it works in.
@@ -207,6 +208,7 @@ class Execution:
     priority: int = 0
     slot: SlotRequest | None = None
     restarts: int = 0
+    paused: bool = False
     worked: float = 0.0
     pins: Mapping[str, str] = field(default_factory=dict)
     workspace: str = ""

@@ -172,6 +172,11 @@ class Journal:
         self._append(type, "", data)
         self._soon()
 
+    def paused(self, paused: bool) -> None:
+        """Keep in the row that the execution is to pause, or to go on."""
+        self.execution = replace(self.execution, paused=paused)
+        self._pending.row = True
+
     def save(self, question: Question) -> None:
         """Ask, answer or withdraw a question with the next commit."""
         self._pending.questions[question.id] = question

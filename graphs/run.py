@@ -60,8 +60,7 @@ _log = logging.getLogger("assay.run")
 class Run:
     """What is one for the whole execution: journal, desk, services, workspace, work beside it.
 
-    `leaving` is set when it leaves memory to go on later, here or elsewhere: what is
-    cancelled then has not ended.
+    `leaving`: it leaves memory, to go on later, here or elsewhere.
     """
 
     def __init__(
@@ -156,9 +155,13 @@ class Run:
             self._paused.append(place)
             await place.wait()
 
+    def leave(self) -> None:
+        """From now on what is cancelled has not ended, and is asked still."""
+        self.leaving = self.desk.leaving = True
+
     def unwind(self) -> None:
         """Make everything that waits leave memory; `Parked` is raised where it waited."""
-        self.leaving = True
+        self.leave()
         self._asked = self.desk.open
         self.desk.unwind()
         for place in self._paused or ():

@@ -164,7 +164,7 @@ async def _attempts(
             return await _completed(call, yielded, key, started), yielded.visible
         except Exception as error:
             if is_panic(error):
-                frame.run.leaving = True  # what is cancelled now goes on after the restart
+                frame.run.leave()  # what is cancelled now goes on after the restart
                 raise Panicked(error, path) from error
             failure, again = _judge(error, call, retry)
             written = error.context if isinstance(error, StepError) else {}
@@ -192,7 +192,7 @@ _GO_ON = frozenset({Family.CONTROL, Family.WAITING})
 async def _until(moment: float, path: str, frame: Frame) -> None:
     """Wait for the next attempt; a long wait is parked and survives the process."""
     delay = moment - time.time()
-    if delay > PARK_AFTER:
+    if delay > PARK_AFTER or frame.run.desk.asks(path, Wait.RETRY):
         question = Question("", "", path, Wait.RETRY, due=moment)
         await frame.run.desk.ask(question, frame.strand)
     elif delay > 0:
