@@ -88,7 +88,7 @@ def _kept(history: History, redo: Redo) -> History:
         if _stays(path, redo) and path not in redo.entered
     }
     for path, entered in redo.entered.items():
-        if entered.attempt > 1 and path not in redo.gone:
+        if entered.attempt > 1:
             tried[path] = _tried(history, path, entered.attempt - 1)
     return History(
         results,

@@ -95,16 +95,14 @@ class Walk:
         return found
 
     def _graph(self, steps: List, visits: Sequence[Visit], way: Way | None, counts: bool) -> Redo:
-        found = Redo()
-        causes: set[str] = set()
-        for visit in visits:
-            again = self._step(steps, visit, _towards(visit, way), counts)
-            found.add(again)
-            causes |= {visit.id} if again.awaited else set()
+        again = {v.path: self._step(steps, v, _towards(v, way), counts) for v in visits}
+        causes = {v.id for v in visits if again[v.path].awaited}
         after: set[str] = set()
         while more := {i for i, needs in steps.before.items() if needs & (causes | after)} - after:
             after |= more
-        found.add(_all([v for v in visits if v.id in after]))
+        found = Redo()
+        for visit in visits:
+            found.add(_all([visit]) if visit.id in after else again[visit.path])
         if any(self._skips(v) for v in visits if v.path in found.gone):
             found.add(_all([v for v in visits if left_out(self._history, v.path)]))
         return found

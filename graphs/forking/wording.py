@@ -16,25 +16,34 @@ def describe(fork: Fork) -> tuple[str, ...]:
 
     Effects that must not happen twice come last, and aloud.
     """
-    again = [step for step in fork.again if step.was is not None]
-    first = [step for step in fork.again if step.was is None]
+    following = (*fork.again[1:], None)
+    innermost = [s for s, after in zip(fork.again, following, strict=False) if not _holds(s, after)]
+    again = [step for step in innermost if step.was is not None]
+    rest = [step for step in innermost if step.was is None]
     twice = [step for step in fork.again if step.repeats]
     asked = [step for step in twice if step.path in fork.kept.intents]
     said = [_begins(fork), f"{_results(fork.kept_count)} kept."]
     if again:
-        said.append(f"{_steps(again)} again: {_paths(again)}.")
-    if first:
-        said.append(f"{_steps(first)} for the first time, or to the end: {_paths(first)}.")
+        said.append(f"{_steps(again, 'runs', 'run')} again: {_paths(again)}.")
+    if rest:
+        said.append(f"{_steps(rest, 'is', 'are')} still to run: {_paths(rest)}.")
     if soft := [step for step in twice if step.effects == "idempotent"]:
         said.append(
-            f"{_paths(soft)} may act a second time; that should change nothing, for "
-            f"{'its' if len(soft) == 1 else 'their'} `effects` are idempotent."
+            f"{_paths(soft)} may act a second time, with a new idempotency key; "
+            "`effects: idempotent` says that this does no harm."
         )
     if asked:
         said.append(f"{_paths(asked)} may have happened: you will be asked before it does again.")
     hard = [step for step in twice if step.effects == "once" and step not in asked]
     said += [_warning(step) for step in hard]
     return tuple(said)
+
+
+def _holds(step: Again, after: Again | None) -> bool:
+    """Whether it only holds others: what is inside follows at once."""
+    if after is None:
+        return False
+    return after.path.startswith(step.path) and after.path[len(step.path)] in ".#["
 
 
 def _begins(fork: Fork) -> str:
@@ -44,10 +53,15 @@ def _begins(fork: Fork) -> str:
 
 
 def _warning(step: Again) -> str:
-    sure = step.was in (Status.COMPLETED, Status.COMPENSATED)
-    has = "has happened" if sure else "may have happened"
+    match step.was:
+        case Status.COMPLETED:
+            past = "has happened"
+        case Status.COMPENSATED:
+            past = "has happened, was undone"
+        case _:
+            past = "may have happened"
     return (
-        f"WARNING: {step.path} must happen only once (`effects: once`), {has} already, "
+        f"WARNING: {step.path} must happen only once (`effects: once`), {past}, "
         "and will happen again."
     )
 
@@ -56,8 +70,8 @@ def _results(count: int) -> str:
     return "1 result is" if count == 1 else f"{count} results are" if count else "Nothing is"
 
 
-def _steps(steps: Sequence[Again]) -> str:
-    return "1 step runs" if len(steps) == 1 else f"{len(steps)} steps run"
+def _steps(steps: Sequence[Again], does: str, do: str) -> str:
+    return f"1 step {does}" if len(steps) == 1 else f"{len(steps)} steps {do}"
 
 
 def _paths(steps: Sequence[Again]) -> str:

@@ -88,6 +88,7 @@ def test_attempts_of_a_step_that_runs_again_as_a_whole_are_forgotten() -> None:
     plan = forked(definition, past, "a")
 
     assert (kept(plan), plan.kept.tried) == ([], {})
+    assert plan.begins == ("a",), "what failed inside runs again because of what runs before it"
 
 
 def test_what_was_undone_runs_again_and_no_compensation_is_kept() -> None:

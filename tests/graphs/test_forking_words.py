@@ -127,19 +127,23 @@ def test_a_fork_is_told_in_sentences_and_what_must_not_repeat_comes_last() -> No
         "Begins again at pay.",
         "1 result is kept.",
         "3 steps run again: pay, write and ok.",
-        "1 step runs for the first time, or to the end: ship.",
-        "write may act a second time; that should change nothing, for its `effects` are "
-        "idempotent.",
-        "WARNING: pay must happen only once (`effects: once`), has happened already, and will "
-        "happen again.",
+        "1 step is still to run: ship.",
+        "write may act a second time, with a new idempotency key; `effects: idempotent` says "
+        "that this does no harm.",
+        "WARNING: pay must happen only once (`effects: once`), has happened, and will happen "
+        "again.",
     )
 
 
-def test_what_may_have_happened_is_not_called_certain() -> None:
-    plan = forked(ACTS, history("look", "pay failed"), None)
+@pytest.mark.parametrize(
+    ("entry", "says"),
+    [("pay failed", ", may have happened, "), ("pay compensated", ", has happened, was undone, ")],
+)
+def test_it_is_said_how_certain_it_is_that_an_effect_happened(entry: str, says: str) -> None:
+    warning = describe(forked(ACTS, history("look", entry), None))[-1]
 
-    assert describe(plan)[-1].startswith("WARNING: pay must happen only once")
-    assert "may have happened already" in describe(plan)[-1]
+    assert warning.startswith("WARNING: pay must happen only once")
+    assert says in warning
 
 
 def test_an_effect_that_was_cut_off_elsewhere_is_asked_about() -> None:
@@ -161,8 +165,8 @@ def test_a_long_list_is_cut_and_nothing_kept_is_said() -> None:
     told = describe(forked(EACH, history(*items, "each"), "each"))
 
     assert told[1] == "Nothing is kept."
-    assert told[2].startswith("101 steps run again: each, each[0].get,")
-    assert told[2].endswith("each[3].get and 93 more.")
+    assert told[2].startswith("100 steps run again: each[0].get, each[0].put,")
+    assert told[2].endswith("each[3].put and 92 more.")
 
 
 def test_an_execution_that_was_broken_off_is_told_to_go_on() -> None:
