@@ -185,8 +185,12 @@ class Folder:
                 self._intents.discard(path)
 
     async def _valued(self, result: StepResult, fields: Mapping[str, Any]) -> StepResult:
+
         where = result.path
-        output = fields.get("o")
+        context: dict[str, Any] = {}
+        for name, how, *value in fields.get("w", ()):
+            context[name] = await self._write(name, how, value, where)
+        output = dict(context) if "v" in fields else fields.get("o")
         if "*o" in fields:
             output = await self._blob(fields["*o"], where)
         outputs: dict[str, Any] = {}
@@ -197,20 +201,15 @@ class Folder:
         for name, value in fields.get("O", {}).items():
             large = name.startswith("*.")
             outputs[name[2 if large else 1 :]] = await self._blob(value, where) if large else value
-        context: dict[str, Any] = {}
-        for name, how, *value in fields.get("w", ()):
-            context[name] = await self._write(name, how, value, output, where)
         self._written |= context
         return replace(result, output=output, outputs=outputs, context=context)
 
-    async def _write(self, name: str, how: str, value: list[Any], output: Any, where: str) -> Any:
+    async def _write(self, name: str, how: str, value: list[Any], where: str) -> Any:
         match how:
             case "=":
                 return self._written[name]
             case "+":
                 return self._written[name] + value[0]
-            case "o":
-                return output[name]
             case "*":
                 return await self._blob(value[0], where)
         return value[0]

@@ -128,13 +128,16 @@ class Encoder:
         return micros(event.at) - self._base
 
     def _values(self, result: StepResult, fields: Fields) -> None:
-        """`o` the output; `q` names of outputs that are equal to it (True: they are, as a
-        whole), `O` the others; `w` the context written. `*o` and `*name` are blobs."""
+        """`w` the context written; `o` the output, or `v` that it is all of that; `q` names
+        of outputs that are equal to it (True: they are, as a whole), `O` the others. `*o` and
+        `*name` are blobs."""
         output = result.output
-        if output is not None:
-            self._put(fields, "o", output)
         if result.context:
-            fields["w"] = [self._write(n, v, output) for n, v in result.context.items()]
+            fields["w"] = [self._write(n, v) for n, v in result.context.items()]
+        if result.context and _same(output, result.context):
+            fields["v"] = True
+        elif output is not None:
+            self._put(fields, "o", output)
         if result.outputs and _same(result.outputs, output):
             fields["q"] = True
             return
@@ -157,13 +160,11 @@ class Encoder:
         self._references.append(sha256)
         return [sha256, len(raw)]
 
-    def _write(self, name: str, value: Any, output: Any) -> list[Any]:
-        """`[name, how, value]`: `=` as it was last, `+` what was added to that, `o` the member
-        of the output, `*` a blob, `!` the value."""
+    def _write(self, name: str, value: Any) -> list[Any]:
+        """`[name, how, value]`: `=` as it was last, `+` what was added to that, `*` a blob, `!`
+        the value."""
         raw = dump(value)
         last, self._fresh[name] = self._written.get(name, b""), raw
-        if isinstance(output, Mapping) and output.get(name) is value and len(raw) < _GROWS_FROM:
-            return [name, "o"]
         if len(last) >= _GROWS_FROM:
             if raw == last:
                 return [name, "="]
@@ -186,7 +187,10 @@ def _added(last: bytes, raw: bytes) -> bytes | None:
 
 def _same(one: Any, other: Any) -> bool:
     # In Python 1 == True == 1.0, and in JSON not.
-    return one is other or (type(one) is type(other) and one == other and dump(one) == dump(other))
+    if one is other:
+        return True
+    alike = type(one) is type(other) or (isinstance(one, Mapping) and isinstance(other, Mapping))
+    return alike and one == other and dump(one) == dump(other)
 
 
 def _own(step: str, path: str) -> list[str]:
