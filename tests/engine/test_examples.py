@@ -10,6 +10,7 @@ import pytest
 import assay
 
 from ..running import House
+from .asking import answered
 
 pytestmark = pytest.mark.anyio
 
@@ -95,3 +96,21 @@ async def test_cache_counts_once_and_puts_the_file_back(house: House) -> None:
     assert first.outputs == second.outputs
     assert (first.steps["count"].cached, second.steps["count"].cached) == (False, True)
     assert (house.workspace / ".assay-words").read_text().strip() == "3"
+
+
+@pytest.mark.parametrize(
+    ("said", "outputs"),
+    [
+        ({"value": {"risk": "low"}}, {"shipped": "shipped 2.0 at low risk", "by": "ada"}),
+        ({"approved": False}, {"shipped": "not shipped", "by": "ada"}),
+    ],
+)
+async def test_approval_ships_what_was_approved(
+    house: House, said: dict[str, Any], outputs: dict[str, str]
+) -> None:
+    execution = await house.start(EXAMPLES / "11-approval.yaml")
+    question = await answered(house, execution, "ship", by="ada", **said)
+
+    ended = await house.app.wait(execution.id)
+    assert question.message == "Ship this? Version 2.0 can wait"
+    assert (ended.status, ended.outputs) == ("completed", outputs)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -17,6 +19,7 @@ from .asking import answered, asked, open_questions
 
 pytestmark = pytest.mark.anyio
 
+PAGE = Path(__file__).parents[2] / "docs" / "language.md"
 SHIP = "id: ship, type: approval, message: Ship it?"
 AFTER = "{id: after, type: skill, skill: echo, inputs: {message: went on}}"
 
@@ -439,3 +442,16 @@ async def test_stopping_withdraws_what_was_asked(house: House) -> None:
     assert (stopped.status, stopped.steps["ship"].status) == ("cancelled", "cancelled")
     with pytest.raises(QuestionClosed, match="nobody waits"):
         await house.app.manager.answer(question.id)
+
+
+async def test_what_the_documentation_shows_waits_as_it_says(house: House) -> None:
+    (text,) = re.findall(r"^```yml\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+    execution = await house.start(text)
+    await asked(house, execution, "notes")
+    await house.app.manager.send_event("notes-written", {"title": "Seven"}, key="release-7")
+    await answered(house, execution, "ship", by="ada")
+    question = await answered(house, execution, "ship", by="grace")
+
+    ended = await house.app.wait(execution.id)
+    assert question.message == "Ship Seven?"
+    assert (ended.status, ended.steps["ship"].outputs["by"]) == ("completed", ["ada", "grace"])
