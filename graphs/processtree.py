@@ -113,7 +113,7 @@ def resident(pid: int) -> int:
 def proportional(pid: int) -> int:
     """Bytes that a process holds, each shared page divided by those who share it.
 
-    Exact and slow, milliseconds a GiB; the kernel shows it only of our own user's processes,
+    Exact and slow, some 30 ms a GiB; the kernel shows it only of our own user's processes,
     so of others it is `resident`.
     """
     exact = _bytes(pid, "smaps_rollup", _PROPORTIONAL)
