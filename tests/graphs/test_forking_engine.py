@@ -24,6 +24,7 @@ from ..engine.outcome import Result
 from ..engine.reference import Reference
 from ..engine.test_engine_against_reference import DEADLINE, Work
 from ..engine.workflows import Case, case
+from ..running import open_house
 
 LONG = bool(os.environ.get("ASSAY_LONG"))
 PATHS = 1000 if LONG else 3
@@ -98,3 +99,39 @@ async def test_a_fork_ends_as_the_whole_run_did_and_repeats_nothing_kept(seed: i
         }
 
     assert found == {}
+
+
+@pytest.mark.anyio
+async def test_a_retry_finishes_what_failed_once_its_cause_is_mended(tmp_path: Path) -> None:
+    """Two of three items fail in their second step; only those run again, and what follows."""
+    ran: list[str] = []
+    broken = {"b", "c"}
+
+    async def work(name: str) -> str:
+        ran.append(name)
+        if name in broken:
+            raise ValueError(f"{name} is broken")
+        return name
+
+    steps = """
+    - id: each
+      type: foreach
+      items: "['a', 'b', 'c']"
+      steps:
+        - {id: first, type: python, function: work, inputs: {name: 'first {{ item }}'}}
+        - {id: second, type: python, function: work, inputs: {name: '{{ item }}'}}
+    - {id: last, type: python, function: work, inputs: {name: last}}
+    """
+    async with open_house(tmp_path) as house:
+        house.function(work)
+        failed = await house.run(steps)
+        assert failed.status == "failed"
+        broken.clear()
+        ran.clear()
+
+        again = await house.app.wait((await house.app.manager.retry(failed.id)).id)
+
+    assert again.status == "completed"
+    assert again.steps["each"].output == ["a", "b", "c"]
+    assert sorted(ran) == ["b", "c", "last"]
+    assert again.origin == {"execution_id": failed.id, "path": None, "how": "retry"}
