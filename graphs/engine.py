@@ -201,14 +201,10 @@ class Frame:
         block = self.block.inner[call.step.id, way][position or 0]
         scope = call.scope.extended(local=local)
         if context is not None:
-            scope = replace(scope, context=context)
-        frame = replace(
-            self,
-            block=block,
-            prefix=self.within(call, label),
-            scope=scope,
-            strand=strand or self.strand,
-        )
+            scope = scope.at(scope.results, context)
+        prefix = self.within(call, label)
+        on = strand or self.strand
+        frame = Frame(self.run, self.definition, block, prefix, scope, on, self.within_workflows)
         return await frame.drive()
 
     async def child(self, call: Call, inputs: Mapping[str, Any]) -> Yield:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import ChainMap
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from .errors import ExpressionError
@@ -53,11 +53,13 @@ class Scope:
         local: Mapping[str, Any] | None = None,
     ) -> Scope:
         """The same scope with more in it."""
-        return replace(
-            self,
-            results=ChainMap(dict(results), dict(self.results)) if results else self.results,
-            context={**self.context, **context} if context else self.context,
-            local={**self.local, **local} if local else self.local,
+        return Scope(
+            self.inputs,
+            self.env,
+            self.readonly,
+            {**self.context, **context} if context else self.context,
+            ChainMap(dict(results), dict(self.results)) if results else self.results,
+            {**self.local, **local} if local else self.local,
         )
 
     def resolve(self, path: tuple[str, ...]) -> Any:

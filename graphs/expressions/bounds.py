@@ -10,6 +10,8 @@ from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 from math import isqrt, prod
 
+import orjson
+
 from ..errors import ExpressionError
 from .ast import Constant
 from .engine import Value
@@ -148,6 +150,29 @@ def longest(value: Value) -> int:
     parts = value.values() if isinstance(value, dict) else value
     nested = [longest(part) for part in parts if isinstance(part, (list, dict))]
     return max(len(value), *nested) if nested else len(value)
+
+
+def weigh_quickly(value: Value) -> int:
+    """At least the weight of a value, found without looking at each part of a large one.
+
+    Raises `ExpressionError` as `weigh` does.
+    """
+    if not isinstance(value, (list, dict)):
+        return weigh(value)
+    try:
+        text = orjson.dumps(value, option=_STRICT)
+    except (TypeError, RecursionError):
+        return weigh(value)  # which says what is wrong
+    if text.count(b"[") + text.count(b"{") > DEPTH or b"\\u0000" in text:
+        return weigh(value)
+    return len(text)
+
+
+_STRICT = (
+    orjson.OPT_PASSTHROUGH_DATACLASS
+    | orjson.OPT_PASSTHROUGH_DATETIME
+    | orjson.OPT_PASSTHROUGH_SUBCLASS
+)
 
 
 def weigh(value: Value, depth: int = 0) -> int:

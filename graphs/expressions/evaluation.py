@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import orjson
+
 from ..errors import ExpressionError
-from .bounds import Budget, longest, weigh
+from .bounds import Budget, longest, weigh, weigh_quickly
 from .engine import ABSENT, Path, Reference, Resolve, Type, Value
 from .mending import mended
 from .wording import quote, run_sentence
@@ -69,7 +71,7 @@ class CelExpression:
             return value
         data: dict[str, Any] = {}
         missing: Path | None = None
-        weight = looped = length = 0
+        parts: list[tuple[Need, Value]] = []
         for need in self._needs:
             part = resolve(need.path)
             if part is ABSENT:
@@ -77,15 +79,9 @@ class CelExpression:
                     missing = missing or need.path
                 _place_parents(data, need, resolve)
                 continue
-            weighed = weigh(part)
-            weight += weighed * need.count
-            looped += weighed * need.looped
-            if self._budget.loops:
-                elements = longest(part)
-                joined = length + elements * need.count
-                length = joined if self._budget.joins else max(length, elements)
+            parts.append((need, part))
             _place(data, (need.variable, *need.path[need.depth :]), part)
-        self._budget.check(weight, looped, length)
+        self._check(parts)
         if not self._calls_back:
             return self._run(data, missing)
         token = current_budget.set(self._budget)
@@ -94,6 +90,20 @@ class CelExpression:
                 return self._run(data, missing)
         finally:
             current_budget.reset(token)
+
+    def _check(self, parts: Sequence[tuple[Need, Value]]) -> None:
+        """Refuse values that are too much for the expression. Raises `ExpressionError`."""
+        length = 0
+        if self._budget.loops:
+            for need, part in parts:
+                elements = longest(part)
+                joined = length + elements * need.count
+                length = joined if self._budget.joins else max(length, elements)
+        try:
+            self._budget.check(*_weights(parts, weigh_quickly), length)
+        except ExpressionError:
+            # Perhaps it is the haste that is too much.
+            self._budget.check(*_weights(parts, weigh), length)
 
     def _run(self, data: Mapping[str, Any], missing: Path | None) -> Value:
         try:
@@ -109,6 +119,16 @@ class CelExpression:
                 raise _absent(missing)
             raise ExpressionError(run_sentence(str(value)))
         return _plain(value)
+
+
+def _weights(parts: Sequence[tuple[Need, Value]], weigh: Callable[[Value], int]) -> tuple[int, int]:
+    """The weight of what the expression reads, and of what its loops read."""
+    weight = looped = 0
+    for need, part in parts:
+        weighed = weigh(part)
+        weight += weighed * need.count
+        looped += weighed * need.looped
+    return weight, looped
 
 
 def _place_parents(data: dict[str, Any], need: Need, resolve: Resolve) -> None:
@@ -148,7 +168,7 @@ def _plain(value: Any) -> Value:
             raise ExpressionError(f"the result is {value}, which is not a finite number")
         return value
     if isinstance(value, list):
-        return [_plain(item) for item in value]
+        return value if _is_json(value) else [_plain(item) for item in value]
     if isinstance(value, dict):
         if not all(isinstance(key, str) for key in value):
             raise ExpressionError("a map of the result has a key that is not text")
@@ -158,6 +178,15 @@ def _plain(value: Any) -> Value:
     if isinstance(value, timedelta):
         return value.total_seconds()
     raise ExpressionError("the result is bytes or a type; convert it with string(...)")
+
+
+def _is_json(value: list[Any]) -> bool:
+    """Whether a list is plain all through, as most are; no number in it may be infinite."""
+    try:
+        text = orjson.dumps(value, option=orjson.OPT_PASSTHROUGH_DATETIME)
+    except TypeError:
+        return False
+    return b"null" not in text  # as which it writes what is no number
 
 
 def _shown(value: Value) -> str:
