@@ -166,9 +166,6 @@ class _Agenda:
     def of_list(self, steps: List, reached: Visits, *, goes_on: bool) -> Iterator[Again]:
         """`goes_on`: what was never reached is so now, unless something kept ends the list."""
         visits = [v for v in reached.by_key.values() if v.id in steps.steps]
-        if steps.before:
-            order = {id: n for n, id in enumerate(steps.steps)}
-            visits.sort(key=lambda v: order[v.id])
         for visit in visits:
             yield from self._of_step(steps, visit)
         if goes_on and not any(self._ends(visit) for visit in visits):

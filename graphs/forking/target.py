@@ -27,7 +27,7 @@ def way_to(root: List, reached: Visits, history: History, path: str) -> Way:
         )
     _defined(root, way, path, reached)
     visit = _reached(reached, way, path)
-    if not way[-1].label and (unwanted := left_out(history, visit.path)):
+    if unwanted := left_out(history, visit.path):
         raise InvalidInput(
             f"step {path!r} did not run: {unwanted.reason or 'it was skipped'}; "
             "begin at the step that decided so"

@@ -88,8 +88,9 @@ class Visits:
 def visits(history: History) -> Visits:
     """Every step that the journal says something about, save those that compensate."""
     tree = _Tree()
-    decided = {path for path, _ in history.decisions}
-    for paths in (history.results, history.begun, history.tried, history.intents, decided):
+    decided = dict.fromkeys(path for path, _ in history.decisions)
+    intended = sorted(history.intents)
+    for paths in (history.results, history.begun, history.tried, intended, decided):
         for path in paths:
             if path and not compensates(path):
                 tree.add(owner(path))
