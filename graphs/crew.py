@@ -96,6 +96,9 @@ class Crew(Generic[T]):
 
     def _ended(self, task: asyncio.Task[T]) -> None:
         self._done.append(task)
+        if self._wake is None and (strand := self._strands.get(task)) is not None:
+            # Whoever may ask for it later can go on without: nothing is active here any more.
+            strand.end()
         self._go_on()
 
     def _all_quiet(self) -> None:

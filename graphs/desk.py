@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 
@@ -186,20 +186,39 @@ class Desk:
         return True
 
     async def _wait(self, place: Place, due: float | None) -> None:
-        timer = None
-        if due is not None:
-            delay = min(max(due - time.time(), 0.0), LOOK_AGAIN)
-            timer = asyncio.get_running_loop().call_later(delay, place.resolve)
+        alarm = None if due is None else Alarm(due, place.resolve)
         try:
             await place.wait()
         finally:
-            if timer is not None:
-                timer.cancel()
+            if alarm is not None:
+                alarm.cancel()
 
     def _withdraw(self, question: Question) -> None:
         self._journal.save(_next(self._known[question.id].withdrawn()))
         if not question.timed:
             self._journal.note(EventType.QUESTION_WITHDRAWN, question.path, question=question.id)
+
+
+class Alarm:
+    """Calls once when a time has come, seconds since 1970, also when the clock is set."""
+
+    def __init__(self, due: float, call: Callable[[], None]) -> None:
+        self._due = due
+        self._call = call
+        self._timer: asyncio.TimerHandle | None = None
+        self._look()
+
+    def cancel(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _look(self) -> None:
+        rest = self._due - time.time()
+        if rest <= 0:
+            self._call()
+        else:
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_later(min(rest, LOOK_AGAIN), self._look)
 
 
 TAKEN = "event"

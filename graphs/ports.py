@@ -7,13 +7,14 @@ and are introduced to each other by `api.app`. Everything that may wait is async
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from .event import Event
 from .execution import Cost, Execution, StepResult
 from .lease import Lease, Message, Slot
+from .limits import Limits
 from .question import Question, Signal
 from .step import Family, Step
 from .stored import (
@@ -301,7 +302,8 @@ class AgentTask:
     """What an agentic step asks of the agent room; every template is rendered already.
 
     `schema` is a JSON Schema of the answer (None: text), `tools` are names (None: the
-    agent's own), `feedback` what earlier attempts' failed checks said, oldest first.
+    agent's own), `feedback` what earlier attempts' failed checks said, oldest first;
+    `limits` bound the programs of its tools.
     """
 
     prompt: str
@@ -318,6 +320,7 @@ class AgentTask:
     profile: str | None = None
     feedback: Sequence[str] = ()
     coding: bool = False
+    limits: Limits = field(default_factory=Limits)
 
 
 @dataclass(frozen=True, slots=True)

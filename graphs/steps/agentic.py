@@ -13,6 +13,7 @@ from ..errors import AssertionFailed, Terminal
 from ..event import EventType
 from ..execution import Cost
 from ..expressions import text_of
+from ..limits import Limits
 from ..ports import AgentAnswer, AgentTask
 from ..step import Condition, Duration, Family, Json, Model, Role, Step, Text
 
@@ -109,8 +110,9 @@ async def _agent(call: Call) -> Yield:
     feedback = list(call.feedback)
     cost = Cost()
     attempts = step.verify.attempts if step.verify else 1
+    limits = call.limits  # one for all rounds: they are one attempt
     for attempt in range(1, attempts + 1):
-        answer = await _ask(call, _task(call, feedback))
+        answer = await _ask(call, _task(call, limits, feedback))
         cost += answer.cost
         wrong = _wrong(call, answer.value)
         if not wrong:
@@ -130,7 +132,7 @@ async def _ask(call: Call, task: AgentTask) -> AgentAnswer:
     return answer
 
 
-def _task(call: Call, feedback: list[str]) -> AgentTask:
+def _task(call: Call, limits: Limits, feedback: list[str]) -> AgentTask:
     step: AgentStep = call.step
     guardrails = step.guardrails or Guardrails()
     return AgentTask(
@@ -148,6 +150,7 @@ def _task(call: Call, feedback: list[str]) -> AgentTask:
         profile=step.security_profile,
         feedback=tuple(feedback),
         coding=step.kind == "claude_code",
+        limits=limits,
     )
 
 
