@@ -348,7 +348,6 @@ class Manager:
         """Forget an execution that has ended; else raises `NotPossible`."""
         execution = await self._services.store.execution(execution_id)
         await self._services.store.delete_execution(execution.id)
-        await self._services.checkpointer.adelete_thread(execution.id)
 
 
 async def _next_change(following: AsyncIterator[Event]) -> None:
