@@ -69,7 +69,7 @@ class LangChainAgents:
             system=task.system or (agent.system if agent else ""),
             messages=_messages(task),
             tools=tools,
-            reach=Reach(task.workspace, bounds, self._environ),
+            reach=Reach(task.workspace, bounds, self._environ, task.limits),
             form=form,
             max_iterations=task.max_iterations,
         )

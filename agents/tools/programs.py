@@ -75,6 +75,7 @@ async def _run(argv: list[str], reach: Reach, seconds: int) -> str:
                 cwd=reach.workspace,
                 env=reach.profile.environment(reach.environ),
                 on_output=keep,
+                limits=reach.limits,
             )
     except TimeoutError:
         ending = f"stopped after {seconds} seconds, with all it had started"

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pydantic import BaseModel
 
 from ...graphs.errors import NotAllowed
+from ...graphs.limits import Limits
 from ..profiles import Profile
 
 RESULT_LIMIT = 32_000
@@ -25,6 +26,7 @@ class Reach:
     workspace: Path
     profile: Profile
     environ: Mapping[str, str]
+    limits: Limits = field(default_factory=Limits)
 
     def inside(self, path: str, *, write: bool = False) -> Path:
         """The path in the workspace, links followed; raises `NotAllowed` when it leads outside.

@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from tests.scripted import Script, ScriptedModel
 
@@ -65,6 +66,14 @@ class Desk:
 
 def environ() -> dict[str, str]:
     return {"PATH": os.environ["PATH"], "SECRET": "hush"}
+
+
+def alive(pid: int) -> bool:
+    """Whether a process still runs; a dead one that nobody reaped does not."""
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 @pytest.fixture

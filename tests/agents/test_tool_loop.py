@@ -15,7 +15,7 @@ from assay.agents.models import ModelSettings
 from assay.agents.runner import LangChainAgents
 from assay.graphs.errors import LimitReached, NotAllowed, NotRegistered
 
-from .conftest import Desk, Ear
+from .conftest import Desk, Ear, alive
 
 pytestmark = pytest.mark.anyio
 
@@ -232,7 +232,7 @@ async def test_cancelling_kills_all_that_a_command_had_started(desk: Desk) -> No
     with pytest.raises(asyncio.CancelledError):
         await running
     assert len(pids) == 2
-    assert not any(_alive(pid) for pid in pids)
+    assert not any(alive(pid) for pid in pids)
 
 
 async def test_cancelling_ends_a_request_under_way(desk: Desk) -> None:
@@ -271,11 +271,3 @@ def test_the_runner_says_what_there_is() -> None:
     agents = LangChainAgents({})
     assert {"assistant", "code-analyzer", "coder", "reviewer"} <= set(agents.names())
     assert {"read_file", "fs_read", "run_command", "http_get"} <= set(agents.tools())
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
