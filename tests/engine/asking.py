@@ -19,11 +19,13 @@ async def asked(house: House, execution: assay.Execution, *paths: str) -> Questi
     try:
         while True:
             found = {q.path: q for q in await open_questions(house, execution)}
-            if found.keys() >= set(paths):
+            missing = set(paths) - found.keys()
+            if not missing:
                 return found[paths[-1]]
-            async for event in following:
+            while missing:
+                event = await anext(following)
                 if event.type is EventType.QUESTION_ASKED:
-                    break
+                    missing.discard(event.path)
     finally:
         await following.aclose()  # type: ignore[attr-defined]
 
