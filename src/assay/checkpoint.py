@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from .graphs.errors import ConfigurationError
+from .graphs.errors import ConfigurationError, StateCorrupted, StoreError
 from .store.checkpointing.saver import Saver, serializer
 from .store.sqlite.checkpoints import SqliteCheckpoints
 from .store.sqlite.database import Database
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 
     from langgraph.checkpoint.serde.base import CipherProtocol, SerializerProtocol
 
-__all__ = ["KeyRing", "SqliteSaver"]
+__all__ = ["KeyRing", "SqliteSaver", "StateCorrupted", "StoreError"]
 
 
 class SqliteSaver(Saver):
     """Keeps the state of LangGraph graphs in an SQLite file. Made by `open`.
 
     - **Small.** A channel's value is stored once for each version of it, not once for each
-      step, and never twice inside a thread where the bytes are the same. Of any size.
+      step; of larger ones, equal bytes are stored once in a thread. A state may be of any size.
     - **Durable.** A checkpoint is on the disk (WAL, `synchronous=FULL`) when LangGraph goes on.
       The writes of a step and the checkpoint after it are one transaction, and graphs that run
       at the same time share transactions: a thousand of them do not wait for a thousand fsyncs.

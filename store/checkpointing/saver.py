@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_PAGE = 32
+_PAGE = 16
 """Checkpoints read at once while listing; a state may be large."""
 _COUNTER = 6
 _LAST = 16**_COUNTER - 1
@@ -92,8 +92,6 @@ class Saver(BaseCheckpointSaver[str]):
     async def settle(self) -> None:
         """Return when nothing waits to be written."""
         await self._lanes.close()
-
-    # Writing
 
     async def aput(
         self,
@@ -203,8 +201,6 @@ class Saver(BaseCheckpointSaver[str]):
         await self._lanes.settled(thread)
         await self._checkpoints.revise(thread, lambda rows: work(Reading(rows, self.serde)))
 
-    # Reading
-
     async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
         """Raises `StateCorrupted` when any of it is not what was kept."""
         place = _place(config)
@@ -262,8 +258,6 @@ class Saver(BaseCheckpointSaver[str]):
         if counter > _LAST:
             raise StoreError(f"A thread holds at most {_LAST} supersteps; go on in a new one.")
         return f"{counter:0{_COUNTER}x}{token_urlsafe(6)}"
-
-    # The same for other threads
 
     def put(
         self,

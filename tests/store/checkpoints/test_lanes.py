@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 import pytest
 from langgraph.graph import END, START, StateGraph
 
+from assay.checkpoint import SqliteSaver
 from assay.graphs.errors import StoreError
 from assay.store.checkpointing.rows import Put, PutWrites
 from assay.store.checkpointing.saver import Saver
@@ -17,7 +18,7 @@ from assay.store.sqlite.database import Database
 from assay.store.sqlite.reader import Reader
 from assay.store.sqlite.writer import Writer
 
-from .states import at, follow, pending
+from .states import at, follow, pending, state
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -208,15 +209,30 @@ async def test_the_loop_may_go_down_while_something_is_written(path: Path) -> No
 async def test_deleting_waits_for_what_was_issued_before(saver: Saver, watched: Watched) -> None:
     config = await follow(saver, at(), {})
     watched.power.clear()
-    writing = asyncio.ensure_future(saver.aput_writes(config, [("a", 1)], "node"))
+    putting = asyncio.ensure_future(follow(saver, at(), {"a": 1}))
     await asyncio.sleep(0)
     deleting = asyncio.ensure_future(saver.adelete_thread("t"))
     await asyncio.sleep(0)
     watched.power.set()
-    await asyncio.gather(writing, deleting)
+    await asyncio.gather(putting, deleting)
 
-    assert await saver.aget_tuple(at()) is None
+    assert await saver.aget_tuple(config) is None
     assert [c async for c in saver.alist(None)] == []
+
+
+async def test_closing_keeps_what_was_issued_before(path: Path) -> None:
+    """Also what still gathers behind a large commit."""
+    async with SqliteSaver.open(path) as saver:
+        first = asyncio.ensure_future(follow(saver, at(), {"a": b"x" * 10_000_000}))
+        for _ in range(3):
+            await asyncio.sleep(0)
+        second = asyncio.ensure_future(follow(saver, at(), {"a": 2}))
+        await asyncio.sleep(0)
+    assert [task.done() for task in (first, second)] == [True, True]
+
+    async with SqliteSaver.open(path) as saver:
+        assert len((await state(saver, first.result()))["a"]) == 10_000_000
+        assert await state(saver, second.result()) == {"a": 2}
 
 
 async def test_checkpoints_join_the_transactions_of_everything_else(
