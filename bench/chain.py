@@ -8,7 +8,7 @@ from sides.table import Row, Target, show
 
 RUNS = 20
 WEIGHED = 50
-REFERENCE = reference.side(reference.chain(), {"value": 0})
+REFERENCE = reference.side(reference.chain())
 PYTHON = ours.side("`python` steps", ours.chain("python"))
 NODES = ours.side("`python` steps, a node each", ours.chain("python"), fuse=False)
 SET = ours.side("`set` steps", ours.chain("set"))

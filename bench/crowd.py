@@ -8,7 +8,7 @@ from sides.table import Row, Target, show
 
 AT_ONCE = 1000
 STEPS = 10 * AT_ONCE
-REFERENCE = reference.side(reference.chain(), {"value": 0}, at_once=AT_ONCE)
+REFERENCE = reference.side(reference.chain(), at_once=AT_ONCE)
 PYTHON = ours.side("`python` steps", ours.chain("python"), at_once=AT_ONCE)
 NODES = ours.side("`python` steps, a node each", ours.chain("python"), at_once=AT_ONCE, fuse=False)
 SET = ours.side("`set` steps", ours.chain("set"), at_once=AT_ONCE)

@@ -97,14 +97,22 @@ async def sibling(index: int) -> int:
     return index
 
 
+def nothing() -> Done:
+    return {"done": []}
+
+
+def indexes() -> dict[str, list[int]]:
+    return {"items": list(range(SIBLINGS))}
+
+
 ENDED: dict[int, float] = {}
 """When each sibling of the run under way ended."""
 
 FUNCTIONS = {"sibling": sibling}
-LISTED = reference.side(listed(), {"done": []})
+LISTED = reference.side(listed(), nothing)
 PARALLEL = ours.side("`parallel`", parallel(), functions=FUNCTIONS)
-MAPPED = reference.side(mapped(), {"done": []}, name=f"{reference.NAME}, Send")
-FOREACH = ours.side("`foreach`", foreach(), {"items": list(range(SIBLINGS))}, FUNCTIONS)
+MAPPED = reference.side(mapped(), nothing, name=f"{reference.NAME}, Send")
+FOREACH = ours.side("`foreach`", foreach(), indexes, FUNCTIONS)
 
 
 class Watched(AsyncSqliteSaver):
@@ -123,7 +131,7 @@ class Watched(AsyncSqliteSaver):
 
 async def reference_delays() -> list[float]:
     Watched.delays = []
-    side = reference.side(listed(), {"done": []}, saver=Watched)
+    side = reference.side(listed(), nothing, saver=Watched)
     with TemporaryDirectory() as folder:
         async with side.open(Path(folder)) as run:
             await run()

@@ -8,17 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from operator import add
+from random import randbytes
 from typing import Annotated, Any, TypedDict
 
 from langgraph.graph import END, START, StateGraph
 
 from sides import ours, reference
-from sides.rounds import Profiled, Side, command, stored, timed
+from sides.rounds import Inputs, Profiled, Side, command, stored, timed
 from sides.table import Row, Target, show
 
 TURNS = 1000
 GROWTH = (1000, 2000, 4000)
-ITEM = "x" * 50
+
+
+def item() -> dict[str, str]:
+    """Of 50 bytes, another one in each run."""
+    return {"item": randbytes(25).hex()}
 
 
 class Count(TypedDict):
@@ -27,6 +32,7 @@ class Count(TypedDict):
 
 class Growing(TypedDict):
     turn: int
+    item: str
     items: Annotated[list[str], add]
 
 
@@ -34,8 +40,8 @@ async def count(state: Count) -> Count:
     return {"turn": state["turn"] + 1}
 
 
-async def grow(state: Growing) -> Growing:
-    return {"turn": state["turn"] + 1, "items": [ITEM]}
+async def grow(state: Growing) -> dict[str, Any]:
+    return {"turn": state["turn"] + 1, "items": [state["item"]]}
 
 
 def graph(state: type, node: Callable[..., Any]) -> StateGraph[Any, Any, Any, Any]:
@@ -50,7 +56,7 @@ def _next(state: Count) -> str:
     return "body" if state["turn"] < TURNS else END
 
 
-def theirs(state: type, node: Callable[..., Any], inputs: dict[str, Any]) -> Side:
+def theirs(state: type, node: Callable[..., Any], inputs: Inputs) -> Side:
     return reference.side(graph(state, node), inputs, limit=TURNS + 10)
 
 
@@ -60,9 +66,10 @@ def counter(turns: int = TURNS) -> Side:
 
 
 def growing(turns: int = TURNS) -> Side:
-    values = {"items": f"{{{{ context.items + ['{ITEM}'] }}}}"}
+    values = {"items": "{{ context.items + [inputs.item] }}"}
     body = {"id": "grow", "type": "set", "values": values}
-    return ours.side(f"`set` a growing list, {turns:,}", _loop(body, {"items": []}, turns))
+    document = _loop(body, {"items": []}, turns) | {"inputs": {"item": {"type": "string"}}}
+    return ours.side(f"`set` a growing list, {turns:,}", document, item)
 
 
 def _loop(body: dict[str, Any], mutable: dict[str, Any], turns: int) -> ours.Document:
@@ -76,8 +83,13 @@ def _loop(body: dict[str, Any], mutable: dict[str, Any], turns: int) -> ours.Doc
 
 async def measure(rounds: int) -> None:
     pairs = [
-        ("a counter", theirs(Count, count, {"turn": 0}), counter(), 0.25),
-        ("a growing list", theirs(Growing, grow, {"turn": 0, "items": []}), growing(), 0.03),
+        ("a counter", theirs(Count, count, lambda: {"turn": 0}), counter(), 0.25),
+        (
+            "a growing list",
+            theirs(Growing, grow, lambda: {"turn": 0, "items": [], **item()}),
+            growing(),
+            0.03,
+        ),
     ]
     for what, reference_, own, of_bytes in pairs:
         before, after = await timed([reference_, own], rounds)

@@ -7,9 +7,9 @@ another one, which nobody can store in less than 100 kB a step.
 
 from __future__ import annotations
 
-import random
 from base64 import b64encode
 from collections.abc import Awaitable, Callable
+from random import randbytes
 from typing import Any, TypedDict
 
 from sides import ours, reference
@@ -18,15 +18,11 @@ from sides.table import Row, Target, show
 
 STEPS = 100
 SIZE = 100_000
-RANDOM = random.Random(0)
 
 
 def text() -> str:
     """100 kB that do not compress to less than three quarters."""
-    return b64encode(RANDOM.randbytes(SIZE * 3 // 4)).decode()
-
-
-PAYLOAD = text()
+    return b64encode(randbytes(SIZE * 3 // 4)).decode()
 
 
 class State(TypedDict):
@@ -53,7 +49,7 @@ def theirs(function: Callable[[str], Awaitable[Any]]) -> Side:
         return {channel: await function(state["payload"])}
 
     graph = reference.chain(STEPS, State, node)
-    return reference.side(graph, {"payload": PAYLOAD, "value": 0}, limit=STEPS + 10)
+    return reference.side(graph, lambda: {"payload": text(), "value": 0}, limit=STEPS + 10)
 
 
 def own(function: Callable[[str], Awaitable[Any]]) -> Side:
@@ -63,7 +59,7 @@ def own(function: Callable[[str], Awaitable[Any]]) -> Side:
         inputs = {"payload": f"{{{{ {given} }}}}"}
         steps.append({"id": f"s{n}", "type": "python", "function": "carry", "inputs": inputs})
     document = {"name": "payload", "inputs": {"payload": {"type": "string"}}, "steps": steps}
-    return ours.side("`python` steps", document, {"payload": PAYLOAD}, {"carry": function})
+    return ours.side("`python` steps", document, lambda: {"payload": text()}, {"carry": function})
 
 
 async def measure(rounds: int) -> None:

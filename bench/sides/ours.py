@@ -10,7 +10,7 @@ from typing import Any
 
 import assay
 
-from .rounds import Run, Side
+from .rounds import Inputs, Run, Side
 
 Document = Mapping[str, Any]
 
@@ -22,7 +22,7 @@ async def noop() -> int:
 def side(
     name: str,
     document: Document,
-    inputs: Mapping[str, Any] | None = None,
+    inputs: Inputs = dict,
     functions: Mapping[str, Callable[..., Awaitable[Any]]] | None = None,
     at_once: int = 1,
     fuse: bool = True,
@@ -42,12 +42,12 @@ def side(
             workflow = await app.register(document)
 
             async def unfused() -> None:
-                started = await app.manager.start(workflow, inputs, fuse=False)
+                started = await app.manager.start(workflow, inputs(), fuse=False)
                 ended = await app.wait(started.id)
                 assert ended.status is assay.Status.COMPLETED
 
             async def one() -> None:
-                await (app.run(workflow, inputs) if fuse else unfused())
+                await (app.run(workflow, inputs()) if fuse else unfused())
 
             async def run() -> None:
                 await asyncio.gather(*[one() for _ in range(at_once)])

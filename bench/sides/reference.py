@@ -6,7 +6,7 @@ The saver keeps its own settings: WAL, and SQLite's default of `synchronous=FULL
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Literal, TypedDict
@@ -16,7 +16,7 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 from langgraph.graph import END, START, StateGraph
 
-from .rounds import Run, Side
+from .rounds import Inputs, Run, Side
 
 NAME = "LangGraph, AsyncSqliteSaver, sync, FULL"
 
@@ -27,13 +27,17 @@ class Value(TypedDict):
     value: int
 
 
+def zero() -> Value:
+    return {"value": 0}
+
+
 async def noop(_: Value) -> Value:
     return {"value": 1}
 
 
 def side(
     graph: StateGraph[Any, Any, Any, Any],
-    inputs: Mapping[str, Any],
+    inputs: Inputs = zero,
     *,
     name: str = NAME,
     durability: Durability = "sync",
@@ -54,7 +58,7 @@ def side(
                     "configurable": {"thread_id": str(uuid4())},
                     "recursion_limit": limit,
                 }
-                await compiled.ainvoke(dict(inputs), config, durability=durability)
+                await compiled.ainvoke(inputs(), config, durability=durability)
 
             async def run() -> None:
                 await asyncio.gather(*[one() for _ in range(at_once)])

@@ -7,7 +7,7 @@ import asyncio
 import gc
 import statistics
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,9 @@ from .profile import profile
 from .table import machine
 
 ROUNDS = 5
+
+Inputs = Callable[[], Mapping[str, Any]]
+"""What a run begins with, made for each: what two runs have in common could be stored once."""
 
 Run = Callable[[], Awaitable[float | None]]
 """Does the work once; returns the seconds it took when it has measured them itself."""

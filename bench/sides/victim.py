@@ -160,7 +160,7 @@ async def drive(
 
 async def resume_reference(shape: str, folder: Path, durability: reference.Durability) -> After:
     with TemporaryDirectory() as other:
-        async with reference.side(reference.chain(), {"value": 0}).open(Path(other)) as run:
+        async with reference.side(reference.chain()).open(Path(other)) as run:
             await run()
     after = After()
     await drive(folder, graph(shape, after), None, durability)
