@@ -9,6 +9,7 @@ import asyncio
 import random
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -22,7 +23,7 @@ from .execution import Failure, Status, StepResult, timestamp
 from .files import Files, keep_files
 from .panic import is_panic
 from .question import Question, Wait
-from .rollback import UNDO, undo
+from .rollback import UNDO, WAY, undo
 from .step import Family, Retry
 from .stepcache import cache_key, restored
 from .stored import ArtifactInfo
@@ -30,6 +31,7 @@ from .strands import Panicked
 
 if TYPE_CHECKING:
     from .engine import Frame
+    from .run import Definition
     from .scope import Scope
 
 
@@ -101,9 +103,28 @@ def _add(bound: BoundStep, result: StepResult, scope: Scope, frame: Frame) -> No
 
 async def _revive(call: Call, done: StepResult) -> None:
     """What the step left running beside the execution runs on after an interruption."""
-    revive = getattr(call.run.services.kinds.get(call.step.kind), "revive", None)
+    kind = call.run.services.kinds.get(call.step.kind)
+    revive = getattr(kind, "revive", None)
     if revive is not None and done.status is Status.COMPLETED:
         await revive(call)
+    if _left_running(call.bound, call.frame.definition):
+        with suppress(StepError):
+            # Every step in it has its result already, but those that were left running.
+            await kind.run(call)
+
+
+def _left_running(bound: BoundStep, definition: Definition) -> bool:
+    """Whether a step somewhere inside may run on when this one has its result."""
+    step: Any = bound.step
+    inner = [s for way, steps in bound.blocks.items() if way != WAY for s in steps]
+    if bound.kind == "workflow":
+        definition = definition.children[step.workflow, step.version]
+        inner = list(definition.program.steps)
+    return any(
+        (s.kind == "parallel" and s.step.wait_for == "none")  # type: ignore[attr-defined]
+        or _left_running(s, definition)
+        for s in inner
+    )
 
 
 def _wanted(bound: BoundStep, path: str, scope: Scope, frame: Frame) -> bool:
