@@ -122,6 +122,17 @@ async def test_the_end_of_the_time_means_what_the_step_says(
     assert await open_questions(house, ended) == []
 
 
+async def test_a_retry_asks_anew_with_all_the_time_there_is(house: House) -> None:
+    late = await house.run(f"- {{{SHIP}, timeout: 300ms}}")
+    retried = await house.app.manager.retry(late.id)
+
+    question = await answered(house, retried, "ship", by="ada")
+
+    ended = await house.app.wait(retried.id)
+    assert question.asked_at > late.steps["ship"].completed_at
+    assert (late.status, ended.status) == ("failed", "completed")
+
+
 async def test_an_answer_in_time_beats_the_deadline(house: House) -> None:
     execution = await house.start(f"- {{{SHIP}, timeout: 1h, on_timeout: reject}}")
     question = await answered(house, execution, "ship", by="ada")
