@@ -179,9 +179,12 @@ async def _approval(call: Call) -> Yield:
     )
     if answer is not None:
         return _verdict(call, answer, await _agreeing(call, answer))
+    few = (
+        f"fewer than {step.approvals} people said yes" if step.approvals > 1 else "nobody answered"
+    )
     if step.on_timeout == "fail":
-        raise _late(step, "nobody answered")
-    late = Answer(approved=step.on_timeout == "approve", comment=f"nobody answered {_in(step)}")
+        raise _late(step, few)
+    late = Answer(approved=step.on_timeout == "approve", comment=f"{few} {_in(step)}")
     if step.on_timeout == "reject":
         return _verdict(call, late, [])
     return _decided(call, late, [], f"`on_timeout: {step.on_timeout}`")
