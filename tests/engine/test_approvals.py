@@ -117,7 +117,7 @@ async def test_the_end_of_the_time_means_what_the_step_says(
 
 
 async def test_a_retry_asks_anew_with_all_the_time_there_is(house: House) -> None:
-    late = await house.run(f"- {{{SHIP}, timeout: 300ms}}")
+    late = await house.run(f"- {{{SHIP}, timeout: 1s}}")
     retried = await house.app.manager.retry(late.id)
 
     question = await answered(house, retried, "ship", by="ada")
@@ -205,16 +205,14 @@ async def test_a_single_no_rejects(house: House) -> None:
 
 
 async def test_too_few_in_time_have_decided_nothing(house: House) -> None:
-    execution = await house.start(
-        f"- {{{SHIP}, approvals: 2, timeout: 300ms, on_timeout: continue}}"
-    )
+    execution = await house.start(f"- {{{SHIP}, approvals: 2, timeout: 1s, on_timeout: continue}}")
     question = await answered(house, execution, "ship", by="ada")
 
     ship = (await house.app.wait(execution.id)).steps["ship"]
     assert ship.outputs == {
         "approved": False,
         "by": [],
-        "comment": "fewer than 2 people said yes within 0.3s",
+        "comment": "fewer than 2 people said yes within 1s",
     }
     with pytest.raises(QuestionClosed, match="nobody waits for its answer any more"):
         await house.app.manager.answer(question.id, by="grace")
@@ -222,7 +220,7 @@ async def test_too_few_in_time_have_decided_nothing(house: House) -> None:
 
 async def test_others_may_answer_when_it_takes_long(house: House) -> None:
     execution = await house.start(
-        f"- {{{SHIP}, approvers: [ada], escalate: {{after: 200ms, approvers: [boss]}}}}"
+        f"- {{{SHIP}, approvers: [ada], escalate: {{after: 1s, approvers: [boss]}}}}"
     )
     following = house.app.manager.follow(execution.id)
     with pytest.raises(NotAuthorized, match=r"'ada' may, and 'boss' from .* on"):

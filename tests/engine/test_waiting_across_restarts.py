@@ -84,7 +84,7 @@ async def test_votes_are_kept(tmp_path: Path) -> None:
 async def test_a_deadline_passes_while_nobody_runs(tmp_path: Path) -> None:
     """It ends as it would have with somebody there: an answer after it is too late."""
     async with open_house(tmp_path) as house:
-        execution = await house.start(f"- {{{ASK}, timeout: 150ms, on_timeout: continue}}")
+        execution = await house.start(f"- {{{ASK}, timeout: 800ms, on_timeout: continue}}")
         question = await asked(house, execution, "ask")
 
     async with open_house(tmp_path) as house:
@@ -103,7 +103,7 @@ async def test_a_deadline_passes_while_nobody_runs(tmp_path: Path) -> None:
 async def test_a_sleep_ends_while_nobody_runs(tmp_path: Path) -> None:
     async with open_house(tmp_path) as house:
         execution = await house.start(
-            "- {id: s, type: sleep, duration: 100ms}\n- {id: t, type: sleep, duration: 1ms}"
+            "- {id: s, type: sleep, duration: 800ms}\n- {id: t, type: sleep, duration: 1ms}"
         )
         await house.app.manager.wait(execution.id, until=(Status.WAITING,))
         page = await house.app.manager.questions(execution_id=execution.id)
@@ -139,7 +139,7 @@ async def test_an_event_counts_that_came_while_nobody_ran(tmp_path: Path) -> Non
 async def test_an_event_after_the_deadline_is_too_late(tmp_path: Path) -> None:
     async with open_house(tmp_path) as house:
         execution = await house.start(
-            "- {id: e, type: wait_event, event: done, timeout: 100ms, on_timeout: continue}"
+            "- {id: e, type: wait_event, event: done, timeout: 800ms, on_timeout: continue}"
         )
         question = await asked(house, execution, "e")
 
