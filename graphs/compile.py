@@ -20,6 +20,7 @@ from langgraph.types import Interrupt
 
 from .binding import BoundStep
 from .engine import Frame, State
+from .errors import StateCorrupted
 from .plan import BlockPlan, Way
 from .question import Question
 from .strands import Parked
@@ -69,13 +70,12 @@ class CompiledBlock:
             raise _parked(interrupt.args[0]) from None
         return result
 
-    async def run_root(
-        self, state: State, frame: Frame, checkpointer: Any, *, fresh: bool
-    ) -> State:
-        """Run the block as an execution's own, from its last checkpoint if there is one.
+    async def run_root(self, state: State, frame: Frame, checkpointer: Any) -> State:
+        """Run the block as an execution's own, from its beginning; what has been done is in
+        the journal and is not done again. Raises `Parked`.
 
-        Its thread is the execution. A checkpoint is written when it parks and when it ends;
-        what happened since the last one is in the journal. Raises `Parked`.
+        Its thread is the execution. A checkpoint is written when it parks and when it ends:
+        for whoever looks at the thread, and nothing here depends on it.
         """
         execution = frame.run.execution
         config: RunnableConfig = {
@@ -88,13 +88,21 @@ class CompiledBlock:
             final = {**state, **await node(state, frame)}
             frame.run.save(_save(checkpointer, config, final))
             return final
-        graph = self.graph(checkpointer)
-        resumed = not fresh and await checkpointer.aget_tuple(config) is not None
-        result: State = await graph.ainvoke(
-            None if resumed else state, config, context=frame, durability="exit"
-        )
+        try:
+            result = await self._invoke(state, frame, config, checkpointer)
+        except StateCorrupted as damaged:
+            frame.run.notice(f"its checkpoint was damaged and is made anew: {damaged.message}")
+            await checkpointer.adelete_thread(execution.id)
+            result = await self._invoke(state, frame, config, checkpointer)
         if "__interrupt__" in result:
             raise _parked(result["__interrupt__"])
+        return result
+
+    async def _invoke(
+        self, state: State, frame: Frame, config: RunnableConfig, checkpointer: Any
+    ) -> State:
+        graph = self.graph(checkpointer)
+        result: State = await graph.ainvoke(state, config, context=frame, durability="exit")
         return result
 
     def holding(self, id: str) -> CompiledBlock:

@@ -43,11 +43,6 @@ class Desk:
         """What is waited for at the moment."""
         return tuple(self._known[id] for id in self._places)
 
-    def asks(self, path: str, kind: Wait) -> bool:
-        """Whether such a question was open when the execution was interrupted."""
-        known = self._known.get(question_id(self._journal.execution.id, path, kind))
-        return known is not None and known.status is QuestionStatus.OPEN
-
     async def ask(self, question: Question, strand: Strand) -> Answer | None:
         """The answer, when there is one; None when `due` came first.
 
@@ -76,10 +71,32 @@ class Desk:
         if (place := self._places.get(id)) is not None:
             place.resolve()
 
+    def close(self) -> None:
+        """Withdraw whatever is asked still: the execution ends."""
+        for question in list(self._known.values()):
+            if question.status is QuestionStatus.OPEN:
+                self._save(question.withdrawn())
+
+    def due(self, path: str, kind: Wait) -> float | None:
+        """When the wait ends that was open when the execution was interrupted."""
+        known = self._known.get(question_id(self._journal.execution.id, path, kind))
+        return known.due if known is not None and known.status is QuestionStatus.OPEN else None
+
+    def end(self, path: str, kind: Wait) -> None:
+        """The time that was waited for has come."""
+        known = self._known[question_id(self._journal.execution.id, path, kind)]
+        self._save(known.answered(Answer(at=timestamp())))
+
     def unwind(self) -> None:
         """Make every step that waits leave memory."""
         for id, place in self._places.items():
             place.unwind(Parked((self._known[id],)))
+
+    def _save(self, question: Question) -> None:
+        """Replace what is known of it, with the next commit."""
+        changed = replace(question, revision=question.revision + 1)
+        self._known[question.id] = changed
+        self._journal.save(changed)
 
     async def _put(self, question: Question) -> None:
         self._known[question.id] = question
@@ -161,7 +178,7 @@ class Desk:
         if question.kind is Wait.EVENT:
             assert isinstance(answer.value, Mapping)
             self._journal.decide(question.path, TAKEN, lambda: answer.value["id"])
-            self._journal.save(_next(question.answered(answer)))
+            self._save(question.answered(answer))
         self._journal.note(
             EventType.QUESTION_ANSWERED,
             question.path,
@@ -175,7 +192,7 @@ class Desk:
         """Whether time was first; somebody may have answered in this very moment."""
         closed = _next(replace(question, status=QuestionStatus.WITHDRAWN))
         if question.timed:
-            self._journal.save(_next(question.answered(Answer(at=timestamp()))))
+            self._save(question.answered(Answer(at=timestamp())))
             return True
         if not await self._store.answer(closed):
             fresh = await self._store.question(question.id)
@@ -194,7 +211,7 @@ class Desk:
                 alarm.cancel()
 
     def _withdraw(self, question: Question) -> None:
-        self._journal.save(_next(self._known[question.id].withdrawn()))
+        self._save(self._known[question.id].withdrawn())
         if not question.timed:
             self._journal.note(EventType.QUESTION_WITHDRAWN, question.path, question=question.id)
 

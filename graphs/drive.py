@@ -6,19 +6,26 @@ import asyncio
 import logging
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 from .desk import Desk
-from .ending import ENDINGS, ended, outputs_of, rolled_back, rolls_back
+from .ending import (
+    ENDINGS,
+    Verdict,
+    broken,
+    concluded,
+    ended,
+    rolled_back,
+    stopped,
+    worked_too_long,
+)
 from .engine import Frame, root
-from .errors import AssayError, StateCorrupted, StoreUnavailable
+from .errors import StateCorrupted, StoreUnavailable
 from .event import Event, EventType
 from .execution import Failure, Status, timestamp
 from .journal import PATIENCE, Abandoned, Journal
 from .known import Known, read
 from .lease import Command, Lease, Message
-from .limits import overtime
-from .restart import close_restart, schedule_restart
+from .restart import await_restart, schedule_restart
 from .run import Definition, Outcome, Run
 from .services import Services
 from .strands import Gate, Panicked, Parked, Strand
@@ -26,10 +33,6 @@ from .worktime import Worktime
 
 WARM = 60.0
 """Seconds for which an execution that waits stays in memory, where an answer reaches it at once."""
-
-OUTCOME = "outcome"
-"""The decision, at the path of the execution itself, that says how it ends: from then on it is
-only compensated."""
 
 _log = logging.getLogger("assay.drive")
 
@@ -54,12 +57,12 @@ class Drive:
         self._gate = gate
         self._known = known
         self._run: Run | None = None
-        self._strand: Strand | None = None
         self._damage: str | None = None
         self._heard: set[int] = set()
         self._early: list[Message] = []
         self._stop: Message | None = None
         self._overtime = False
+        self._ending = False
         self._suspended = False
         self._worked: Worktime | None = None
         self._cooling: asyncio.TimerHandle | None = None
@@ -76,16 +79,18 @@ class Drive:
         if message.id in self._heard:
             return
         self._heard.add(message.id)
-        if message.command is Command.STOP:
-            self._stop = message
-            self._cancel()
-        elif self._run is None:
+        if self._run is None:
             self._early.append(message)
         else:
             self._take(message, self._run)
 
     def _take(self, message: Message, run: Run) -> None:
         match message.command:
+            case Command.STOP if self._ending:
+                run.journal.consume(message.id)  # it ends already
+            case Command.STOP:
+                self._stop = message
+                self._interrupt()
             case Command.PAUSE | Command.RESUME:
                 run.journal.paused(message.command is Command.PAUSE)
                 run.journal.consume(message.id)
@@ -96,15 +101,16 @@ class Drive:
     def suspend(self) -> None:
         """Leave memory soon, so that the execution goes on later, here or elsewhere."""
         self._suspended = True
-        if self._run is not None and self._strand is not None and self._strand.quiet:
+        if self._run is None:
+            return  # it looks at this when it has begun
+        if self._run.strand.quiet:
             self._run.unwind()
         elif self._stop is None:
-            if self._run is not None:
-                self._run.leave()
-            self._cancel()
+            self._run.leave()
+            self._interrupt()
 
-    def _cancel(self) -> None:
-        """Once: a second time would cut off the record of the end, or a rollback."""
+    def _interrupt(self) -> None:
+        """Cancel what it does. A second time would cut off the record of the end."""
         if not self.task.cancelling():
             self.task.cancel()
 
@@ -115,20 +121,23 @@ class Drive:
         except Abandoned as abandoned:
             _log.error("let go of execution %s: %s", self.lease.execution_id, abandoned.cause)
         finally:
-            self._warm(None)
-            if self._worked is not None:
-                self._worked.stop()
-            if self._strand is not None:
-                self._strand.end()
+            self._close()
+
+    def _close(self) -> None:
+        """What belongs to a go, and would outlive it."""
+        self._warm(None)
+        if self._worked is not None:
+            self._worked.stop()
+        if self._run is not None:
+            self._run.strand.end()
+        self._run = None
 
     async def _begin(self) -> Run:
         """Everything that a drive needs, as the store has it."""
         store = self._services.store
-        self._run = None  # what is heard from now on is for what is read now
+        self._close()  # what is heard from now on is for what is read now
         known = self._known or await read(self._services, self.lease.execution_id)
         execution, self._damage = known.execution, known.damage
-        if self._strand is not None:
-            self._strand.end()
         journal = Journal(
             store,
             self._services.blobs,
@@ -146,43 +155,53 @@ class Drive:
         )
         desk = Desk(journal, store, known.questions)
         run = Run(self._definition, journal, desk, self._services, strand, self._environ)
-        self._run, self._strand = run, strand
+        run.when_panicked(self._interrupt)
         limits = self._definition.program.workflow.resource_limits
         limit = None if limits is None else limits.timeout
         self._worked = Worktime(execution.worked, limit, self._too_long)
+        self._run, self._ending = run, Verdict.pinned(run) is not None
         early, self._early = self._early, []
         for message in early:
             self._take(message, run)
-        close_restart(run, tuple(known.questions))
         return run
 
     async def _through(self, run: Run) -> bool:
         """One go: whether nothing is left to be done here."""
-        assert self._strand is not None
-        pinned = run.journal.decided("", OUTCOME)
-        if self._damage is not None:
-            # Nothing is guessed, and nothing is compensated on such ground.
-            lost = Failure(StateCorrupted.code, self._damage)
-            return await self._finish(run, Status.FAILED, {}, lost)
         try:
-            await self._strand.enter()
-            if self._stop is not None:
-                return await self._stopped(run)
-            self._apply_pause(run)
-            self._time.start()
-            fresh = self._started(run)
-            if pinned is not None:
-                failure = Failure(**pinned["failure"])
-                return await self._finish(run, Status(pinned["status"]), {}, failure)
-            return await self._execute(run, fresh)
+            verdict = Verdict.pinned(run) or await self._work(run)
+            self._ending = True
+            return await self._finish(run, verdict.pin(run))
         except Parked:
             return await self._parked(run)
         except Panicked as panicked:
             return await self._panicked(run, panicked)
         except asyncio.CancelledError:
-            if self._stop is not None:
-                return await self._stopped(run)
-            return await (self._worked_too_long(run) if self._overtime else self._leave(run))
+            return await self._leave(run)
+
+    async def _work(self, run: Run) -> Verdict:
+        """Run the list of steps, until it ends or somebody wants it to."""
+        if self._damage is not None:
+            # Nothing is guessed, and nothing is compensated on such ground.
+            lost = Failure(StateCorrupted.code, self._damage)
+            return Verdict(Status.FAILED, failure=lost)
+        try:
+            if self._suspended:
+                raise asyncio.CancelledError
+            await await_restart(run)
+            await run.strand.enter()
+            self._apply_pause(run)
+            self._time.start()
+            self._started(run)
+            return await self._execute(run)
+        except asyncio.CancelledError:
+            if run.panicked is not None:
+                raise run.panicked from None
+            if self._stop is None and not self._overtime:
+                raise
+            # From here on it ends, and may be interrupted once more: to leave memory.
+            self._stop_cancelling()
+            await run.abandon()
+            return worked_too_long(run) if self._stop is None else stopped(run, self._stop)
 
     async def _parked(self, run: Run) -> bool:
         """Out of memory, unless a message came in between: then there is more to do."""
@@ -202,65 +221,35 @@ class Drive:
         slot = run.execution.slot
         return slot is not None and slot.hold == "running"
 
-    async def _execute(self, run: Run, fresh: bool) -> bool:
+    async def _execute(self, run: Run) -> Verdict:
         frame = root(run, run.definition, run.execution.inputs)
         try:
-            outcome = await self._insist(frame, fresh)
-            failure = outcome.failure
+            outcome = await self._insist(frame)
             await run.join()
-            outputs = {} if failure else outputs_of(run, outcome)
+            return concluded(run, outcome)
         except Exception as error:
-            # Whatever went wrong, the execution must not be left looking as if it ran.
-            code = error.code if isinstance(error, AssayError) else "unexpected"
-            why = str(error) if code != "unexpected" else f"{type(error).__name__}: {error}"
-            failure, outputs = Failure(code, why), {}
             await run.join()
-        status = Status.COMPLETED if failure is None else Status.FAILED
-        return await self._finish(run, status, outputs, failure)
+            return broken(error)
 
-    async def _insist(self, frame: Frame, fresh: bool) -> Outcome:
+    async def _insist(self, frame: Frame) -> Outcome:
         """Drive the list; again while its checkpoint cannot be written, which repeats no step."""
         delay, longest = PATIENCE
         while True:
             try:
-                return await frame.drive_root(self._services.checkpointer, fresh=fresh)
+                return await frame.drive_root(self._services.checkpointer)
             except StoreUnavailable as error:
                 self._trouble(error.message)
                 await asyncio.sleep(delay)
                 delay = min(delay * 2, longest)
 
-    async def _stopped(self, run: Run) -> bool:
-        """Nothing of the execution runs on; compensate only where that is the default."""
-        assert self._stop is not None
-        await run.abandon()
-        for question in run.desk.open:
-            run.journal.save(replace(question.withdrawn(), revision=question.revision + 1))
-        said = self._stop.data.get("reason")
-        message = "the execution was stopped" + (f": {said}" if said else "")
-        run.journal.consume(self._stop.id)
-        failure = Failure("cancelled", message, rollback=rolls_back(run))
-        return await self._finish(run, Status.CANCELLED, {}, failure)
-
-    async def _worked_too_long(self, run: Run) -> bool:
-        await run.abandon()
-        limits = run.definition.program.workflow.resource_limits
-        assert limits is not None
-        assert limits.timeout is not None
-        error = overtime(limits.timeout)
-        failure = Failure(error.code, error.message, rollback=rolls_back(run))
-        return await self._finish(run, Status.FAILED, {}, failure)
-
-    async def _finish(
-        self, run: Run, status: Status, outputs: Mapping[str, Any], failure: Failure | None
-    ) -> bool:
-        journal = run.journal
+    async def _finish(self, run: Run, verdict: Verdict) -> bool:
+        failure = verdict.failure
         if failure is not None and failure.rollback:
-            told = {**failure.to_dict(), "rollback": True}
-            journal.decide("", OUTCOME, lambda: {"status": status.value, "failure": told})
             failure = await rolled_back(run, failure)
-        last = replace(ended(run, status, outputs, failure), worked=self._time.seconds)
-        journal.update(last, ENDINGS[status], status=status.value)
-        await journal.release()
+        run.desk.close()
+        last = ended(run, verdict, failure, self._time.seconds)
+        run.journal.update(last, ENDINGS[verdict.status], status=verdict.status.value)
+        await run.journal.release()
         await run.saved()
         return True
 
@@ -279,36 +268,31 @@ class Drive:
 
     async def _panicked(self, run: Run, panicked: Panicked) -> bool:
         """The system failed: begin again after a while, as often as `panic` allows."""
+        self._stop_cancelling()
         await run.abandon()
-        delay = schedule_restart(run, panicked)
-        if isinstance(delay, Failure):
-            return await self._finish(run, Status.FAILED, {}, delay)
+        last = schedule_restart(run, panicked, self._time.seconds)
+        if last is not None:
+            return await self._finish(run, Verdict(Status.FAILED, failure=last))
         await run.journal.flush()
-        run.strand.end()
-        try:
-            await asyncio.sleep(delay)
-        except asyncio.CancelledError:
-            if self._stop is not None:
-                return await self._stopped(run)
-            await run.journal.release()
-            return True
         return False
 
-    def _started(self, run: Run) -> bool:
-        """Whether it begins now, and not again."""
+    def _stop_cancelling(self) -> None:
+        while self.task.cancelling():
+            self.task.uncancel()
+
+    def _started(self, run: Run) -> None:
         execution = run.execution
-        fresh = execution.started_at is None
-        if fresh:
+        if execution.started_at is None:
             began = replace(execution, status=Status.RUNNING, started_at=timestamp())
             run.journal.update(began, EventType.EXECUTION_STARTED)
         else:
             again = replace(execution, status=Status.RUNNING)
             run.journal.update(again, EventType.EXECUTION_RESUMED)
-        return fresh
 
     def _too_long(self) -> None:
-        self._overtime = True
-        self._cancel()
+        if not self._ending:
+            self._overtime = True
+            self._interrupt()
 
     def _apply_pause(self, run: Run) -> None:
         if run.execution.paused:
@@ -335,9 +319,10 @@ class Drive:
             run.journal.update(running, EventType.EXECUTION_RESUMED)
 
     async def _park(self) -> None:
-        run, strand = self._run, self._strand
-        assert run is not None
-        assert strand is not None
+        run = self._run
+        if run is None:
+            return
+        strand = run.strand
         try:
             await run.journal.flush()
             if not strand.quiet or self.task.done() or self.task.cancelling():
@@ -348,7 +333,7 @@ class Drive:
             self._wait(run)
             await run.journal.flush()
         except Abandoned:
-            self._cancel()
+            self._interrupt()
             return
         if strand.quiet and not self.task.cancelling():
             if self._suspended:

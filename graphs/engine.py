@@ -51,10 +51,10 @@ class Frame:
         """Run the list to its end. Raises `Parked`."""
         return self.outcome(await self.block.run({"writes": {}, "runs": {}, "feedback": {}}, self))
 
-    async def drive_root(self, checkpointer: Any, *, fresh: bool) -> Outcome:
-        """Run the execution's own list to its end, from its last checkpoint unless `fresh`."""
-        begin: State = {"writes": {}, "runs": {}, "feedback": {}}
-        return self.outcome(await self.block.run_root(begin, self, checkpointer, fresh=fresh))
+    async def drive_root(self, checkpointer: Any) -> Outcome:
+        """Run the execution's own list to its end. Raises `Parked`."""
+        begin: State = {"writes": {}, "runs": {}, "feedback": {}, "exit": None}
+        return self.outcome(await self.block.run_root(begin, self, checkpointer))
 
     def outcome(self, state: State) -> Outcome:
         """What a final state of the list's graph says."""

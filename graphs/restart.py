@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from dataclasses import replace
 
 from .event import EventType
 from .execution import Failure, Status, timestamp
 from .panic import restart_delay
-from .question import Question, QuestionStatus, Wait, question_id
+from .question import Question, Wait, question_id
 from .run import Run
 from .strands import Panicked
 from .workflow import Panic
 
 
-def schedule_restart(run: Run, panicked: Panicked) -> float | Failure:
-    """Keep in the journal when it starts again; returns the seconds until then, or why it
-    does not, where it has done so as often as `panic` allows.
+def schedule_restart(run: Run, panicked: Panicked, worked: float) -> Failure | None:
+    """Keep in the journal when it starts again; or return why it does not, where it has done
+    so as often as `panic` allows. `worked` are the seconds that it has worked by now.
 
-    The time is kept as a question that nobody can answer: whoever finds it due goes on.
+    The time is kept as a question that nobody can answer. The execution is not said to wait:
+    it keeps what it holds.
     """
     policy = run.definition.program.workflow.panic or Panic()
     execution = run.execution
@@ -33,22 +35,23 @@ def schedule_restart(run: Run, panicked: Panicked) -> float | Failure:
     due = time.time() + delay
     again = Question(id, execution.id, "", Wait.RETRY, due=due, asked_at=timestamp())
     run.journal.save(replace(again, revision=restart))
-    waiting = replace(execution, status=Status.WAITING, restarts=restart, current_step=None)
+    failed = replace(
+        execution, status=Status.RUNNING, restarts=restart, worked=worked, current_step=None
+    )
     run.journal.update(
-        waiting,
+        failed,
         EventType.EXECUTION_RESTARTING,
         restart=restart,
         of=policy.max_restarts,
         delay=delay,
         error=error.to_dict(),
     )
-    return delay
+    return None
 
 
-def close_restart(run: Run, known: tuple[Question, ...]) -> None:
-    """It has started again: nobody needs to be told that it is due."""
-    id = question_id(run.execution.id, "", Wait.RETRY)
-    for question in known:
-        if question.id == id and question.status is QuestionStatus.OPEN:
-            closed = question.withdrawn()
-            run.journal.save(replace(closed, revision=question.revision + 1))
+async def await_restart(run: Run) -> None:
+    """Wait until it may start again, if the system has just failed under it."""
+    due = run.desk.due("", Wait.RETRY)
+    if due is not None:
+        await asyncio.sleep(max(due - time.time(), 0.0))
+        run.desk.end("", Wait.RETRY)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,7 @@ from .program import Program
 from .question import Question
 from .services import Services
 from .step import Step
-from .strands import Parked, Place, Strand
+from .strands import Panicked, Parked, Place, Strand
 
 if TYPE_CHECKING:
     from .compile import CompiledBlock
@@ -79,6 +79,8 @@ class Run:
         self.strand = strand
         self.environ = environ
         self.leaving = False
+        self.panicked: Panicked | None = None
+        self._on_panic: Callable[[], None] = lambda: None
         self.limits = Limits.of_workflow(definition.program.workflow.resource_limits, self.notice)
         self._beside: Crew[Outcome] = Crew(strand)
         self._saving: list[asyncio.Future[None]] = []
@@ -167,9 +169,18 @@ class Run:
         for place in self._paused or ():
             place.unwind(Parked())
 
+    def when_panicked(self, call: Callable[[], None]) -> None:
+        """Call it when the system fails under work that nobody waits for; see `panicked`."""
+        self._on_panic = call
+
     def detach(self, work: Work[Outcome]) -> None:
         """Run it beside everything else; `join` waits for it."""
-        self._beside.start(work)
+        self._beside.start(work).add_done_callback(self._look)
+
+    def _look(self, task: asyncio.Task[Outcome]) -> None:
+        if not task.cancelled() and isinstance(error := task.exception(), Panicked):
+            self.panicked = error
+            self._on_panic()
 
     async def join(self) -> None:
         """Wait for everything detached; what failed is in the journal and nowhere else."""

@@ -213,7 +213,7 @@ _GO_ON = frozenset({Family.CONTROL, Family.WAITING})
 async def _until(moment: float, path: str, frame: Frame) -> None:
     """Wait for the next attempt; a long wait is parked and survives the process."""
     delay = moment - time.time()
-    if delay > PARK_AFTER or frame.run.desk.asks(path, Wait.RETRY):
+    if delay > PARK_AFTER or frame.run.desk.due(path, Wait.RETRY) is not None:
         question = Question("", "", path, Wait.RETRY, due=moment)
         await frame.run.desk.ask(question, frame.strand)
     elif delay > 0:
