@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import importlib.util
 import re
+import shlex
 import textwrap
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
 
 import assay
 from assay.api.app import loader
+from assay.api.cli.commands import app as command_line
 
 HOUSE = Path(__file__).resolve().parent.parent
 PAGES = sorted([*HOUSE.glob("*.md"), *HOUSE.glob("docs/**/*.md")])
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+PRINTED = re.compile(r"^ *print\(.*\)  # (.*)$", re.MULTILINE)
+COMMAND = re.compile(r"^\$ (?:\.venv/bin/)?assay (.+)$", re.MULTILINE)
 LINK = re.compile(r"\]\((?!https?://|#)([^)#]+)(?:#[^)]*)?\)")
+ANCHOR = re.compile(r"\]\((?!https?://)([^)#]*)#([^)]+)\)")
+HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 
 pytestmark = pytest.mark.anyio
 
@@ -48,6 +56,23 @@ def test_every_link_leads_somewhere(page: Path) -> None:
     assert lost == []
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(HOUSE)))
+def test_every_link_into_a_page_finds_its_heading(page: Path) -> None:
+    lost = [
+        (target, anchor)
+        for target, anchor in ANCHOR.findall(page.read_text())
+        if anchor not in anchors(page.parent / target if target else page)
+    ]
+
+    assert lost == []
+
+
+def anchors(page: Path) -> set[str]:
+    """The headings of a page, as a link into it names them."""
+    headings = HEADING.findall(page.read_text())
+    return {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}
+
+
 def test_there_are_workflows_and_programs_in_the_documentation() -> None:
     assert len(blocks("yaml")) >= 2
     assert len(blocks("python")) >= 1
@@ -77,6 +102,7 @@ async def test_every_program_in_the_documentation_runs(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
+    """Each `print` in it is followed by a comment that says what is printed."""
     (tmp_path / "graphs").symlink_to(HOUSE / "graphs")
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {}
@@ -84,7 +110,19 @@ async def test_every_program_in_the_documentation_runs(
 
     await names["program"]()  # type: ignore[operator]
 
-    assert capsys.readouterr().out == "Hello, Ada!\n"
+    said = PRINTED.findall(body)
+    assert said
+    assert capsys.readouterr().out.splitlines() == said
+
+
+@pytest.mark.parametrize(
+    "line", [line for _, body in blocks("console") for line in COMMAND.findall(body)]
+)
+def test_every_command_in_the_documentation_is_understood(line: str) -> None:
+    group: Any = typer.main.get_command(command_line)
+    name, *arguments = shlex.split(line, comments=True)
+
+    group.commands[name].make_context(name, arguments)
 
 
 def test_the_readme_names_every_command() -> None:
