@@ -230,6 +230,7 @@ async def test_a_pause_lasts(tmp_path: Path) -> None:
         await asked(house, execution, "ask")
         await house.app.manager.pause(execution.id)
         await answered(house, execution, "ask")
+        await ended(house, execution, "ask")
         await house.app.manager.wait(execution.id, until=(Status.PAUSED,))
 
     async with open_house(tmp_path) as house:

@@ -13,7 +13,7 @@ from assay.graphs.execution import Status
 from assay.graphs.question import QuestionStatus
 
 from ..running import House, Order, note, statuses
-from .asking import answered, asked, open_questions
+from .asking import answered, asked, ended, open_questions
 
 pytestmark = pytest.mark.anyio
 
@@ -35,8 +35,8 @@ async def test_each_iteration_of_a_loop_asks_for_itself(house: House) -> None:
         for turn, said in enumerate((2, 1, 0))
     ]
 
-    ended = await house.app.wait(execution.id)
-    assert ended.steps["l"].outputs == {"iterations": 3}
+    done = await house.app.wait(execution.id)
+    assert done.steps["l"].outputs == {"iterations": 3}
     assert len({question.id for question in questions}) == 3
 
 
@@ -58,8 +58,8 @@ async def test_items_wait_at_once_and_are_answered_in_any_order(house: House) ->
         index = int(path.removeprefix("each[").removesuffix("].a"))
         await answered(house, execution, path, index * index)
 
-    ended = await house.app.wait(execution.id)
-    assert ended.steps["each"].output == [index * index for index in range(20)]
+    done = await house.app.wait(execution.id)
+    assert done.steps["each"].output == [index * index for index in range(20)]
 
 
 async def test_a_branch_that_waits_does_not_hold_up_the_others(house: House, order: Order) -> None:
@@ -94,15 +94,15 @@ async def test_the_first_answer_wins_an_any_and_the_other_question_is_withdrawn(
     loser = await asked(house, execution, "p.b", "p.a")
     await answered(house, execution, "p.b")
 
-    ended = await house.app.wait(execution.id)
-    assert ended.steps["p"].outputs == {"winner": "b"}
-    assert statuses(ended)["p.a"] == "cancelled"
+    done = await house.app.wait(execution.id)
+    assert done.steps["p"].outputs == {"winner": "b"}
+    assert statuses(done)["p.a"] == "cancelled"
     with pytest.raises(QuestionClosed, match="nobody waits"):
         await house.app.manager.answer(loser.id)
 
 
 async def test_work_wins_an_any_over_a_branch_that_waits(house: House, order: Order) -> None:
-    ended = await house.run(
+    done = await house.run(
         f"""
         - id: p
           type: parallel
@@ -111,8 +111,8 @@ async def test_work_wins_an_any_over_a_branch_that_waits(house: House, order: Or
         """
     )
 
-    assert ended.steps["p"].outputs == {"winner": "work"}
-    assert await open_questions(house, ended) == []
+    assert done.steps["p"].outputs == {"winner": "work"}
+    assert await open_questions(house, done) == []
 
 
 @pytest.mark.parametrize("kind", ["parallel", "foreach", "needs"])
@@ -142,10 +142,10 @@ async def test_a_failure_withdraws_what_its_siblings_ask(
     await order.gate("failed").wait()
     order.gate("slow").set()
 
-    ended = await house.app.wait(execution.id)
-    assert ended.status == "failed"
+    done = await house.app.wait(execution.id)
+    assert done.status == "failed"
     assert order.seen == ["bad", "slow"]
-    assert statuses(ended)[path] == "cancelled"
+    assert statuses(done)[path] == "cancelled"
     kept = await house.app.manager.store.question(question.id)
     assert kept.status is QuestionStatus.WITHDRAWN
 
@@ -200,12 +200,12 @@ async def test_a_branch_that_nobody_waits_for_may_wait(house: House, order: Orde
     )
     await answered(house, execution, "p.ask", 3)
 
-    ended = await house.app.wait(execution.id)
-    assert statuses(ended) == {"p": "completed", "on": "completed", "p.ask": "completed"}
+    done = await house.app.wait(execution.id)
+    assert statuses(done) == {"p": "completed", "on": "completed", "p.ask": "completed"}
 
 
 async def test_a_stop_cancels_a_branch_that_waits(house: House, order: Order) -> None:
-    ended = await house.run(
+    done = await house.run(
         f"""
         - id: p
           type: parallel
@@ -216,8 +216,8 @@ async def test_a_stop_cancels_a_branch_that_waits(house: House, order: Order) ->
         """
     )
 
-    assert (ended.status, order.seen) == ("completed", [])
-    assert await open_questions(house, ended) == []
+    assert (done.status, order.seen) == ("completed", [])
+    assert await open_questions(house, done) == []
 
 
 async def test_an_approved_step_is_compensated_like_any_other(house: House, order: Order) -> None:
@@ -229,8 +229,8 @@ async def test_an_approved_step_is_compensated_like_any_other(house: House, orde
     )
     await answered(house, execution, "ask")
 
-    ended = await house.app.wait(execution.id)
-    assert (ended.status, ended.steps["ask"].status) == ("failed", "compensated")
+    done = await house.app.wait(execution.id)
+    assert (done.status, done.steps["ask"].status) == ("failed", "compensated")
     assert order.seen == ["told"]
 
 
@@ -249,8 +249,8 @@ async def test_a_compensation_may_ask(house: House, order: Order) -> None:
     assert (waiting.status, question.message) == ("waiting", "Undo it?")
 
     await house.app.manager.answer(question.id)
-    ended = await house.app.wait(execution.id)
-    assert (ended.status, ended.steps["a"].status, order.seen) == (
+    done = await house.app.wait(execution.id)
+    assert (done.status, done.steps["a"].status, order.seen) == (
         "failed",
         "compensated",
         ["undone"],
@@ -287,6 +287,7 @@ async def test_a_pause_holds_what_an_answer_set_free(house: House, order: Order)
     await asked(house, execution, "a")
     await house.app.manager.pause(execution.id)
     await answered(house, execution, "a")
+    await ended(house, execution, "a")
     paused = await house.app.manager.wait(execution.id, until=(Status.PAUSED,))
     assert (paused.status, order.seen) == ("paused", [])
 
@@ -303,5 +304,5 @@ async def test_waiting_executions_give_their_place_to_others(house: House) -> No
     for execution in reversed(executions):
         await answered(house, execution, "a")
 
-    ended = await asyncio.gather(*(house.app.wait(e.id) for e in executions))
-    assert {str(e.status) for e in ended} == {"completed"}
+    done = await asyncio.gather(*(house.app.wait(e.id) for e in executions))
+    assert {str(e.status) for e in done} == {"completed"}
