@@ -92,6 +92,8 @@ class Drive:
                 self._stop = message
                 self._interrupt()
             case Command.PAUSE | Command.RESUME:
+                if message.command is Command.RESUME:
+                    run.resumed.set()
                 run.journal.paused(message.command is Command.PAUSE)
                 run.journal.consume(message.id)
                 self._apply_pause(run)

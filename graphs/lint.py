@@ -52,6 +52,7 @@ class _Linter:
         yield from self._unreachable(steps)
         for bound in _every(steps):
             yield from self._branches(bound)
+            yield from self._never_again(bound)
             for block, inner in bound.blocks.items():
                 if (bound.kind, block) != ("parallel", ("steps",)):
                     yield from self._unreachable(inner)
@@ -121,6 +122,19 @@ class _Linter:
             place = ("condition",) if bound.kind == "conditional" else ("when",)
             what = "one branch is never taken" if place[0] == "condition" else "it never changes"
             yield self._warn((*bound.where, *place), f"the condition is always {value}: {what}")
+
+    def _never_again(self, bound: BoundStep) -> Iterator[Problem]:
+        """What happens once is not tried again, whatever the step itself says."""
+        step = bound.step
+        if step.effects != "once":
+            return
+        retried = step.on_error is not None and step.on_error.strategy == "retry"
+        if step.retry is not None or retried:
+            yield self._warn(
+                (*bound.where, "retry" if step.retry is not None else "on_error"),
+                f"{bound.id!r} is never tried again, for it says `effects: once`; remove one of "
+                "the two",
+            )
 
     def _unreachable(self, steps: Sequence[BoundStep]) -> Iterator[Problem]:
         if any(s.step.needs is not None for s in steps):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import suppress
 from dataclasses import replace
 
 from .event import EventType
@@ -50,8 +51,14 @@ def schedule_restart(run: Run, panicked: Panicked, worked: float) -> Failure | N
 
 
 async def await_restart(run: Run) -> None:
-    """Wait until it may start again, if the system has just failed under it."""
+    """Wait until it may start again, if the system has just failed under it.
+
+    Somebody who resumes it by hand knows better.
+    """
     due = run.desk.due("", Wait.RETRY)
-    if due is not None:
-        await asyncio.sleep(max(due - time.time(), 0.0))
-        run.desk.end("", Wait.RETRY)
+    if due is None:
+        return
+    with suppress(TimeoutError):
+        async with asyncio.timeout(max(due - time.time(), 0.0)):
+            await run.resumed.wait()
+    run.desk.end("", Wait.RETRY)

@@ -89,6 +89,11 @@ def _of_step(step: Step, family: Family, workflow: Workflow) -> Iterator[Broken]
     if step.on_error is not None:
         for way, message in _beside_strategy(step.on_error):
             yield ("on_error", *way), message
+    if family is Family.CONTROL and step.effects == "once":
+        yield (
+            ("effects",),
+            f"a {step.kind!r} has no effect of its own; say it of the steps inside that have one",
+        )
     if family not in _WORKING:
         for name in ("cache", "cache_key", "use_cache", "artifacts"):
             if getattr(given, name) is not None:

@@ -60,7 +60,8 @@ _log = logging.getLogger("assay.run")
 class Run:
     """What is one for the whole execution: journal, desk, services, workspace, work beside it.
 
-    `leaving`: it leaves memory, to go on later, here or elsewhere.
+    `leaving`: it leaves memory, to go on later, here or elsewhere. `resumed`: somebody
+    wants it to go on now.
     """
 
     def __init__(
@@ -79,6 +80,7 @@ class Run:
         self.strand = strand
         self.environ = environ
         self.leaving = False
+        self.resumed = asyncio.Event()
         self.panicked: Panicked | None = None
         self._on_panic: Callable[[], None] = lambda: None
         self.limits = Limits.of_workflow(definition.program.workflow.resource_limits, self.notice)
