@@ -277,7 +277,7 @@ async def test_each_branch_asks_for_itself(tmp_path: Path) -> None:
         "type: foreach, items: '[0]', steps: [{STEP}]",
         "type: loop, until: 'true', max_iterations: 1, steps: [{STEP}]",
         "type: parallel, steps: [{STEP}]",
-        "type: conditional, condition: inputs == {}, then: [{STEP}]",
+        "type: conditional, condition: 'true', then: [{STEP}]",
         "type: workflow, workflow: child",
     ],
 )
