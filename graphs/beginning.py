@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from .event import Event, EventType
 from .execution import Execution
@@ -30,7 +31,7 @@ def beginning(execution: Execution, inherited: History | None = None) -> Beginni
     encoder = Encoder(execution.created_at)
     at = execution.created_at
     seq = 1
-    records = [encoder.event(Event(execution.id, EventType.EXECUTION_QUEUED, at, seq=seq))]
+    records = [encoder.event(EventType.EXECUTION_QUEUED, seq, at, "", {})]
     if inherited is None:
         entry = encoder.entry(1, 1, records)
         return Beginning([entry], list(events(entry, execution.id)), History(seq=1))
@@ -44,19 +45,19 @@ def beginning(execution: Execution, inherited: History | None = None) -> Beginni
         records.append(encoder.result(numbered, result.completed_at or at))
     for path, tried in inherited.tried.items():
         seq += 1
-        records.append(encoder.retrying(_again(execution.id, at, path, tried, seq)))
+        records.append(encoder.event(EventType.STEP_RETRYING, seq, at, path, _again(tried)))
     entry = encoder.entry(1, seq, records)
     known = replace(inherited, results=results, seq=seq)
     return Beginning([entry], list(events(entry, execution.id)), known)
 
 
-def _again(execution_id: str, at: str, path: str, tried: Tried, seq: int) -> Event:
+def _again(tried: Tried) -> dict[str, Any]:
     attempt = tried.attempts + 1
-    data = {
+    error = tried.error.to_dict()
+    return {
         "attempt": attempt,
         "of": attempt,
         "delay": 0.0,
         "next_at": tried.next_at,
-        "error": tried.error.to_dict(),
+        "error": error,
     }
-    return Event(execution_id, EventType.STEP_RETRYING, at, path, data, seq)

@@ -21,7 +21,7 @@ from .ending import (
 from .engine import Frame, root
 from .errors import StateCorrupted, StoreUnavailable
 from .event import Event, EventType
-from .execution import Failure, Status, timestamp
+from .execution import Execution, Failure, Status, timestamp
 from .journal import PATIENCE, Abandoned, Journal
 from .known import Known, read
 from .lease import Command, Lease, Message
@@ -49,8 +49,10 @@ class Drive:
         gate: Gate,
         known: Known | None = None,
     ) -> None:
-        """`known` spares reading what has just been written; None: read it."""
+        """`known` spares reading what has just been written; None: read it. `ended` is the
+        execution with its steps, once it has."""
         self.lease = lease
+        self.ended: Execution | None = None
         self._services = services
         self._definition = definition
         self._environ = environ
@@ -252,6 +254,7 @@ class Drive:
         last = ended(run, verdict, failure, self._time.seconds)
         run.journal.update(last, ENDINGS[verdict.status], status=verdict.status.value)
         await run.journal.release()
+        self.ended = replace(run.execution, steps=run.journal.results)
         await run.saved()
         return True
 

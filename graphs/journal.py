@@ -14,9 +14,9 @@ from dataclasses import replace
 from typing import Any
 
 from .errors import StoreError, StoreUnavailable
-from .event import Event, EventType
+from .event import EventType
 from .execution import Execution, Status, StepResult, timestamp
-from .fold import result_event
+from .fold import events
 from .history import Decision, History, Tried
 from .lease import Lease
 from .ports import Blobs, EventBus, Store
@@ -141,17 +141,14 @@ class Journal:
 
     def add(self, result: StepResult) -> StepResult:
         """A result that rides on the next commit. Raises `TypeError` when JSON cannot hold it."""
-        at = result.completed_at or timestamp()
+        seq = self._seq + 1
         if result.status is Status.COMPENSATED:
-            at = timestamp()
             # It keeps its place in the journal.
-            event = result_event(replace(result, seq=self._seq + 1), self.execution.id, at)
-            self._take(event, self._encoder.compensated(event))
+            self._take(self._encoder.compensated(seq, timestamp(), result.path))
             self._memo[result.path] = result
             return result
-        numbered = result.with_seq(self._seq + 1)
-        record = self._encoder.result(numbered, at)
-        self._take(result_event(numbered, self.execution.id, at), record)
+        numbered = result.with_seq(seq)
+        self._take(self._encoder.result(numbered, result.completed_at or timestamp()))
         self._memo[result.path] = numbered
         return numbered
 
@@ -215,29 +212,23 @@ class Journal:
     def _append(
         self, type: EventType, path: str, data: Mapping[str, Any], at: str | None = None
     ) -> None:
-        event = Event(self.execution.id, type, at or timestamp(), path, data, self._seq + 1)
-        match type:
-            case EventType.STEP_STARTED:
-                record = self._encoder.started(event)
-            case EventType.STEP_RETRYING:
-                record = self._encoder.retrying(event)
-            case _:
-                record = self._encoder.event(event)
-        self._take(event, record)
+        self._take(self._encoder.event(type, self._seq + 1, at or timestamp(), path, data))
 
-    def _take(self, event: Event, record: bytes) -> None:
-        self._seq = event.seq
-        self._pending.events.append(event)
+    def _take(self, record: bytes) -> None:
+        self._seq += 1
+        self._pending.last = self._seq
         self._pending.records.append(record)
 
     def _soon(self) -> None:
-        if self._timer is None and self._under_way is None:
+        if self._timer is None:
             loop = asyncio.get_running_loop()
             self._timer = loop.call_later(FLUSH_DELAY, self._late)
 
     def _late(self) -> None:
         """Nothing came to ride along with: a step takes long, and its row should say so."""
         self._timer = None
+        if self._under_way is not None:
+            return
         if self._pending.current is not None:
             self.execution = replace(self.execution, current_step=self._pending.current)
             self._pending.row = True
@@ -245,13 +236,10 @@ class Journal:
 
     def _write(self) -> None:
         """Begin the next commit, unless one is under way: then it follows."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
         batch = self._pending
         if self._under_way is not None or self._broken is not None or not batch:
             return
-        self._under_way, self._pending = batch, batch.followed(self._seq)
+        self._under_way, self._pending = batch, batch.followed()
         commit = self._commit_of(batch)
         if self._encoder.blobs:
             self._begin(self._insist(commit))
@@ -280,7 +268,8 @@ class Journal:
             return
         self._released = done.result() and batch.release
         batch.settle(None)
-        self._bus.publish(batch.events)
+        if batch.written is not None and self._bus.wanted(self.execution.id):
+            self._bus.publish(list(events(batch.written, self.execution.id)))
         # Those who just woke may have something to add.
         if self._pending:
             asyncio.get_running_loop().call_soon(self._write)
@@ -333,37 +322,38 @@ class Journal:
 
 
 class _Batch:
-    """What the next commit will hold; `after` is the `seq` before it."""
+    """What the next commit will hold; `after` is the `seq` before it, `last` its last one."""
 
     __slots__ = (
-        *("after", "artifacts", "consumed", "current", "events", "questions", "records"),
-        *("release", "row", "signals", "waiters"),
+        *("after", "artifacts", "consumed", "current", "last", "questions", "records"),
+        *("release", "row", "signals", "waiters", "written"),
     )
 
     def __init__(self, after: int, records: Sequence[bytes] = ()) -> None:
-        self.after = after
+        self.after = self.last = after
         self.records = list(records)
-        self.events: list[Event] = []
         self.questions: dict[str, Question] = {}
         self.consumed: list[int] = []
         self.signals: list[Signal] = []
         self.artifacts: list[ArtifactInfo] = []
         self.waiters: list[asyncio.Future[None]] = []
         self.current: str | None = None
+        self.written: Entry | None = None
         self.row = False
         self.release = False
 
     def __bool__(self) -> bool:
-        return bool(self.events or self.questions or self.consumed or self.row or self.release)
+        happened = self.last > self.after
+        return bool(happened or self.questions or self.consumed or self.row or self.release)
 
-    def followed(self, after: int) -> _Batch:
+    def followed(self) -> _Batch:
         """The batch after this one; decisions without an event wait for it."""
-        return _Batch(after, () if self.events else self.records)
+        return _Batch(self.last, () if self.last > self.after else self.records)
 
     def entry(self, encoder: Encoder) -> Entry | None:
-        if not self.events:
-            return None
-        return encoder.entry(self.after + 1, self.after + len(self.events), self.records)
+        if self.last > self.after and self.written is None:
+            self.written = encoder.entry(self.after + 1, self.last, self.records)
+        return self.written
 
     def settle(self, error: Abandoned | None) -> None:
         for waiter in self.waiters:

@@ -119,8 +119,8 @@ class Manager:
 
     async def wait(self, execution_id: str, *, until: Sequence[Status] = ()) -> Execution:
         """The execution when it has ended, or has one of the statuses wanted."""
-        if not until:
-            await self._provider.wait(execution_id)
+        if not until and (ended := await self._provider.wait(execution_id)) is not None:
+            return ended
         while True:
             execution = await self._services.store.execution(execution_id)
             if execution.status.terminal or execution.status in until:

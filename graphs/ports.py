@@ -284,6 +284,9 @@ class EventBus(Protocol):
     def publish(self, events: Sequence[Event]) -> None:
         """Hand the events over; returns at once. Nobody waits for a listener."""
 
+    def wanted(self, execution_id: str) -> bool:
+        """Whether anybody may hear of that execution; False spares making its events."""
+
     def subscribe(self, execution_id: str | None = None) -> AsyncIterator[Event]:
         """Events from now on; the subscription begins when this returns, not at first use."""
 

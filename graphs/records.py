@@ -25,7 +25,7 @@ from typing import Any
 
 import orjson
 
-from .event import Event
+from .event import EventType
 from .execution import Status, StepResult
 from .history import Decision
 from .stored import Entry
@@ -71,20 +71,20 @@ class Encoder:
         """The records of one commit."""
         return Entry(first, last, b"[%d,%d,%b]" % (VERSION, self._base, b",".join(records)))
 
-    def started(self, event: Event) -> bytes:
-        kind, step = event.data["kind"], event.data["step"]
-        return dump(["s", event.seq, self._at(event), event.path, kind, *_own(step, event.path)])
+    def event(
+        self, type: EventType, seq: int, at: str, path: str, data: Mapping[str, Any]
+    ) -> bytes:
+        """Anything that happened but the end of a step."""
+        when = micros(at) - self._base
+        match type:
+            case EventType.STEP_STARTED:
+                return dump(["s", seq, when, path, data["kind"], *_own(data["step"], path)])
+            case EventType.STEP_RETRYING:
+                return dump(["t", seq, when, path, *(data[name] for name in RETRYING)])
+        return dump(["e", seq, when, type.value, path, data])
 
-    def retrying(self, event: Event) -> bytes:
-        data = [event.data[name] for name in RETRYING]
-        return dump(["t", event.seq, self._at(event), event.path, *data])
-
-    def compensated(self, event: Event) -> bytes:
-        return dump(["u", event.seq, self._at(event), event.path])
-
-    def event(self, event: Event) -> bytes:
-        at = self._at(event)
-        return dump(["e", event.seq, at, event.type.value, event.path, event.data])
+    def compensated(self, seq: int, at: str, path: str) -> bytes:
+        return dump(["u", seq, micros(at) - self._base, path])
 
     def decision(self, decision: Decision) -> bytes:
         return dump(["d", decision.path, decision.name, decision.value])
@@ -123,9 +123,6 @@ class Encoder:
         if self._references:
             self.large[result.path] = self._references
         return raw
-
-    def _at(self, event: Event) -> int:
-        return micros(event.at) - self._base
 
     def _values(self, result: StepResult, fields: Fields) -> None:
         """`w` the context written; `o` the output, or `v` that it is all of that; `q` names

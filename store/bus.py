@@ -37,6 +37,9 @@ class LocalBus:
                 for subscription in self._listeners.get(topic, ()):
                     subscription.offer(event)
 
+    def wanted(self, execution_id: str) -> bool:
+        return bool(self._listeners.get(execution_id) or self._listeners.get(None))
+
     def subscribe(self, execution_id: str | None = None) -> Subscription:
         """Events of that execution, or of all, from now on; `aclose` ends it."""
         for topic in [t for t, listeners in self._listeners.items() if not listeners]:

@@ -103,10 +103,14 @@ class LangGraphProvider:
         await self._hear()
         return True
 
-    async def wait(self, execution_id: str) -> None:
-        """Return when nothing of the execution runs here any more."""
+    async def wait(self, execution_id: str) -> Execution | None:
+        """Return when nothing of the execution runs here any more; what it was at its end, if
+        it has ended here just now."""
+        ended = None
         while (drive := self._driving.get(execution_id)) is not None:
             await asyncio.wait([drive.task])
+            ended = drive.ended
+        return ended
 
     async def get_execution_status(self, execution_id: str) -> Execution:
         return await self._services.store.execution(execution_id)
