@@ -39,6 +39,16 @@ class Left:
     account: Account
 
 
+@dataclass(frozen=True)
+class Killed:
+    """What came of an execution that was killed so often: how many effects were repeated,
+    and what is wrong."""
+
+    kills: int
+    repeated: int
+    wrong: Sequence[str]
+
+
 class Existence:
     """Lives of one execution in one folder; `kills` counts how often it was killed."""
 

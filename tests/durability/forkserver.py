@@ -22,6 +22,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NoReturn, Self
 
+from assay.graphs.expressions import default_engine
+
 HOUSE = Path(__file__).resolve().parents[2]
 
 LIFETIME = 100
@@ -74,6 +76,10 @@ class ForkServer:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the process; its children end by themselves."""
         self._heard.close()
         self._control.close()
         self._process.wait()
@@ -166,6 +172,7 @@ def serve(control: socket.socket) -> None:
     """Fork and reap as asked, until nobody can ask any more."""
     for module in PRELOADED:
         importlib.import_module(module)
+    default_engine()  # CEL takes a tenth of a second to come up
     if threading.active_count() > 1:
         raise RuntimeError(f"importing has begun threads: {threading.enumerate()}")
     gc.collect()

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -84,6 +84,7 @@ class Account:
                     account.order.append((path, "ends"))
         return account
 
-    def repeated(self) -> Iterator[tuple[str, int]]:
-        """Attempts that began more than once, with how often beyond that."""
-        yield from ((path, n - 1) for (path, _), n in self.begun.items() if n > 1)
+    @property
+    def repeated(self) -> int:
+        """How many attempts began once more than they should have."""
+        return sum(n - 1 for n in self.begun.values())

@@ -7,11 +7,12 @@ import time
 from dataclasses import replace
 from pathlib import Path
 from random import Random
+from shutil import rmtree
 
 from ..engine.reference import Reference
 from ..engine.test_engine_against_reference import Run, Work, differences
 from ..engine.workflows import Case, case
-from .existence import Existence, Left
+from .existence import Existence, Killed, Left
 from .forkserver import ForkServer
 from .verdict import broken
 
@@ -27,8 +28,8 @@ def existence(server: ForkServer, folder: Path, seed: int, *, fuse: bool = True)
     return Existence(server, folder, definitions, written.inputs, {}, fuse=fuse)
 
 
-def kill_at_moments(server: ForkServer, folder: Path, seed: int) -> tuple[int, list[str]]:
-    """Live it once undisturbed, then again with kills; how many, and what was wrong."""
+def kill_at_moments(server: ForkServer, folder: Path, seed: int) -> Killed:
+    """Live it once undisturbed, then again with kills; what came of both."""
     whole = existence(server, folder / "whole", seed)
     lasted = lives_for(whole)
     cut = existence(server, folder / "cut", seed, fuse=seed % 3 > 0)
@@ -38,8 +39,12 @@ def kill_at_moments(server: ForkServer, folder: Path, seed: int) -> tuple[int, l
             break
     cut.live_on()
     written = case(seed)
-    found = [f"undisturbed: {wrong}" for wrong in wrong_with(written, whole.left(), 0)]
-    return cut.kills, [*found, *wrong_with(written, cut.left(), cut.kills)]
+    left = cut.left()
+    wrong = [f"undisturbed: {each}" for each in wrong_with(written, whole.left(), 0)]
+    wrong += wrong_with(written, left, cut.kills)
+    if not wrong:
+        rmtree(folder)
+    return Killed(cut.kills, left.account.repeated, wrong)
 
 
 def lives_for(whole: Existence) -> float:

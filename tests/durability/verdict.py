@@ -23,7 +23,6 @@ LAST = {
     EventType.EXECUTION_CANCELLED,
 }
 ONCE_AT_MOST = {
-    EventType.EXECUTION_QUEUED: False,
     EventType.EXECUTION_STARTED: False,
     EventType.STEP_COMPENSATED: False,
     EventType.QUESTION_ASKED: True,

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
+from urllib.parse import parse_qs, urlsplit
 
 from ..scripted import Asked, Reply, ScriptedModel
 from .ledger import Ledger
@@ -63,7 +64,8 @@ def world() -> Iterator[World]:
     class Site(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             said = json.loads(self.rfile.read(int(self.headers["content-length"])))
-            ledger = outside.ledgers[self.path.removeprefix("/")]
+            case = parse_qs(urlsplit(self.path).query)["case"][0]
+            ledger = outside.ledgers[case]
             path = self.headers["idempotency-key"].partition("/")[2]
             ledger.begin(path)
             ledger.end(path)
