@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -121,7 +123,16 @@ async def open_app(
     if store is not None:
         settings = replace(settings, store=store)
     async with AsyncExitStack() as stack:
-        yield await _compose(settings, Path(workspace or Path.cwd()).resolve(), stack)
+        app = await _compose(settings, Path(workspace or Path.cwd()).resolve(), stack)
+        _spare_the_collector()
+        yield app
+
+
+@cache
+def _spare_the_collector() -> None:
+    """Once in a process: what importing has made stays for good, and the garbage collector
+    need not look through it again. It took a third of the time of a step."""
+    gc.freeze()
 
 
 async def _compose(settings: Settings, workspace: Path, stack: AsyncExitStack) -> App:
