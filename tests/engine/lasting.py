@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import assay
 from assay.graphs.event import Event, EventType
 
@@ -35,3 +37,10 @@ async def happened(
 def types(found: list[Event], path: str | None = "") -> list[str]:
     """The types of the events at the path (of all when None), in order."""
     return [event.type.value for event in found if path is None or event.path == path]
+
+
+async def heard(house: House) -> None:
+    """As soon as every message to the executions that run here has been dealt with."""
+    store = house.app.manager.store
+    while await store.inbox(store.worker):  # noqa: ASYNC110 (nobody is told)
+        await asyncio.sleep(0.005)
