@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -11,7 +12,7 @@ from ...graphs.errors import InvalidInput, NotPossible
 from ...graphs.execution import Execution
 from ...graphs.forking import Fork, describe
 from ..app import open_app
-from .exits import OK
+from .exits import CANCELLED, OK
 from .given import inputs_from
 from .lookup import whole_id
 from .output import Output
@@ -19,10 +20,14 @@ from .prompt import attended, confirm
 from .run import say_turn
 from .signals import signals
 from .sitting import Showing, Sitting
+from .summary import MARGIN, Line
 from .text import one_line
 
 if TYPE_CHECKING:
     from ...graphs.manager import Manager
+
+ALOUD = "WARNING"
+"""How a sentence begins that nobody may overlook."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,17 +73,18 @@ async def _again(how: str, request: Request, showing: Showing) -> int:
             inputs = await _inputs(manager, known, request)
             plan = await manager.plan_fork(id, request.path)
             _describe(plan, showing, dry_run=request.dry_run)
-            if request.dry_run or not await _wanted(plan, request, showing):
+            if request.dry_run:
                 return OK
+            if not await _wanted(plan, request, showing, stop):
+                Output(sys.stderr).line("nothing has been begun")
+                return CANCELLED
             if how == "retry":
                 begun = await manager.retry(id, path=request.path)
             else:
                 assert request.path is not None
                 begun = await manager.fork(id, request.path, inputs=inputs)
             await say_turn(manager, begun)
-            # The first entry of its journal is what it begins with.
-            first = (await manager.store.entries(begun.id, limit=1)).items[0]
-            sitting = await Sitting.again(manager, begun, showing, upto=first.last)
+            sitting = await Sitting.again(manager, begun, showing, inherited=True)
             await sitting.watch(stop)
     return sitting.end()
 
@@ -97,18 +103,24 @@ def _describe(plan: Fork, showing: Showing, *, dry_run: bool) -> None:
             kept = {"kept": plan.kept_count, "begins": plan.begins, "again": again, "says": said}
             Output().json(kept)
         return
-    # What is only shown is the result; before something is done it is a remark.
-    out = Output() if dry_run or attended() else Output(sys.stderr)
+    if Output().terminal:
+        from .view import say
+
+        for sentence in said:
+            say(Line(f"{MARGIN}{sentence}", "bad" if sentence.startswith(ALOUD) else "prose"))
+        return
+    # What is only told is the result; before something is done it is a remark.
+    out = Output() if dry_run else Output(sys.stderr)
     for sentence in said:
         out.line(sentence)
 
 
-async def _wanted(plan: Fork, request: Request, showing: Showing) -> bool:
+async def _wanted(plan: Fork, request: Request, showing: Showing, stop: asyncio.Event) -> bool:
     """Whether to begin. Raises `InvalidInput` where nobody can be asked what should be."""
     if request.yes:
         return True
     if attended() and not showing.json:
-        return await confirm("Go on?")
+        return await confirm("Go on?", stop)
     once = [step.path for step in plan.again if step.repeats and step.effects == "once"]
     if once:
         raise InvalidInput(

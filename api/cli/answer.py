@@ -35,6 +35,8 @@ _NOTICED = 5.0
 _LOOK = 0.1
 """Seconds between two looks at whether it has."""
 
+_KEPT = "kept: nobody waits for it"
+
 
 @dataclass(frozen=True, slots=True)
 class Reply:
@@ -89,8 +91,8 @@ async def send(
             if showing.json and (detach or not ids):
                 out.json({"event": event, "key": key, "told": list(ids)})
             elif not showing.json:
-                told = f"sent to {plural(len(ids), 'execution')}" if ids else "kept: nobody waits"
-                out.line(f"{one_line(event)}: {told}")
+                heard = f"sent to {plural(len(ids), 'execution')}" if ids else _KEPT
+                out.line(f"{one_line(event)}: {heard}")
             executions = [await manager.store.execution(id) for id in ids]
             ours = [e for e in executions if await _left_to_us(manager, e, detach=detach)]
             sittings = []

@@ -68,8 +68,8 @@ class Order:
 
     def next(self, event: Event) -> Iterator[Event]:
         """The events to tell now that this one has come."""
-        if event.type.live:
-            if event.path in self._started:
+        if not event.seq:
+            if event.path in self._started or not event.path:
                 yield event
             else:
                 self._early.setdefault(event.path, []).append(event)

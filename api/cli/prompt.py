@@ -29,10 +29,15 @@ async def approve(question: str, ask: Ask) -> bool | None:
             return typed.lower() in _YES
 
 
-async def confirm(question: str) -> bool:
-    """Whether somebody says yes, on a line of their own."""
-    typed = await ask_below(f"{question} [y/N]")
-    return typed is not None and typed.lower() in _YES
+async def confirm(question: str, stop: asyncio.Event) -> bool:
+    """Whether somebody says yes, on a line of their own, before the event says to stop."""
+    asking = asyncio.create_task(ask_below(f"{question} [y/N]"))
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait((asking, stopping), return_when=asyncio.FIRST_COMPLETED)
+    asking.cancel()
+    stopping.cancel()
+    typed, _ = await asyncio.gather(asking, stopping, return_exceptions=True)
+    return isinstance(typed, str) and typed.lower() in _YES
 
 
 async def ask_below(question: str) -> str | None:

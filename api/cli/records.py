@@ -136,7 +136,7 @@ async def _standing(store: Store, execution_id: str) -> Standing:
     execution = await store.execution(execution_id)
     lost: list[str] = []
     blobs = FolderBlobs(read_settings().home / "blobs")
-    history = await load(store, blobs, execution_id, lost.append)
+    history = await load(store, blobs, execution_id, lambda _, why: lost.append(why))
     current = None if execution.status.terminal else history.current
     whole = replace(
         execution,

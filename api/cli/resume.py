@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from ...graphs.errors import AssayError
 from ...graphs.execution import Execution, Status
+from ...graphs.fold import last_seq
 from ..app import open_app
 from .exits import CANCELLED, CODES, OK, WAITING, worst
 from .lookup import MANY, whole_id
@@ -129,6 +130,7 @@ class _Everything:
                 self._watched[id] = asyncio.create_task(self._watch(execution))
 
     async def _watch(self, execution: Execution) -> None:
+        known = await last_seq(self._manager.store, execution.id)
         try:
             await self._manager.resume(execution.id)
         except AssayError as error:
@@ -137,7 +139,7 @@ class _Everything:
             self._left.append(Standing(execution))
             return
         never = asyncio.Event()
-        standing = await Watch(self._manager, Screen(), never).end(execution)
+        standing = await Watch(self._manager, Screen(), never).end(execution, after=known)
         self._left = [s for s in self._left if s.execution.id != execution.id] + [standing]
         if self._json:
             self._out.json(standing.to_dict(), indent=False)

@@ -52,15 +52,21 @@ class Sitting:
 
     @classmethod
     async def again(
-        cls, manager: Manager, execution: Execution, showing: Showing, *, upto: int | None = None
+        cls, manager: Manager, execution: Execution, showing: Showing, *, inherited: bool = False
     ) -> Sitting:
-        """In front of one that something is known of: its events up to a number, or all."""
+        """In front of one of which much was said already.
+
+        `inherited`: only by the execution that it goes on from, so that its id is still news.
+        """
         document = await manager.store.workflow_by_digest(execution.digest)
         sitting = cls.of(manager, execution, await manager.load(document), showing)
+        # The first entry of a journal is what an execution begins with.
+        first = (await manager.store.entries(execution.id, limit=1)).items[0]
         async for event in manager.events(execution.id):
-            if upto is not None and event.seq > upto:
+            if inherited and event.seq > first.last:
                 break
-            sitting._screen.recall(event)
+            tell = sitting._screen.hear if inherited and event.seq == 1 else sitting._screen.recall
+            tell(event)
             sitting._after = event.seq
         return sitting
 

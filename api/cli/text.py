@@ -76,8 +76,8 @@ def until(moment: float) -> str:
 def left(moment: float) -> str:
     """How long it is until then: `4m 59s`; `no time` when it is past."""
     seconds = moment - time.time()
-    # Whole seconds: it is shown once a moment, and counts down.
-    return duration(round(seconds)) if seconds >= 0.5 else "no time"
+    # Whole seconds: it is shown again and again, and counts down.
+    return "no time" if seconds <= 0 else duration(round(seconds) if seconds > 1 else seconds)
 
 
 def spent(cost: Cost) -> str:

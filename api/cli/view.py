@@ -116,13 +116,14 @@ def draw(standing: Standing, tree: Tree, place: Place, console: Console | None =
         console.print(line)
     console.print()
     for said in summary(execution, place, tuple(hints(standing)), width=console.width):
-        _say(said, console)
+        say(said, console)
 
 
-def _say(line: Line, console: Console) -> None:
+def say(line: Line, console: Console | None = None) -> None:
     """Break sentences between words; leave what may be copied, such as a path, to the terminal."""
+    console = console or _console()
     style = _TONES[line.tone]
-    if line.tone == "prose":
+    if line.tone in ("prose", "bad") and line.text.startswith(MARGIN):
         text = Text(line.text.removeprefix(MARGIN), style)
         for part in text.wrap(console, max(console.width - len(MARGIN), 20)) or [text]:
             part.rstrip()

@@ -55,7 +55,10 @@ def told(questions: Sequence[Question], execution_id: str) -> Iterator[Line]:
     """Each question with the command that answers it."""
     for question in questions[:_LISTED]:
         yield from _asked(question)
-        yield from (Line(f"{MARGIN}{way}", "head") for way in ways(question))
+        for command, means in ways(question):
+            yield Line(f"{MARGIN}{command}", "head")
+            if means:
+                yield Line(f"{MARGIN}    {means}", "dim")
     more = len(questions) - _LISTED
     if more > 0:
         yield Line(f"{more:,} more: assay questions --execution {execution_id}", "dim")
@@ -85,28 +88,25 @@ def _asked(question: Question) -> Iterator[Line]:
         yield Line(f"{MARGIN}may be answered by {names}", "dim")
 
 
-def ways(question: Question) -> list[str]:
-    """The commands that answer it; none when only time is waited for."""
+def ways(question: Question) -> Iterator[tuple[str, str]]:
+    """The commands that answer it, with what they mean; none when only time is waited for."""
     if question.timed:
-        return []
+        return
     if question.kind is Wait.EVENT:
         key = "" if question.key is None else f" --key {_word(question.key)}"
-        return [f"assay send {_word(question.event or 'EVENT')}{key}"]
+        yield f"assay send {_word(question.event or 'EVENT')}{key}", ""
+        return
     answer = f"assay answer {question.id}"
     if question.choices:
         name = _chosen_by(question)
-        given = [
-            f"-v {name}={_word(choice)}" if name else f"--value {_word(dumps(choice))}"
-            for choice in question.choices
-        ]
-        width = max(map(len, given))
-        said = map(first_line, question.choices.values())
-        return [
-            f"{answer} {how:<{width}}   {means}" for how, means in zip(given, said, strict=True)
-        ]
-    if question.schema is None:
-        return [f"{answer} --approve", f"{answer} --reject"]
-    return [f"{answer} {_example(question.schema)}", f"{answer} --reject"]
+        for choice, means in question.choices.items():
+            given = f"-v {name}={_word(choice)}" if name else f"--value {_word(dumps(choice))}"
+            yield f"{answer} {given}", first_line(means)
+        return
+    given = "--approve" if question.schema is None else _example(question.schema)
+    yield f"{answer} {given}", ""
+    if question.kind is Wait.APPROVAL:
+        yield f"{answer} --reject", ""
 
 
 def _chosen_by(question: Question) -> str | None:

@@ -122,7 +122,7 @@ class Watch:
             await self._end_asking()
             self._asked = askable[0].id
             self._asking = asyncio.create_task(self._ask(askable[0]))
-        elif not _soon(questions):
+        elif questions and not _soon(questions):
             self._left.set()
 
     async def _ask(self, question: Question) -> None:

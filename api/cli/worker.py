@@ -39,7 +39,7 @@ async def worker(*, json: bool, quiet: bool) -> int:
     with signals() as stop:
         async with open_app() as app:
             telling = asyncio.create_task(_tell(app.manager, out, json=json, quiet=quiet))
-            app.manager._provider.serve()  # until the manager has a door for it
+            app.manager.serve()
             if not json and not quiet:
                 out.line(f"working as {app.manager.store.worker}; Ctrl-C ends it in order")
             await stop.wait()
@@ -53,7 +53,7 @@ async def worker(*, json: bool, quiet: bool) -> int:
 async def _tell(manager: Manager, out: Output, *, json: bool, quiet: bool) -> None:
     """A line for whatever happens to an execution as a whole."""
     names: dict[str, str] = {}
-    async for event in manager._services.bus.subscribe():  # the same
+    async for event in manager.follow():
         if event.type not in _TOLD:
             continue
         if json:

@@ -20,7 +20,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-for subject in (running, definitions, records, control, keeping):
+for subject in (running, control, records, definitions, keeping):
     app.registered_commands += subject.app.registered_commands
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import jsonschema_rs
@@ -14,6 +13,8 @@ import pytest
 from assay.api.cli import definitions
 from assay.api.cli.exits import report
 from assay.graphs import errors
+
+from .conftest import Assay
 
 HELLO = """\
 name: hello
@@ -35,7 +36,6 @@ steps:
   - {id: a, type: shel, command: "true"}
   - {id: b, type: shell}
 """
-Assay = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture(autouse=True)

@@ -3,18 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import errno
-import fcntl
 import json
 import os
-import pty
 import re
 import signal
-import struct
 import subprocess
-import termios
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -24,7 +17,8 @@ from assay.api.cli.records import listing
 from assay.api.cli.run import Request
 from assay.graphs.errors import AssayError, InvalidInput, WorkflowNotFound
 
-Assay = Callable[..., subprocess.CompletedProcess[str]]
+from .conftest import Assay
+from .terminal import on_terminal, plain, read_until, type_in
 
 TALKS = """\
 name: talks
@@ -167,48 +161,6 @@ def test_a_signal_cancels_the_execution_and_what_it_started(
         os.kill(int((desk / "pid").read_text()), 0)
 
 
-@contextmanager
-def on_terminal(
-    *arguments: str, width: int = 80, environ: Mapping[str, str] | None = None
-) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
-    """The process, and the terminal that it believes to sit at."""
-    mine, its = pty.openpty()
-    fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("HHHH", 24, width, 0, 0))
-    given = {"TERM": "xterm-256color", **(environ or {})}
-    process = subprocess.Popen(
-        arguments,
-        stdin=its,
-        stdout=its,
-        stderr=its,
-        env={**os.environ, **given},
-        start_new_session=True,
-        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
-    )
-    os.close(its)
-    try:
-        yield process, mine
-    finally:
-        process.kill()
-        process.wait()
-        os.close(mine)
-
-
-def read_until(terminal: int, text: str | None = None) -> str:
-    """What is written to the terminal until the text comes, or to the end."""
-    seen = b""
-    while text is None or text.encode() not in seen:
-        try:
-            piece = os.read(terminal, 65536)
-        except OSError as error:
-            if error.errno != errno.EIO:  # the other end was closed
-                raise
-            break
-        if not piece:
-            break
-        seen += piece
-    return seen.decode()
-
-
 COLOUR = re.compile(r"\x1b\[[0-9;]*3[0-7]m")
 
 
@@ -218,8 +170,7 @@ def test_on_a_terminal_the_tree_is_drawn(command: tuple[str, ...]) -> None:
         assert process.wait() == 0
     assert COLOUR.search(seen)
     assert seen.count("\x1b[?25l") == seen.count("\x1b[?25h") == 1
-    plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", seen).replace("\r", "")
-    ended = plain[plain.rindex("talks@1  completed") :]
+    ended = plain(seen)[plain(seen).rindex("talks@1  completed") :]
     assert re.search(r"^✓ say +shell +\S+$", ended, re.MULTILINE)
     assert "\n    [red]you[/red]\n" in ended
 
@@ -229,7 +180,7 @@ def test_no_color_draws_without_colours(command: tuple[str, ...]) -> None:
     with on_terminal(*arguments, environ={"NO_COLOR": "1"}) as (process, terminal):
         seen = read_until(terminal)
         assert process.wait() == 0
-    assert "✓ say" in re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", seen)
+    assert "✓ say" in plain(seen)
     assert not COLOUR.search(seen)
 
 
@@ -246,9 +197,9 @@ def test_impatience_leaves_nothing_behind(desk: Path, command: tuple[str, ...]) 
     (desk / "sleeps.yaml").write_text(deaf)
     with on_terminal(*command, "run", "sleeps.yaml") as (process, terminal):
         read_until(terminal, "│ ready")
-        os.write(terminal, b"\x03")
+        type_in(terminal, "\x03")
         read_until(terminal, "stopping")
-        os.write(terminal, b"\x03")
+        type_in(terminal, "\x03")
         read_until(terminal)
         assert process.wait() == 130
     with pytest.raises(ProcessLookupError):
@@ -258,7 +209,7 @@ def test_impatience_leaves_nothing_behind(desk: Path, command: tuple[str, ...]) 
 def test_control_c_cancels_and_gives_the_cursor_back(desk: Path, command: tuple[str, ...]) -> None:
     with on_terminal(*command, "run", "sleeps.yaml") as (process, terminal):
         read_until(terminal, "│ ready")
-        os.write(terminal, b"\x03")
+        type_in(terminal, "\x03")
         seen = read_until(terminal)
         assert process.wait() == 130
     assert "cancelled in " in seen
