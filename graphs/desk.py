@@ -157,7 +157,7 @@ class Desk:
             self._heard.discard(question.id)
             if question.kind is Wait.EVENT:
                 return await self._signal(question)
-            self._known[question.id] = await self._store.question(question.id)
+            self._known[question.id] = await self._fresh(question.id)
         known = self._known[question.id]
         return known.answer if known.status is QuestionStatus.ANSWERED else None
 
@@ -165,7 +165,9 @@ class Desk:
         """The first event since the execution was created that it has not taken yet."""
         assert question.event is not None
         created = datetime.fromisoformat(self._journal.execution.created_at).timestamp()
-        for signal in await self._store.signals(question.event, question.key, since=created):
+        name, key = question.event, question.key
+        kept = await self._journal.patiently(lambda: self._store.signals(name, key, since=created))
+        for signal in kept:
             # Too late is too late, also where nobody was there at `due`.
             late = question.due is not None and signal.at >= question.due
             if signal.id not in self._taken and not late:
@@ -194,13 +196,17 @@ class Desk:
         if question.timed:
             self._save(question.answered(Answer(at=timestamp())))
             return True
-        if not await self._store.answer(closed):
-            fresh = await self._store.question(question.id)
-            # A vote that decides nothing moves the revision, and time is first all the same.
-            return fresh.status is QuestionStatus.OPEN and await self._store.answer(
-                _next(replace(fresh, status=QuestionStatus.WITHDRAWN))
-            )
-        return True
+        if await self._journal.patiently(lambda: self._store.answer(closed)):
+            return True
+        fresh = await self._fresh(question.id)
+        # A vote that decides nothing moves the revision, and time is first all the same.
+        again = _next(replace(fresh, status=QuestionStatus.WITHDRAWN))
+        return fresh.status is QuestionStatus.OPEN and await self._journal.patiently(
+            lambda: self._store.answer(again)
+        )
+
+    async def _fresh(self, question_id: str) -> Question:
+        return await self._journal.patiently(lambda: self._store.question(question_id))
 
     async def _wait(self, place: Place, due: float | None) -> None:
         alarm = None if due is None else Alarm(due, place.resolve)

@@ -18,15 +18,15 @@ from .ending import (
     stopped,
     worked_too_long,
 )
-from .engine import Frame, root
-from .errors import StateCorrupted, StoreUnavailable
+from .engine import root
+from .errors import LeaseLost, StateCorrupted, StoreError
 from .event import Event, EventType
 from .execution import Execution, Failure, Status, timestamp
-from .journal import PATIENCE, Abandoned, Journal
+from .journal import Abandoned, Journal
 from .known import Known, read
 from .lease import Command, Lease, Message
 from .restart import await_restart, schedule_restart
-from .run import Definition, Outcome, Run
+from .run import Definition, Run
 from .services import Services
 from .strands import Gate, Panicked, Parked, Strand
 from .worktime import Worktime
@@ -50,9 +50,10 @@ class Drive:
         known: Known | None = None,
     ) -> None:
         """`known` spares reading what has just been written; None: read it. `ended` is the
-        execution with its steps, once it has."""
+        execution with its steps, once it has; `failed` why it cannot be driven on."""
         self.lease = lease
         self.ended: Execution | None = None
+        self.failed: StoreError | None = None
         self._services = services
         self._definition = definition
         self._environ = environ
@@ -115,7 +116,7 @@ class Drive:
 
     def _interrupt(self) -> None:
         """Cancel what it does. A second time would cut off the record of the end."""
-        if not self.task.cancelling():
+        if not self.task.cancelling() and self.ended is None:
             self.task.cancel()
 
     async def _drive(self) -> None:
@@ -124,6 +125,9 @@ class Drive:
                 self._known = None
         except Abandoned as abandoned:
             _log.error("let go of execution %s: %s", self.lease.execution_id, abandoned.cause)
+            if not isinstance(abandoned.cause, LeaseLost):
+                self.failed = abandoned.cause
+            self.ended = None
         finally:
             self._close()
 
@@ -172,7 +176,7 @@ class Drive:
     async def _through(self, run: Run) -> bool:
         """One go: whether nothing is left to be done here."""
         try:
-            verdict = Verdict.pinned(run) or await self._work(run)
+            verdict = await self._work(run)
             self._ending = True
             return await self._finish(run, verdict.pin(run))
         except Parked:
@@ -180,7 +184,7 @@ class Drive:
         except Panicked as panicked:
             return await self._panicked(run, panicked)
         except asyncio.CancelledError:
-            return await self._leave(run)
+            return self.ended is not None or await self._leave(run)
 
     async def _work(self, run: Run) -> Verdict:
         """Run the list of steps, until it ends or somebody wants it to."""
@@ -196,7 +200,7 @@ class Drive:
             self._apply_pause(run)
             self._time.start()
             self._started(run)
-            return await self._execute(run)
+            return Verdict.pinned(run) or await self._execute(run)
         except asyncio.CancelledError:
             if run.panicked is not None:
                 raise run.panicked from None
@@ -228,23 +232,14 @@ class Drive:
     async def _execute(self, run: Run) -> Verdict:
         frame = root(run, run.definition, run.execution.inputs)
         try:
-            outcome = await self._insist(frame)
+            # Its checkpoint may have to wait for the store; to drive it again repeats no step.
+            saver = self._services.checkpointer
+            outcome = await run.journal.patiently(lambda: frame.drive_root(saver))
             await run.join()
             return concluded(run, outcome)
         except Exception as error:
             await run.join()
             return broken(error)
-
-    async def _insist(self, frame: Frame) -> Outcome:
-        """Drive the list; again while its checkpoint cannot be written, which repeats no step."""
-        delay, longest = PATIENCE
-        while True:
-            try:
-                return await frame.drive_root(self._services.checkpointer)
-            except StoreUnavailable as error:
-                self._trouble(error.message)
-                await asyncio.sleep(delay)
-                delay = min(delay * 2, longest)
 
     async def _finish(self, run: Run, verdict: Verdict) -> bool:
         failure = verdict.failure
@@ -252,6 +247,8 @@ class Drive:
             failure = await rolled_back(run, failure)
         run.desk.close()
         last = ended(run, verdict, failure, self._time.seconds)
+        # From here on nothing may interrupt: two ends would contradict each other.
+        self.ended = replace(last, steps=run.journal.results)
         run.journal.update(last, ENDINGS[verdict.status], status=verdict.status.value)
         await run.journal.release()
         self.ended = replace(run.execution, steps=run.journal.results)

@@ -27,6 +27,7 @@ _ENDED = {
 }
 
 Record = list[Any]
+Lost = Callable[[str, str], None]
 
 UPCASTERS: Mapping[int, Callable[[list[Any]], list[Any]]] = {}
 """From each earlier version to the next: the whole entry in, the whole entry out."""
@@ -125,11 +126,11 @@ def _result(record: Record, base: int) -> StepResult:
 class Folder:
     """Folds entries, given in order, to a history.
 
-    `lost` is called with a sentence for each value whose blob is gone or damaged; it raises,
-    or lets the value read as null.
+    `lost` is called with a step's path and a sentence for each value whose blob is gone or
+    damaged; it raises, or lets the value read as null.
     """
 
-    def __init__(self, execution_id: str, blobs: Blobs, lost: Callable[[str], None]) -> None:
+    def __init__(self, execution_id: str, blobs: Blobs, lost: Lost) -> None:
         self._id = execution_id
         self._blobs = blobs
         self._lost = lost
@@ -220,21 +221,20 @@ class Folder:
             return orjson.loads(await self._blobs.get(sha256))
         except StoreError as error:
             self._lost(
+                path,
                 f"a value of {size} bytes of step {path} of execution {self._id} is lost: "
-                f"{error.message}"
+                f"{error.message}",
             )
         return None
 
 
-def corrupted(message: str) -> None:
-    """For whoever cannot go on without a value. Raises `StateCorrupted`."""
+def _raise(_: str, message: str) -> None:
     raise StateCorrupted(message)
 
 
-async def load(
-    store: Executions, blobs: Blobs, execution_id: str, lost: Callable[[str], None] = corrupted
-) -> History:
-    """The history of an execution, from the store. Raises `StateCorrupted`."""
+async def load(store: Executions, blobs: Blobs, execution_id: str, lost: Lost) -> History:
+    """The history of an execution, from the store; for `lost` see `Folder`. Raises
+    `StateCorrupted`."""
     folder = Folder(execution_id, blobs, lost)
     after = 0
     while True:

@@ -11,7 +11,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 from .errors import StoreError, StoreUnavailable
 from .event import EventType
@@ -23,6 +23,8 @@ from .ports import Blobs, EventBus, Store
 from .question import Question, Signal
 from .records import Encoder
 from .stored import ArtifactInfo, Commit, Entry
+
+T = TypeVar("T")
 
 FLUSH_DELAY = 0.1
 """Seconds that a `StepStarted` waits for a commit to ride on."""
@@ -260,7 +262,8 @@ class Journal:
         assert batch is not None
         error = asyncio.CancelledError() if done.cancelled() else done.exception()
         if isinstance(error, StoreUnavailable):
-            self._begin(self._insist(self._commit_of(batch), error))
+            _log.warning("execution %s: %s", self.execution.id, error.message)
+            self._begin(self._insist(self._commit_of(batch)))
             return
         self._under_way = self._writing = None
         if error is not None:
@@ -297,20 +300,26 @@ class Journal:
             batch.release,
         )
 
-    async def _insist(self, commit: Commit, error: StoreUnavailable | None = None) -> bool:
-        """Commit, large values first, however long the store cannot be written to."""
+    async def patiently(self, work: Callable[[], Awaitable[T]]) -> T:
+        """What the work gives, however long the store cannot be used; whoever follows is told."""
         delay, longest = PATIENCE
         while True:
-            if error is not None:
+            try:
+                return await work()
+            except StoreUnavailable as error:
                 _log.error("execution %s waits for its store: %s", self.execution.id, error.message)
                 self._trouble(error.message)
                 await asyncio.sleep(delay)
                 delay = min(delay * 2, longest)
-            try:
-                await self._keep_blobs()
-                return await self._store.commit(commit)
-            except StoreUnavailable as again:
-                error = again
+
+    async def _insist(self, commit: Commit) -> bool:
+        """Commit, large values first."""
+
+        async def once() -> bool:
+            await self._keep_blobs()
+            return await self._store.commit(commit)
+
+        return await self.patiently(once)
 
     async def _keep_blobs(self) -> None:
         while self._encoder.blobs:

@@ -32,7 +32,9 @@ async def read(services: Services, execution_id: str) -> Known:
     execution = await store.execution(execution_id)
     damage: list[str] = []
     try:
-        history = await load(store, services.blobs, execution_id, damage.append)
+        history = await load(
+            store, services.blobs, execution_id, lambda _, message: damage.append(message)
+        )
     except StateCorrupted as error:
         damage.append(error.message)
         history = History(seq=await last_seq(store, execution_id))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from .answers import voted
 from .beginning import beginning
-from .errors import ExecutionFailed, NotPossible
+from .errors import ExecutionFailed, NotPossible, StateCorrupted
 from .event import Event, EventType
 from .execution import Execution, Status, new_id, timestamp
 from .fold import events as events_of
@@ -154,7 +154,12 @@ class Manager:
         """
         execution = await self._services.store.execution(execution_id)
         lost: list[str] = []
-        history = await load(self._services.store, self._services.blobs, execution.id, lost.append)
+        history = await load(
+            self._services.store,
+            self._services.blobs,
+            execution.id,
+            lambda _, why: lost.append(why),
+        )
         current = None if execution.status.terminal else history.current
         return replace(
             execution,
@@ -284,8 +289,14 @@ class Manager:
         return await self._begin(forked, launch, planned.kept)
 
     async def _fork(self, execution: Execution, launch: Launch, path: str | None) -> Fork:
-        history = await load(self._services.store, self._services.blobs, execution.id)
-        return fork(launch.program, launch.children, history, path)
+        lost: dict[str, str] = {}
+        history = await load(
+            self._services.store, self._services.blobs, execution.id, lost.__setitem__
+        )
+        planned = fork(launch.program, launch.children, history, path)
+        for lacking in planned.kept.results.keys() & lost.keys():
+            raise StateCorrupted(f"{lost[lacking]}; begin at that step, or before it")
+        return planned
 
     async def questions(
         self,

@@ -86,7 +86,8 @@ class Executions(Protocol):
 
         The lease is the worker's, unless the execution has a slot request that cannot be
         met: then it stays `queued` without a lease, or `ConcurrencyLimit` is raised
-        (`reject`), or the holders of the key are sent STOP and it waits its turn (`replace`).
+        (`reject`), or those who hold the key or wait for it are sent STOP and it waits its
+        turn (`replace`).
         An id that exists raises `StoreError`. An empty `worker` takes no lease.
         """
 
@@ -97,7 +98,7 @@ class Executions(Protocol):
 
         None when a worker that is alive has it, the execution has ended, or a slot that it
         needs is not free (it then has its place in the queue). `slotless` takes it without
-        the slot: to end it. Raises `ExecutionNotFound`.
+        the slot: to end it, as does a STOP in its inbox. Raises `ExecutionNotFound`.
         """
 
     def commit(self, commit: Commit) -> Awaitable[bool]:
@@ -142,8 +143,8 @@ class Executions(Protocol):
 
     async def ready(self, worker: str, *, now: float, limit: int = 100) -> Sequence[str]:
         """Executions that somebody should claim: no worker that is alive holds them, and they
-        are queued (with the slot they need free for them), or were running, or wait with a
-        message in the inbox or a question that is due.
+        are queued (with the slot they need free for them, or a STOP in the inbox), or were
+        running, or wait with a message in the inbox or a question that is due.
 
         By priority, then age.
         """

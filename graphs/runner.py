@@ -25,7 +25,7 @@ from .panic import is_panic
 from .question import Question, Wait
 from .rollback import UNDO, WAY, undo
 from .step import Family, Retry
-from .stepcache import cache_key, restored
+from .stepcache import cache_key, keep, look_up, restored
 from .stored import ArtifactInfo
 from .strands import Panicked
 
@@ -153,7 +153,7 @@ async def _attempts(
     started: str,
 ) -> tuple[StepResult, Mapping[str, Mapping[str, Any]]]:
     key = cache_key(bound, scope)
-    if key is not None and (kept := await frame.run.services.store.cached(key)) is not None:
+    if key is not None and (kept := await look_up(key, frame.run)) is not None:
         result = await restored(kept, bound, path, key, frame.run)
         if result is not None:
             return replace(result, started_at=started), {}
@@ -367,7 +367,7 @@ async def _completed(call: Call, yielded: Yield, key: str | None, started: str) 
     if key is not None:
         cache = bound.step.cache
         ttl = None if cache is None or isinstance(cache, bool) else cache.ttl
-        await call.run.services.store.cache(key, result, ttl=ttl)
+        await keep(key, result, ttl, call.run)
     return result
 
 

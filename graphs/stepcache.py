@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import orjson
 
 from .binding import BoundStep
-from .errors import StoreError
+from .errors import StoreError, StoreUnavailable
 from .execution import StepResult, timestamp
 from .files import restore_file
 from .scope import Scope
 
 if TYPE_CHECKING:
     from .run import Run
+
+_log = logging.getLogger("assay.cache")
 
 CACHE_VERSION = 1
 """Part of every key: raised when what a result means changes."""
@@ -54,6 +57,23 @@ def cache_key(bound: BoundStep, scope: Scope) -> str | None:
         }
     canonical = orjson.dumps(depends, option=orjson.OPT_SORT_KEYS)
     return hashlib.sha256(canonical).hexdigest()
+
+
+async def look_up(key: str, run: Run) -> StepResult | None:
+    """The result kept under the key; none while the store cannot be read."""
+    try:
+        return await run.services.store.cached(key)
+    except StoreUnavailable as error:
+        _log.warning("the cache cannot be read: %s", error.message)
+        return None
+
+
+async def keep(key: str, result: StepResult, ttl: float | None, run: Run) -> None:
+    """Keep a result, if the store can be written to: it is a shelf, and no step fails by it."""
+    try:
+        await run.services.store.cache(key, result, ttl=ttl)
+    except StoreUnavailable as error:
+        _log.warning("a result is not kept in the cache: %s", error.message)
 
 
 async def restored(

@@ -29,6 +29,9 @@ AT_ONCE = 100
 LISTEN = 0.1
 """Seconds between two looks at the inboxes, where other processes put messages."""
 
+GRACE = 30.0
+"""Seconds in which executions leave memory when their process ends."""
+
 SWEEP = 0.5
 """Seconds between two looks for executions that nobody drives."""
 
@@ -47,6 +50,7 @@ class LangGraphProvider:
         self._gate = Gate(at_once)
         self._driving: dict[str, Drive] = {}
         self._own: set[str] = set()
+        self._refused: set[str] = set()
         self._launcher: Launcher | None = None
         self._rung = asyncio.Event()
         self._freed = asyncio.Event()
@@ -105,11 +109,14 @@ class LangGraphProvider:
 
     async def wait(self, execution_id: str) -> Execution | None:
         """Return when nothing of the execution runs here any more; what it was at its end, if
-        it has ended here just now."""
+        it has ended here just now. Raises what kept it from being driven on."""
         ended = None
         while (drive := self._driving.get(execution_id)) is not None:
             await asyncio.wait([drive.task])
             ended = drive.ended
+            if drive.failed is not None:
+                raise drive.failed
+            drive.task.result()
         return ended
 
     async def get_execution_status(self, execution_id: str) -> Execution:
@@ -149,8 +156,10 @@ class LangGraphProvider:
         drives = list(self._driving.values())
         for drive in drives:
             drive.suspend()
-        if drives:
-            await asyncio.wait([d.task for d in drives])
+        tasks = [drive.task for drive in drives]
+        _, stuck = await asyncio.wait(tasks, timeout=GRACE) if tasks else (None, [])
+        for task in stuck:  # it waits for a store that may never come back
+            task.cancel()
         await asyncio.gather(*self._watching, return_exceptions=True)
 
     def definition(self, launch: Launch) -> Definition:
@@ -215,7 +224,9 @@ class LangGraphProvider:
                 try:
                     await self.take(id)
                 except AssayError as error:
-                    _log.error("execution %s cannot be driven here: %s", id, error.message)
+                    if id not in self._refused:
+                        _log.error("execution %s cannot be driven here: %s", id, error.message)
+                    self._refused.add(id)
 
 
 async def _patiently(work: Callable[[], Awaitable[None]]) -> None:

@@ -31,6 +31,15 @@ def put(connection: sqlite3.Connection, execution: int, command: Command, data: 
     )
 
 
+def holds_stop(connection: sqlite3.Connection, execution: int) -> bool:
+    """Whether the execution is to end, for which it needs no slot."""
+    row = connection.execute(
+        "SELECT 1 FROM inbox WHERE execution = ? AND command = ? LIMIT 1",
+        (execution, Command.STOP.value),
+    ).fetchone()
+    return row is not None
+
+
 def consume(connection: sqlite3.Connection, execution: int, consumed: Sequence[int]) -> None:
     connection.executemany(
         "DELETE FROM inbox WHERE id = ? AND execution = ?",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from ...graphs.errors import ConcurrencyLimit, StoreError
 from ...graphs.execution import Execution, Status
 from ...graphs.lease import Lease, SlotRequest
-from . import bulk, executions, journal, slots
+from . import bulk, executions, inbox, journal, slots
 from .records import checked, decode, encode, fetch_size
 from .writer import Joint
 
@@ -34,7 +34,8 @@ _READY = """
     SELECT e.id FROM candidates JOIN executions e USING (key)
         LEFT JOIN slots s ON s.execution = e.key
     WHERE (e.worker IS NULL OR e.worker NOT IN (SELECT value FROM json_each(:living)))
-        AND ifnull(s.held, 1)
+        AND (ifnull(s.held, 1) OR EXISTS
+            (SELECT 1 FROM inbox i WHERE i.execution = e.key AND i.command = 'stop'))
     ORDER BY e.priority DESC, e.key LIMIT :limit
 """
 _CREATE = (
@@ -128,7 +129,7 @@ class Contest:
         key, lease = begun.begin(connection, begun.worker if free else "")
         slots.enter(connection, key, request, begun.priority)
         if not free and request.overflow == "replace":
-            slots.displace(connection, request.key)
+            slots.displace(connection, request.key, key)
         return lease
 
 
@@ -149,7 +150,7 @@ def claim(
     key, epoch, holder, status, priority, slot = row
     if Status(status).terminal or (holder not in (None, worker) and alive(holder)):
         return None
-    if slot is not None and not slotless:
+    if slot is not None and not slotless and not inbox.holds_stop(connection, key):
         request = SlotRequest(**decode(slot, f"The slot of execution {execution_id}"))
         if not slots.hold(connection, key, request, priority):
             # A lease without the slot would keep everyone else from it when its turn comes.

@@ -61,14 +61,14 @@ def leave(connection: sqlite3.Connection, execution: int) -> None:
         _pass_on(connection, found[0])
 
 
-def displace(connection: sqlite3.Connection, key: str) -> None:
-    """Tell whoever holds the key to stop, once."""
-    holders = connection.execute(
-        "SELECT execution FROM slots WHERE key = ? AND held = 1 AND execution NOT IN"
+def displace(connection: sqlite3.Connection, key: str, newcomer: int) -> None:
+    """Tell whoever holds the key, or waits for it, to stop, once."""
+    others = connection.execute(
+        "SELECT execution FROM slots WHERE key = ? AND execution <> ? AND execution NOT IN"
         " (SELECT execution FROM inbox WHERE command = ?)",
-        (key, Command.STOP.value),
+        (key, newcomer, Command.STOP.value),
     ).fetchall()
-    for (execution,) in holders:
+    for (execution,) in others:
         inbox.put(connection, execution, Command.STOP, "{}")
 
 
