@@ -6,9 +6,9 @@ import asyncio
 import getpass
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ...graphs.errors import AssayError
 from ...graphs.event import EventType
@@ -60,34 +60,31 @@ class Watch:
     async def end(self, execution: Execution, *, after: int = 0) -> Standing:
         """Where the execution stands when there is no more to be seen from here.
 
-        Events up to number `after` are taken for known.
+        Events up to number `after` are taken for known. Raises what driving it raised.
         """
-        tasks = [
-            asyncio.create_task(self._tell(execution.id, after)),
-            asyncio.create_task(self._left.wait()),
-            asyncio.create_task(self._stopped(execution.id)),
-        ]
+        id = execution.id
+        telling = asyncio.create_task(self._tell(id, after))
+        leaving = asyncio.create_task(self._left.wait())
+        driven = asyncio.create_task(self._manager.wait(id))
+        tasks = {telling, leaving, driven, asyncio.create_task(self._stopped(id))}
         try:
             async with self._screen:
-                await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+                await _first(tasks, telling, leaving)
                 await self._end_asking()
+                if telling.done():
+                    await driven  # its end has been told, and now it is let go of
         finally:
             for task in tasks:
                 task.cancel()
-            results = await asyncio.gather(*tasks, return_exceptions=True)
-        for result in results:
-            if isinstance(result, Exception):
-                raise result
-        questions = await open_questions(self._manager.store, execution.id)
-        return Standing(await self._manager.get(execution.id), questions)
+            await asyncio.gather(*tasks, return_exceptions=True)
+        questions = await open_questions(self._manager.store, id)
+        return Standing(await self._manager.get(id), questions)
 
     async def _stopped(self, execution_id: str) -> None:
         await self._stop.wait()
         await self._end_asking()
         Output(sys.stderr).line("stopping …: waiting until nothing of it runs")
         await self._manager.stop(execution_id)
-        # What is left to be told is told before the watch ends.
-        await asyncio.Event().wait()
 
     async def _tell(self, execution_id: str, after: int) -> None:
         async for event in follow(self._manager, execution_id, after=after):
@@ -142,6 +139,15 @@ class Watch:
             asking.cancel()
             with suppress(asyncio.CancelledError):
                 await asking
+
+
+async def _first(tasks: Set[asyncio.Task[Any]], *last: asyncio.Task[Any]) -> None:
+    """Until one of the last ones has ended, or any has failed. Raises what it raised."""
+    waiting = set(tasks)
+    while not any(task.done() for task in last):
+        done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
 
 
 def _askable(question: Question) -> bool:
