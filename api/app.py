@@ -158,7 +158,7 @@ async def _compose(settings: Settings, workspace: Path, stack: AsyncExitStack) -
         graphs=Registry("graph", {}, group="assay.graphs"),
         checkpointer=store.checkpointer(),
     )
-    provider = LangGraphProvider(services)
+    provider = LangGraphProvider(services, at_once=settings.at_once)
     stack.push_async_callback(provider.close)
     environ = {**settings.environ, "PATH": _path(settings.environ.get("PATH", os.defpath))}
     catalogue = Catalogue(

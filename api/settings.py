@@ -17,8 +17,13 @@ KNOWN = {
     "ASSAY_STORE": "where executions are kept (default: sqlite:///<home>/assay.db)",
     "ASSAY_MODEL": "the model of agents that name none: openai:NAME, or demo (the default)",
     "ASSAY_BASE_URL": "an OpenAI-compatible server for models",
+    "ASSAY_MAX_EXECUTIONS": "how many executions one process runs at once (100); others wait",
     "WORKFLOW_DEFAULT_PROVIDER": "what executes workflows (langgraph)",
 }
+
+
+AT_ONCE = 100
+"""Executions that one process runs at once, unless it is set."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +34,7 @@ class Settings:
     store: str
     environ: Mapping[str, str] = field(default_factory=dict)
     provider: str = "langgraph"
+    at_once: int = AT_ONCE
 
 
 def read_settings(environ: Mapping[str, str] | None = None, folder: Path | None = None) -> Settings:
@@ -44,7 +50,15 @@ def read_settings(environ: Mapping[str, str] | None = None, folder: Path | None 
     if provider != "langgraph":
         raise ConfigurationError(f"WORKFLOW_DEFAULT_PROVIDER is {provider!r}; there is: langgraph")
     store = given.get("ASSAY_STORE") or f"sqlite:///{home / 'assay.db'}"
-    return Settings(home, store, given, provider)
+    return Settings(home, store, given, provider, _at_once(given.get("ASSAY_MAX_EXECUTIONS")))
+
+
+def _at_once(text: str | None) -> int:
+    if text is None:
+        return AT_ONCE
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise ConfigurationError(f"ASSAY_MAX_EXECUTIONS is {text!r}; give a whole number from 1 on")
+    return int(text)
 
 
 def _file(path: Path) -> dict[str, str]:

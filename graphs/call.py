@@ -71,6 +71,11 @@ class Call:
         return self.run.workspace
 
     @property
+    def again(self) -> bool:
+        """Whether the step had begun when the execution was interrupted."""
+        return self.path in self.run.journal.history.begun
+
+    @property
     def limits(self) -> Limits:
         """What the processes of this attempt may use."""
         return self.run.limits.narrowed(self.step.resource_limits)
@@ -186,7 +191,7 @@ class Kind:
     """A `StepKind` made of its parts: family, model and the function that does one attempt.
 
     `revive` is called for a completed step when an interrupted execution goes on: for kinds
-    that leave something running beside it.
+    that leave something running beside it. It says whether this one has.
     """
 
     def __init__(
@@ -194,7 +199,7 @@ class Kind:
         family: Any,
         model: type[Step],
         work: Work,
-        revive: Callable[[Call], Awaitable[None]] | None = None,
+        revive: Callable[[Call], Awaitable[bool]] | None = None,
     ) -> None:
         self.family = family
         self.model = model

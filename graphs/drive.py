@@ -209,6 +209,7 @@ class Drive:
             # From here on it ends, and may be interrupted once more: to leave memory.
             self._stop_cancelling()
             await run.abandon()
+            run.cancel_begun()
             return worked_too_long(run) if self._stop is None else stopped(run, self._stop)
 
     async def _parked(self, run: Run) -> bool:

@@ -11,7 +11,7 @@ import orjson
 from .errors import StateCorrupted, StoreError
 from .event import Event, EventType
 from .execution import Cost, Exit, Failure, Status, StepResult
-from .history import History, Tried
+from .history import Begun, History, Tried
 from .ports import Blobs, Executions
 from .records import LETTERS, RETRYING, VERSION, last_step, moment
 from .stored import Entry
@@ -137,7 +137,7 @@ class Folder:
         self._results: dict[str, StepResult] = {}
         self._decisions: dict[tuple[str, str], Any] = {}
         self._tried: dict[str, Tried] = {}
-        self._begun: dict[str, str] = {}
+        self._begun: dict[str, Begun] = {}
         self._intents: set[str] = set()
         self._written: dict[str, Any] = {}
         self._seq = 0
@@ -173,8 +173,9 @@ class Folder:
                 self._decisions[path, name] = value
             case ["i", path]:
                 self._intents.add(path)
-            case ["s", _, at, path, *_]:
-                self._begun.setdefault(path, moment(base + at))
+            case ["s", _, at, path, kind, *step]:
+                named = step[0] if step else last_step(path)
+                self._begun.setdefault(path, Begun(moment(base + at), kind, named))
             case ["t", _, _, path, attempt, _, _, next_at, error]:
                 self._tried[path] = Tried(attempt - 1, next_at, Failure(**error))
             case ["u", _, _, path]:

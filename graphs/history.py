@@ -29,19 +29,28 @@ class Tried:
 
 
 @dataclass(frozen=True, slots=True)
+class Begun:
+    """A step that has begun: when (RFC 3339), and what it is."""
+
+    at: str
+    kind: str
+    step: str
+
+
+@dataclass(frozen=True, slots=True)
 class History:
     """A journal as loaded.
 
     `results` are by path, in order of `seq`; `decisions` by path and name; `tried` and
     `intents` (effects that were about to happen) by path, for steps without a result.
-    `begun` is when the step at a path first began (RFC 3339), `current` the one that began
-    last and has not ended, `seq` the last number.
+    `begun` is how the step at a path first began, `current` the one that began last and has
+    not ended, `seq` the last number.
     """
 
     results: Mapping[str, StepResult] = field(default_factory=dict)
     decisions: Mapping[tuple[str, str], Any] = field(default_factory=dict)
     tried: Mapping[str, Tried] = field(default_factory=dict)
     intents: frozenset[str] = frozenset()
-    begun: Mapping[str, str] = field(default_factory=dict)
+    begun: Mapping[str, Begun] = field(default_factory=dict)
     current: str | None = None
     seq: int = 0

@@ -7,6 +7,7 @@ import time
 from contextlib import suppress
 from dataclasses import replace
 
+from .errors import AssayError
 from .event import EventType
 from .execution import Failure, Status, timestamp
 from .panic import restart_delay
@@ -26,7 +27,9 @@ def schedule_restart(run: Run, panicked: Panicked, worked: float) -> Failure | N
     policy = run.definition.program.workflow.panic or Panic()
     execution = run.execution
     code = getattr(panicked.error, "code", "panic")
-    error = Failure(code, f"{type(panicked.error).__name__}: {panicked.error}", panicked.path)
+    ours = isinstance(panicked.error, AssayError)
+    said = str(panicked.error) if ours else f"{type(panicked.error).__name__}: {panicked.error}"
+    error = Failure(code, said, panicked.path)
     if execution.restarts >= policy.max_restarts:
         message = f"the system failed {execution.restarts + 1} times; the last time: "
         return replace(error, code="panic", message=message + error.message)

@@ -86,6 +86,7 @@ class Run:
         self.limits = Limits.of_workflow(definition.program.workflow.resource_limits, self.notice)
         self._beside: Crew[Outcome] = Crew(strand)
         self._saving: list[asyncio.Future[None]] = []
+        self._visited: set[str] = set()
         self._said: list[str] = list(journal.execution.notices)
         self._paused: list[Place] | None = None
         self._asked: tuple[Question, ...] = ()
@@ -138,6 +139,29 @@ class Run:
                         started_at=now,
                         completed_at=now,
                         reason=reason,
+                    )
+                )
+
+    def first_visit(self, path: str) -> bool:
+        """Whether nobody has come by this finished step since the execution went on."""
+        if path in self._visited:
+            return False
+        self._visited.add(path)
+        return True
+
+    def cancel_begun(self) -> None:
+        """Record that what had begun before an interruption, and was not taken up again, ends."""
+        for path, begun in self.journal.history.begun.items():
+            if self.journal.result(path) is None:
+                now, status = timestamp(), Status.CANCELLED
+                self.journal.add(
+                    StepResult(
+                        path,
+                        begun.step,
+                        begun.kind,
+                        status,
+                        started_at=begun.at,
+                        completed_at=now,
                     )
                 )
 

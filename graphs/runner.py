@@ -56,7 +56,8 @@ async def run_step(
         await _revive(Call(bound, path, done.attempts, scope, frame), done)
         return Ran(done, _remembered(bound, done, frame))
     await run.crossing(frame.strand)
-    started = journal.history.begun.get(path) or timestamp()
+    begun = journal.history.begun.get(path)
+    started = timestamp() if begun is None else begun.at
     token = Files.enter(run, path)
     try:
         if not _wanted(bound, path, scope, frame):
@@ -105,8 +106,11 @@ async def _revive(call: Call, done: StepResult) -> None:
     """What the step left running beside the execution runs on after an interruption."""
     kind = call.run.services.kinds.get(call.step.kind)
     revive = getattr(kind, "revive", None)
-    if revive is not None and done.status is Status.COMPLETED:
-        await revive(call)
+    never_ran = done.attempts == 0 or done.cached or done.status is Status.CANCELLED
+    if never_ran or not call.run.first_visit(done.path):
+        return
+    if revive is not None and done.status is Status.COMPLETED and await revive(call):
+        return
     if _left_running(call.bound, call.frame.definition):
         with suppress(StepError):
             # Every step in it has its result already, but those that were left running.

@@ -23,9 +23,6 @@ from ..step import Family
 from ..strands import Gate
 from ..workflow import Workflow
 
-AT_ONCE = 100
-"""Executions that run in one process; those that wait for an answer do not count."""
-
 LISTEN = 0.1
 """Seconds between two looks at the inboxes, where other processes put messages."""
 
@@ -44,7 +41,8 @@ Launcher = Callable[[Execution], Awaitable[Launch]]
 class LangGraphProvider:
     """Drives executions in this process; one task of the event loop each."""
 
-    def __init__(self, services: Services, *, at_once: int = AT_ONCE) -> None:
+    def __init__(self, services: Services, *, at_once: int) -> None:
+        """`at_once`: executions that run; those that wait for an answer do not count."""
         self._services = services
         self._compiled = CompileCache()
         self._gate = Gate(at_once)

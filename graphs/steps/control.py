@@ -106,9 +106,11 @@ async def _take(call: Call, block: tuple[str, ...] | None, branch: str) -> Yield
     )
 
 
-async def _revive(call: Call) -> None:
-    if call.step.wait_for == "none":
+async def _revive(call: Call) -> bool:
+    left = call.step.wait_for == "none"
+    if left:
         await run_none(call)
+    return bool(left)
 
 
 PARALLEL = Kind(Family.CONTROL, ParallelStep, _parallel, _revive)

@@ -15,6 +15,7 @@ from ..call import Call, Kind, Yield
 from ..errors import ShellFailed, Terminal
 from ..event import EventType
 from ..expressions import text_of
+from ..orphans import KEY, end_orphans
 from ..processes import Finished, Stream, run_process
 from ..shell import invocation, place
 from ..step import Data, Family, Role, Step, Text
@@ -47,6 +48,8 @@ async def _work(call: Call) -> Yield:
         else:
             literals.append(len(values))
             values.append(text_of(value))
+    if call.again:
+        await end_orphans(call.idempotency_key)
     private = Path(tempfile.mkdtemp(prefix="assay-"))
     try:
         ready = invocation(place(literals), values, step_id=step.id, directory=private)
@@ -85,7 +88,7 @@ def _variables(call: Call) -> dict[str, str]:
     return {
         **named,
         "ASSAY_EXECUTION_ID": call.run.execution.id,
-        "ASSAY_IDEMPOTENCY_KEY": call.idempotency_key,
+        KEY: call.idempotency_key,
     }
 
 

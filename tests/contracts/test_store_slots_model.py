@@ -32,6 +32,7 @@ class Asking:
     place: Literal["held", "queued", "none"] = "none"
     waits: bool = False
     over: bool = False
+    told: bool = False
 
 
 @dataclass
@@ -104,10 +105,11 @@ async def _do(store: Store, model: Model, leases: dict[str, Lease], act: Any) ->
         return
     lease = leases.get(asking.id)
     if act[0] == "claim" or (act[0] == "go on" and asking.waits):
-        if asking.place == "none":
+        if asking.place == "none" and not asking.told:
             model.ask(asking)
         claimed = await store.claim(asking.id, store.worker)
-        assert (claimed is not None) == (asking.place == "held")
+        # Whoever is told to stop needs no slot for that.
+        assert (claimed is not None) == (asking.place == "held" or asking.told)
         leases.pop(asking.id, None)
         if claimed is not None:
             leases[asking.id], asking.waits = claimed, False
@@ -139,6 +141,9 @@ async def _start(
         return
     model.all[asking.id] = asking
     model.ask(asking)
+    if request.overflow == "replace" and not fits:
+        for other in model.all.values():
+            other.told = other.told or (other is not asking and other.place != "none")
     lease = await store.create(begun, [], store.worker)
     assert (lease is not None) == (asking.place == "held") == fits
     if lease is not None:

@@ -9,6 +9,7 @@ import pytest
 
 import assay
 from assay.api.app import loader
+from assay.graphs.execution import Status
 from assay.graphs.picture import graph_mermaid
 from assay.graphs.plan import plan
 from assay.graphs.steps import kinds
@@ -45,6 +46,10 @@ async def test_the_picture_of_an_example_is_what_runs(
 
     async with assay.open(home=tmp_path / "home") as app:
         started = await app.start(tmp_path / "graphs" / "examples" / example.name)
+        waits = await app.manager.wait(started.id, until=(Status.WAITING,))
+        if waits.status is Status.WAITING:
+            (question,) = (await app.manager.questions()).items
+            await app.manager.answer(question.id, {"risk": "low"}, by="ada")
         execution = await app.wait(started.id)
 
     own = [s for s in execution.steps.values() if s.step in shown]

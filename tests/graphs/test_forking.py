@@ -10,7 +10,7 @@ import pytest
 
 from assay.graphs.execution import Exit, Failure, Status, StepResult
 from assay.graphs.forking import Fork, fork
-from assay.graphs.history import History, Tried
+from assay.graphs.history import Begun, History, Tried
 from assay.graphs.program import Program
 
 from ..running import load
@@ -283,7 +283,7 @@ def test_what_a_model_said_goes_with_its_step() -> None:
 def test_attempts_and_intents_are_forgotten_only_where_it_begins_again() -> None:
     definition = f"- {{id: p, type: parallel, steps: [{shell('x')}, {shell('y')}]}}"
     tried = {path: Tried(2, 17.0, FAILURE) for path in ("p.x", "p.y")}
-    begun = dict.fromkeys(("p", "p.x", "p.y"), "")
+    begun = dict.fromkeys(("p", "p.x", "p.y"), Begun("", "shell", "x"))
     past = History(tried=tried, intents=frozenset(begun), begun=begun)
 
     plan = forked(definition, past, "p.x")
