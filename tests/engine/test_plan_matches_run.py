@@ -16,7 +16,7 @@ from assay.graphs.steps import kinds
 
 HOUSE = Path(__file__).resolve().parents[2]
 EXAMPLES = sorted(HOUSE.glob("graphs/examples/*.yaml"))
-DRAWN = re.compile(r'(n\d+)[\[({]+"([\w-]+) \((\w+)\)"')
+DRAWN = re.compile(r'(n\d+)[\[({/]+"([\w-]+) \((\w+)\)"')
 ARROW = re.compile(r"(n\d+) --> (n\d+)")
 
 pytestmark = pytest.mark.anyio
