@@ -60,7 +60,7 @@ async def export(given: str | None, file: str | None) -> int:
             async for document in documents:
                 out.json(document, indent=given is not None)
             return OK
-        count = await _write(documents, Path(file), indent=given is not None)
+        count = await _write(documents, Path(file).absolute(), indent=given is not None)
     Output(sys.stderr).line(f"{file}: {plural(count, 'document')}")
     return OK
 
