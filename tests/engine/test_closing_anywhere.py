@@ -125,6 +125,9 @@ class World:
                 await house.app.register(mapping(CHILD))
                 execution = await house.app.manager.start(mapping(DOCUMENT), fuse=fuse)
             else:
+                execution = await house.app.manager.get(execution.id)
+                if execution.status.terminal:
+                    return execution
                 await answer(house, execution)
                 await house.app.resume(execution.id)
             async with asyncio.timeout(20):
