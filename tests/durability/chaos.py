@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
+from shutil import rmtree
 from tempfile import mkdtemp
 
 from . import every_kind
@@ -53,6 +54,8 @@ def main() -> int:
         f"{sum(k.repeated for k in came)} repeated effects, {len(wrong)} failures "
         f"in {time.monotonic() - began:.0f} s" + (f"; see {folder}" if wrong else "")
     )
+    if not wrong:
+        rmtree(folder)
     return 1 if wrong else 0
 
 
@@ -107,10 +110,14 @@ def played(plots: list[Plot], folder: Path) -> Iterator[Killed]:
         servers.append(own.server)
 
     def play(number: int) -> Killed:
+        place = folder / str(number)
         try:
-            return plots[number].act(own.server, folder / str(number))
+            killed = plots[number].act(own.server, place)
         except Exception as error:
             return Killed(0, 0, [f"{type(error).__name__}: {error}"])
+        if not killed.wrong:
+            rmtree(place)
+        return killed
 
     try:
         with ThreadPoolExecutor(os.cpu_count() or 1, initializer=begin) as pool:

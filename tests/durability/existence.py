@@ -78,6 +78,10 @@ class Existence:
         return self._life.workspace
 
     @property
+    def ledger(self) -> Ledger:
+        return Ledger.of(self.workspace)
+
+    @property
     def home(self) -> Path:
         return self.folder / "home"
 
@@ -86,9 +90,9 @@ class Existence:
         arguments = {**self._life.to_dict(), **how}
         return self._server.fork(program, self.folder / "log", **arguments)
 
-    def live(self, **how: Any) -> str | None:
+    def live(self, program: str = "life:live", **how: Any) -> str | None:
         """One life to its end: how the execution stands then, None when it was killed."""
-        child = self.begin(**how)
+        child = self.begin(program, **how)
         said = None
         while (line := child.hear()) is not None:
             said = line
@@ -138,7 +142,7 @@ async def _left(home: Path, workspace: Path) -> Left:
         (execution,) = (await store.executions()).items
         id = execution.id
         execution = await store.execution(id)
-        history = await load(store, FolderBlobs(home / "blobs"), id)
+        history = await load(store, FolderBlobs(home / "blobs"), id, _lost)
         page = await store.entries(id, limit=10_000)
         assert page.cursor is None
         events = [event for entry in page.items for event in events_of(entry, id)]
@@ -148,6 +152,10 @@ async def _left(home: Path, workspace: Path) -> Left:
         await store.close()
     account = Account.of(Ledger.of(workspace).lines())
     return Left(execution, history, events, questions.items, holder, _sound(path), account)
+
+
+def _lost(*what: object) -> None:
+    raise AssertionError(f"lost: {what}")
 
 
 def _sound(path: Path) -> str:

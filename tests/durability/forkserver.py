@@ -47,7 +47,7 @@ PRELOADED = (
     "httpx",
     "langchain.agents",
     "langchain_openai",
-    "tests.durability.life",
+    "tests.durability.timers",
 )
 
 

@@ -37,6 +37,8 @@ class Ledger:
 
     def write(self, *lines: str) -> None:
         """Append lines in one go: none of them is ever half there."""
+        if not lines:
+            return
         file = os.open(self._file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         try:
             os.write(file, "".join(f"{line}\n" for line in lines).encode())

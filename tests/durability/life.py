@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TypedDict
@@ -19,18 +19,20 @@ from typing import Any, TypedDict
 from langgraph.graph import END, START, StateGraph
 
 import assay
-from assay.graphs import runner
+from assay.graphs import desk, runner
+from assay.graphs.errors import StateCorrupted
 from assay.graphs.event import Event, EventType
 from assay.graphs.execution import Execution
 from assay.graphs.question import Question, Wait
 from assay.graphs.steps.deterministic import current_call
 from assay.store.sqlite.writer import Writer
 
+from . import clock
 from .forkserver import Voice
 from .ledger import Ledger
 
 PARK_AFTER = 0.05
-"""Seconds; so that a test sees a retry parked without waiting for ten."""
+"""Seconds; so that a test sees a retry parked, and a clock looked at again, without waiting."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,8 @@ class Life:
 
     `folder` holds `workspace`, `home` and the definition `document`. `die_at` is a commit
     boundary (`before 17`). `patient` waits for answers; who is not leaves as soon as the
-    execution waits, by closing the app, or, if `abrupt`, by just ending.
+    execution waits, by closing the app, or, if `abrupt`, by just ending. `shift` is by how
+    many seconds the clock is wrong.
     """
 
     folder: str
@@ -50,6 +53,7 @@ class Life:
     die_at: str = ""
     patient: bool = True
     abrupt: bool = False
+    shift: float = 0.0
 
     @property
     def workspace(self) -> Path:
@@ -75,11 +79,13 @@ async def opened(life: Life) -> AsyncIterator[assay.App]:
     """The app of a case, with everything that its definitions call."""
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING)
     home = Path(life.folder) / "home"
-    runner.PARK_AFTER = PARK_AFTER
+    clock.install(life.shift)
+    runner.PARK_AFTER = desk.LOOK_AGAIN = PARK_AFTER
     async with assay.open(home=home, workspace=life.workspace, environ=life.environ) as app:
         app.function("mark", mark)
         app.function("work", work)
         app.function("bulk", bulk)
+        app.function("die", die)
         app.skill("mark", mark)
         app.graph("two-nodes", two_nodes(life.workspace))
         yield app
@@ -101,12 +107,13 @@ async def _live(life: Life, voice: Voice) -> None:
         if execution.status.terminal:
             pass
         elif life.patient:
-            execution = await _answered(app, execution.id, life)
+            await _answered(app, execution.id, life)
         else:
             async for event in following:
                 if event.type in _STOPS:
                     break
-            execution = await app.manager.get(execution.id)
+        # Its row alone: a damaged journal cannot be read.
+        execution = await app.manager.store.execution(execution.id)
         voice.say(f"{execution.status} {commits}")
         if life.abrupt:
             os._exit(0)
@@ -130,28 +137,35 @@ async def _begun(app: assay.App, life: Life) -> tuple[Execution, AsyncIterator[E
         document = Path(life.folder) / life.document
         execution = await manager.start(document, life.inputs, fuse=life.fuse)
         return execution, manager.follow(execution.id)
-    execution = await manager.get(there[0].id)
-    durable = [f"durable {path}" for path in execution.steps]
-    async for event in manager.events(execution.id):
-        if event.type is EventType.STEP_RETRYING:
-            durable.append(f"durable {event.path}@{event.data['attempt'] - 1}")
-    if durable:
-        Ledger.of(life.workspace).write(*durable)
+    execution = there[0]
+    with suppress(StateCorrupted):
+        Ledger.of(life.workspace).write(*await _kept(app, execution.id))
     following = manager.follow(execution.id)
     if not execution.status.terminal:
         execution = await manager.resume(execution.id)
     return execution, following
 
 
-async def _answered(app: assay.App, execution_id: str, life: Life) -> Execution:
-    """The execution when it has ended, with every question answered on the way."""
+async def _kept(app: assay.App, execution_id: str) -> list[str]:
+    """What the journal holds already, as lines of the ledger."""
+    known = await app.manager.get(execution_id)
+    lines = [f"durable {path}" for path in known.steps]
+    async for event in app.manager.events(execution_id):
+        if event.type is EventType.STEP_RETRYING:
+            lines.append(f"durable {event.path}@{event.data['attempt'] - 1}")
+    return lines
+
+
+async def _answered(app: assay.App, execution_id: str, life: Life) -> None:
+    """Until the execution has ended; every question is answered on the way."""
     answering = asyncio.create_task(_keep_answering(app, execution_id, life))
     waiting = asyncio.create_task(app.wait(execution_id))
     await asyncio.wait([answering, waiting], return_when=asyncio.FIRST_COMPLETED)
     if answering.done():
         answering.result()
     answering.cancel()
-    return await waiting
+    with suppress(StateCorrupted):
+        await waiting
 
 
 async def _keep_answering(app: assay.App, execution_id: str, life: Life) -> None:
@@ -211,6 +225,16 @@ async def bulk(size: int) -> str:
 async def work(result: object, fail: int = 0, hold: bool = False) -> object:
     """What the random workflows call: fails so often, or never ends by itself."""
     return await mark(result, fails=fail, takes=3600.0 if hold else 0.0)
+
+
+async def die() -> None:
+    """Kill the process, the first time that it is called."""
+    call = current_call()
+    ledger = Ledger.of(call.workspace)
+    if not ledger.happened(call.path):
+        ledger.begin(call.path)
+        ledger.end(call.path)
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 class _State(TypedDict):
