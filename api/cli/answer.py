@@ -22,7 +22,7 @@ from .resume import elsewhere, go_on
 from .signals import signals
 from .sitting import Showing
 from .text import one_line, plural
-from .waits import place, told
+from .waits import members, place, told
 from .watch import me
 
 if TYPE_CHECKING:
@@ -155,9 +155,7 @@ def _value(schema: Mapping[str, Any] | None, reply: Reply) -> Any:
 
 def _typed(schema: Mapping[str, Any] | None, name: str, text: str) -> Any:
     """The text as the schema wants the member: JSON, unless it may be a text and is no JSON."""
-    wanted = (schema or {}).get("properties", {}).get(name, {})
-    if not isinstance(wanted, Mapping):
-        wanted = {}
+    wanted = members(schema).get(name, {})
     if wanted.get("type") == "string" or text in wanted.get("enum", ()):
         return text
     try:

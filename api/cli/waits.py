@@ -109,22 +109,28 @@ def ways(question: Question) -> Iterator[tuple[str, str]]:
         yield f"{answer} --reject", ""
 
 
+def members(schema: Mapping[str, Any] | None) -> dict[str, Mapping[str, Any]]:
+    """What the value consists of, by name, with the schema of each; empty for a plain value."""
+    found = (schema or {}).get("properties")
+    if not isinstance(found, Mapping):
+        return {}
+    return {str(k): v if isinstance(v, Mapping) else {} for k, v in found.items()}
+
+
 def _chosen_by(question: Question) -> str | None:
     """The member of the answer that holds the choice."""
-    properties = (question.schema or {}).get("properties", {})
-    for name, schema in properties.items():
+    for name, schema in members(question.schema).items():
         if list(schema.get("enum", ())) == list(question.choices):
-            return str(name)
+            return name
     return None
 
 
 def _example(schema: Mapping[str, Any]) -> str:
     """How a value that fits may be given."""
-    properties = schema.get("properties")
-    if not isinstance(properties, Mapping) or not properties:
-        return "--value JSON"
-    required = schema.get("required") or list(properties)
-    return " ".join(f"-v {_word(str(name))}=…" for name in required if name in properties)
+    names = members(schema)
+    required = schema.get("required") or list(names)
+    given = " ".join(f"-v {_word(name)}=…" for name in required if name in names)
+    return given or "--value JSON"
 
 
 def _word(text: str) -> str:

@@ -67,6 +67,22 @@ async def test_an_execution_that_has_ended_is_told_from_the_store(desk: Path) ->
     assert told == list(range(1, 6))
 
 
+@pytest.mark.anyio
+async def test_what_another_process_says_is_read_from_the_store(desk: Path) -> None:
+    async with open_app() as mine, open_app() as its:
+        execution = await its.start(LOUD)
+        told = [event.seq async for event in follow(mine.manager, execution.id)]
+    assert told == list(range(1, 6))
+
+
+@pytest.mark.anyio
+async def test_what_is_known_is_not_told_again(desk: Path) -> None:
+    async with open_app() as app:
+        execution = await app.run(LOUD)
+        told = [event.seq async for event in follow(app.manager, execution.id, after=3)]
+    assert told == [4, 5]
+
+
 def _event(type: EventType, seq: int = 0, path: str = "", **data: Any) -> Event:
     return Event("id", type, "2026-01-01T00:00:00Z", path, data, seq)
 

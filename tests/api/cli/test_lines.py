@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -52,6 +53,40 @@ def told(lines: Lines, *events: Event) -> list[str]:
         (event(EventType.STEP_SKIPPED, "a", reason="`when` is false"), "skipped; `when` is false"),
         (event(EventType.STEP_FAILED, "a", error={"message": "it\nbroke"}), "failed; it"),
         (
+            event(EventType.EXECUTION_QUEUED, why="the worker ends"),
+            "queued as 0123; the worker ends",
+        ),
+        (event(EventType.EXECUTION_WAITING, questions=["q1"]), "waiting"),
+        (event(EventType.EXECUTION_PAUSED), "paused"),
+        (event(EventType.EXECUTION_RESUMED), "goes on"),
+        (
+            event(
+                EventType.EXECUTION_RESTARTING, restart=1, of=3, delay=2.0, error={"message": "no"}
+            ),
+            "restart 1 of 3 in 2s: no",
+        ),
+        (
+            event(EventType.QUESTION_ASKED, "a", question="q1", kind="approval", message="Go\non?"),
+            "asks: Go on? (q1)",
+        ),
+        (
+            event(EventType.QUESTION_ASKED, "a", question="q1", kind="event", message=""),
+            "waits for an event (q1)",
+        ),
+        (
+            event(EventType.QUESTION_ANSWERED, "a", question="q1", by="ann", approved=True),
+            "answered by ann (q1)",
+        ),
+        (
+            event(EventType.QUESTION_ANSWERED, "a", question="q1", by="", approved=False),
+            "rejected (q1)",
+        ),
+        (event(EventType.QUESTION_WITHDRAWN, "a", question="q1"), "needs no answer any more (q1)"),
+        (
+            event(EventType.QUESTION_ESCALATED, "a", question="q1"),
+            "may be answered by others as well (q1)",
+        ),
+        (
             event(EventType.OUTPUT, "a", tool="shell", arguments={"x": 1}, allowed=False),
             'tool shell (refused): {"x":1}',
         ),
@@ -87,6 +122,14 @@ def test_the_two_streams_of_a_command_do_not_mix_within_a_line() -> None:
 
 def test_colours_of_a_command_are_left_out() -> None:
     assert told(Lines(), output("\x1b[1mbold\x1b[0m\n")) == ["build  | bold"]
+
+
+def test_a_question_says_until_when_it_can_be_answered() -> None:
+    due = datetime(2030, 1, 2, 3, 4).astimezone().timestamp()
+    asked = event(
+        EventType.QUESTION_ASKED, "a", question="q1", kind="approval", message="Go?", due=due
+    )
+    assert describe(asked) == "asks: Go? (q1, until 2030-01-02 03:04)"
 
 
 def test_tokens_make_no_lines() -> None:

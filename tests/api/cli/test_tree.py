@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from assay.api.cli.rows import counts, rows, window
 from assay.api.cli.tree import Tail, Tree, split
 from assay.graphs.event import Event, EventType
 from assay.graphs.execution import Status
+from assay.graphs.question import Question, Wait
 
 AT = "2026-01-02T03:04:05.000000Z"
 
@@ -34,6 +36,10 @@ def tree_of(*events: Event) -> Tree:
     for one in events:
         tree.fold(one)
     return tree
+
+
+def asked(path: str, kind: str = "approval", **data: Any) -> Event:
+    return event(EventType.QUESTION_ASKED, path, question="q1", kind=kind, message="Go on?", **data)
 
 
 @pytest.mark.parametrize(
@@ -173,3 +179,79 @@ def test_what_a_window_leaves_out_is_counted() -> None:
 def test_counts_name_only_what_there_is() -> None:
     tree = tree_of(started("a"), ended("b"), ended("c", "skipped"))
     assert counts(list(tree.roots.values())) == "1 completed, 1 running, 1 skipped"
+
+
+def test_a_step_that_asks_waits_until_it_is_answered() -> None:
+    tree = tree_of(started("ask", "approval"), asked("ask"))
+    (row,) = rows(tree)
+    assert (row.status, row.note, row.asks) == (Status.WAITING, "asks: Go on?", True)
+    tree.fold(event(EventType.QUESTION_ANSWERED, "ask", question="q1", by="ann", approved=True))
+    (row,) = rows(tree)
+    assert (row.status, row.note, row.asks) == (Status.RUNNING, "approved by ann", False)
+
+
+def test_a_step_that_asks_for_the_third_time_is_the_same_step() -> None:
+    tree = tree_of(started("pay"), asked("pay?2", "once"))
+    (row,) = rows(tree)
+    assert (row.label, row.status, row.asks) == ("pay", Status.WAITING, True)
+
+
+def test_the_time_that_is_left_stands_before_what_is_asked() -> None:
+    (row,) = rows(tree_of(started("ask", "approval"), asked("ask", due=time.time() + 7200.4)))
+    assert row.note == "2h left; asks: Go on?"
+
+
+def test_what_waits_for_time_alone_is_taken_from_the_store() -> None:
+    due = time.time() + 60.4
+    nap = Question("q1", "id", "both.nap", Wait.SLEEP, due=due)
+    tree = tree_of(started("both", "parallel"), started("both.nap", "sleep"), started("both.work"))
+    tree.wait_for([nap])
+    both, napping, work = rows(tree)
+    assert (both.status, work.status) == (Status.RUNNING, Status.RUNNING)
+    assert (napping.status, napping.asks) == (Status.WAITING, False)
+    assert napping.note.endswith(", 1m left")
+    tree.wait_for([])
+    assert [row.status for row in rows(tree)] == [Status.RUNNING] * 3
+
+
+def test_what_holds_only_what_waits_waits_as_well() -> None:
+    tree = tree_of(
+        started("both", "parallel"),
+        started("both.left", "approval"),
+        asked("both.left"),
+        started("both.right"),
+    )
+    assert rows(tree)[0].status is Status.RUNNING
+    tree.fold(ended("both.right"))
+    assert [row.status for row in rows(tree)] == [
+        Status.WAITING,
+        Status.WAITING,
+        Status.COMPLETED,
+    ]
+
+
+def test_nothing_runs_while_all_of_it_waits() -> None:
+    """What has been answered goes on when the execution does."""
+    tree = tree_of(started("ask", "approval"), event(EventType.EXECUTION_PAUSED, ""))
+    assert [row.status for row in rows(tree)] == [Status.WAITING]
+    tree.fold(event(EventType.EXECUTION_RESUMED, ""))
+    assert [row.status for row in rows(tree)] == [Status.RUNNING]
+
+
+def test_what_ran_when_nobody_drove_any_more_was_interrupted() -> None:
+    tree = tree_of(started("build"), event(EventType.EXECUTION_QUEUED, "", why="the worker ends"))
+    (row,) = rows(tree)
+    assert (row.status, row.time, row.note) == (None, "", "interrupted")
+    tree.fold(event(EventType.EXECUTION_RESUMED, ""))
+    tree.fold(started("build"))
+    assert rows(tree)[0].status is Status.RUNNING
+
+
+def test_a_restart_says_which_and_when() -> None:
+    restarting = event(
+        EventType.EXECUTION_RESTARTING, "", restart=1, of=3, delay=2.0, error={"message": "no"}
+    )
+    tree = tree_of(started("build"), restarting)
+    assert (tree.status, tree.restart) == (Status.WAITING, "restart 1 of 3 in 2s")
+    tree.fold(event(EventType.EXECUTION_RESUMED, ""))
+    assert (tree.status, tree.restart) == (Status.RUNNING, "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import anyio.lowlevel
@@ -12,7 +13,9 @@ from rich.console import Console
 from assay.api.cli.standing import Standing
 from assay.api.cli.tree import Tree
 from assay.api.cli.view import View, draw
+from assay.graphs.event import Event, EventType
 from assay.graphs.execution import Execution, Failure, Status, StepResult
+from assay.graphs.question import Question, Wait
 
 AT = "2026-01-02T03:04:05.000000Z"
 LATER = "2026-01-02T03:04:06.500000Z"
@@ -76,6 +79,25 @@ def test_the_ended_tree_shows_marks_kinds_times_and_notes() -> None:
         "  ✗ odd                           shell     1.5s  [bold]no",
         "  ✓ 日本語の名前                  shell     1.5s  3 attempts",
     ]
+
+
+def test_what_waits_is_marked_and_who_is_asked_finds_it() -> None:
+    waiting = replace(BROKEN, steps={}, status=Status.WAITING)
+    tree = Tree.of(waiting)
+    for path in ("nap", "ask"):
+        tree.fold(Event("0123", EventType.STEP_STARTED, AT, path, {"kind": path}))
+    tree.wait_for(
+        [
+            Question("q1", "0123", "nap", Wait.EVENT, event="dawn"),
+            Question("q2", "0123", "ask", Wait.APPROVAL, "Go on?"),
+        ]
+    )
+    stream = io.StringIO()
+    draw(Standing(waiting), tree, Path, Console(file=stream, width=80))
+    nap, ask = stream.getvalue().splitlines()[1:3]
+    assert nap.startswith("◔ nap ")
+    assert nap.endswith("waits for the event 'dawn'")
+    assert ask.startswith("? ask ")
 
 
 def test_what_looks_like_markup_is_shown_as_it_is() -> None:
