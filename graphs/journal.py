@@ -1,8 +1,9 @@
 """The durable, ordered record of one execution, as the engine uses it.
 
 What has happened is added at once and becomes durable with the next commit: one at a time,
-each with everything that came together meanwhile. A step result is durable before `record`
-returns; a step that merely began waits a short while for something to ride along with.
+each with everything that came together meanwhile. A step result is committed at once; `flush`
+waits for it, and every step does so before it begins. A step that merely began waits a short
+while for something to ride along with.
 """
 
 from __future__ import annotations
@@ -84,6 +85,7 @@ class Journal:
         self._writing: asyncio.Future[bool] | None = None
         self._broken: StoreError | None = None
         self._released = False
+        self._hurried = False
 
     @property
     def results(self) -> Mapping[str, StepResult]:
@@ -198,6 +200,16 @@ class Journal:
         self._pending.release = True
         await self.flush()
         return self._released
+
+    def hurry(self) -> None:
+        """Begin to commit what is pending as soon as nothing more can come at once."""
+        if not self._hurried:
+            self._hurried = True
+            asyncio.get_running_loop().call_soon(self._hurry)
+
+    def _hurry(self) -> None:
+        self._hurried = False
+        self._write()
 
     async def flush(self) -> None:
         """Commit what is pending; returns when it is durable. Raises `Abandoned`."""

@@ -56,12 +56,14 @@ async def run_step(
         await _revive(Call(bound, path, done.attempts, scope, frame), done)
         return Ran(done, _remembered(bound, done, frame))
     await run.crossing(frame.strand)
+    # Whatever this step stands on is durable before it begins.
+    await journal.flush()
     begun = journal.history.begun.get(path)
     started = timestamp() if begun is None else begun.at
     token = Files.enter(run, path)
     try:
         if not _wanted(bound, path, scope, frame):
-            return Ran(await journal.record(_skipped(bound, path, started)))
+            return Ran(journal.add(_skipped(bound, path, started)))
         result, visible = await _attempts(bound, path, scope, frame, feedback, started)
     except asyncio.CancelledError:
         if not run.leaving and journal.result(path) is None:
@@ -72,7 +74,7 @@ async def run_step(
     finally:
         Files.leave(token)
     _add(bound, result, scope, frame)
-    await journal.flush()
+    journal.hurry()
     return Ran(journal.results[path], visible)
 
 
