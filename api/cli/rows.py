@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 
 from ...graphs.execution import Status
 from ...graphs.question import Wait
+from .node import Node
 from .text import duration, first_line, one_line, seconds_between, spent
-from .tree import Node, Tree
+from .tree import Tree
 from .waits import beside
 
 MANY = 12

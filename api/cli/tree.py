@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import re
-from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from ...graphs.event import Event, EventType
-from ...graphs.execution import Cost, Execution, Status, StepResult
+from ...graphs.execution import Cost, Execution, Status
 from ...graphs.question import Question, Wait
+from .node import Node, split
 from .text import clean, duration
 from .waits import place
 
 if TYPE_CHECKING:
     from ...graphs.binding import BoundStep
-
-TAIL = 3
-"""Lines of a step's output that are kept to be looked at."""
 
 _ENDS: Mapping[EventType, Status] = {
     EventType.STEP_COMPLETED: Status.COMPLETED,
@@ -60,84 +55,6 @@ _QUESTIONS = frozenset(
 )
 
 
-class Tail:
-    """The last lines of what a step says, however it is cut into pieces."""
-
-    def __init__(self) -> None:
-        self._lines: deque[str] = deque(maxlen=TAIL)
-        self._open = ""
-
-    def feed(self, text: str) -> None:
-        *whole, self._open = (self._open + text).replace("\r\n", "\n").split("\n")
-        self._lines.extend(line for line in map(_overwritten, whole) if line.strip())
-        # A line without an end must not grow for ever.
-        self._open = self._open[-4096:]
-
-    @property
-    def lines(self) -> list[str]:
-        """At most `TAIL` lines, oldest first, the unfinished one included."""
-        last = _overwritten(self._open)
-        return [*self._lines, *([last] if last.strip() else [])][-TAIL:]
-
-
-def _overwritten(line: str) -> str:
-    """What is left to see of a line that returns to its beginning, as progress bars do."""
-    return clean(line.rstrip("\r").rsplit("\r", 1)[-1])
-
-
-@dataclass(slots=True)
-class Node:
-    """A step at its path, or what only holds steps: an iteration, a later attempt, a rollback.
-
-    `status` is None before the step begins. `of` is how many attempts there may be;
-    `retries_at` is when the next begins, as a POSIX time. `wait` is what it waits for, and
-    `answer` what came of that.
-    """
-
-    path: str
-    label: str
-    kind: str = ""
-    status: Status | None = None
-    started_at: str | None = None
-    ended_at: str | None = None
-    attempt: int = 1
-    of: int = 1
-    retries_at: float = 0.0
-    cached: bool = False
-    error: str = ""
-    reason: str = ""
-    wait: Question | None = None
-    answer: str = ""
-    cost: Cost = field(default_factory=Cost)
-    tail: Tail = field(default_factory=Tail)
-    children: dict[str, Node] = field(default_factory=dict)
-
-    def every(self) -> Iterator[Node]:
-        """The node and all nodes inside it."""
-        yield self
-        for child in self.children.values():
-            yield from child.every()
-
-    @property
-    def standing(self) -> Status | None:
-        """Its status; that of a mere holder is what its children's come to.
-
-        What runs but can only wait is `waiting`.
-        """
-        found = {child.standing for child in self.children.values()}
-        if self.kind or not self.children:
-            waits = self.wait is not None or (
-                Status.WAITING in found and Status.RUNNING not in found
-            )
-            return Status.WAITING if waits and self.status is Status.RUNNING else self.status
-        for status in (Status.RUNNING, Status.WAITING, Status.FAILED, Status.CANCELLED):
-            if status in found:
-                return status
-        if None in found:
-            return Status.RUNNING if found - {None} else None
-        return Status.SKIPPED if found == {Status.SKIPPED} else Status.COMPLETED
-
-
 class Tree:
     """The steps of one execution. `fold` takes each event once, in order.
 
@@ -159,16 +76,6 @@ class Tree:
         self._nodes: dict[str, Node] = {}
         self._names = dict(_names(steps))
         self._expect(steps, "")
-
-    @classmethod
-    def of(cls, execution: Execution) -> Tree:
-        """The tree of an execution as it was recorded."""
-        tree = cls(f"{execution.workflow}@{execution.version}")
-        tree.execution_id = execution.id
-        for result in execution.steps.values():
-            tree._settle(result)
-        tree.finish(execution)
-        return tree
 
     def finish(self, execution: Execution) -> None:
         """Take over how the execution ended, or where it is."""
@@ -262,15 +169,6 @@ class Tree:
             running = [n for n in self.every() if n.status is Status.RUNNING]
             self.current = running[-1] if running else None
 
-    def _settle(self, result: StepResult) -> None:
-        node = self._node(result.path)
-        node.kind, node.status = result.kind, result.status
-        node.started_at, node.ended_at = result.started_at, result.completed_at
-        node.attempt, node.cached = result.attempts, result.cached
-        node.reason, node.cost = result.reason or "", result.cost or Cost()
-        error = result.error.to_dict() if result.error is not None else None
-        node.error = _own_error(result.path, error)
-
     def _expect(self, steps: Sequence[BoundStep], prefix: str) -> None:
         """Steps that are sure to have this path, should they run, are shown from the start."""
         for bound in steps:
@@ -298,30 +196,6 @@ def _names(steps: Iterable[BoundStep]) -> Iterator[tuple[str, str]]:
             yield bound.id, bound.step.name
         for inner in bound.blocks.values():
             yield from _names(inner)
-
-
-_PLACE = re.compile(r"(?P<parent>.*?)(?P<mark>\.|~|#|\[|/)(?P<last>[^.~#\[/]*)\Z", re.DOTALL)
-
-
-def split(path: str) -> tuple[str, str]:
-    """The path that holds this one (empty: the execution itself), and its name in there.
-
-    `fix[2].edit` is `edit` in `fix[2]`, which is `[2]` in `fix`; `fix#2` is the second attempt
-    of `fix`. `fix~2` is not inside `fix`: it is the same step again, beside it.
-    """
-    found = _PLACE.match(path)
-    if found is None:
-        return "", path
-    parent, mark, last = found["parent"], found["mark"], found["last"]
-    match mark:
-        case "[":
-            return parent, f"[{last}"
-        case "#":
-            return parent, f"attempt {last}"
-        case "~":
-            outer, name = split(parent)
-            return outer, f"{name} (time {last})"
-    return parent, last
 
 
 def _restart(event: Event) -> str:

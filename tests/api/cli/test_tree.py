@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from assay.api.cli.node import Tail, split
 from assay.api.cli.rows import counts, rows, window
-from assay.api.cli.tree import Tail, Tree, split
+from assay.api.cli.tree import Tree
 from assay.graphs.event import Event, EventType
 from assay.graphs.execution import Status
 from assay.graphs.question import Question, Wait

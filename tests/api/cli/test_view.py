@@ -15,6 +15,7 @@ from assay.api.cli.tree import Tree
 from assay.api.cli.view import View, draw
 from assay.graphs.event import Event, EventType
 from assay.graphs.execution import Execution, Failure, Status, StepResult
+from assay.graphs.fold import result_event
 from assay.graphs.question import Question, Wait
 
 AT = "2026-01-02T03:04:05.000000Z"
@@ -39,6 +40,14 @@ def execution(*steps: StepResult, **more: object) -> Execution:
     )
 
 
+def tree_of(execution: Execution) -> Tree:
+    """The tree that comes of its results."""
+    tree = Tree(f"{execution.workflow}@{execution.version}")
+    for step in execution.steps.values():
+        tree.fold(result_event(step, execution.id, LATER))
+    return tree
+
+
 def drawn(ended: Execution, width: int, **console: object) -> str:
     stream = io.StringIO()
     given = Console(
@@ -49,7 +58,7 @@ def drawn(ended: Execution, width: int, **console: object) -> str:
         emoji=False,
         **console,  # type: ignore[arg-type]
     )
-    draw(Standing(ended), Tree.of(ended), Path, given)
+    draw(Standing(ended), tree_of(ended), Path, given)
     return stream.getvalue()
 
 
@@ -83,7 +92,7 @@ def test_the_ended_tree_shows_marks_kinds_times_and_notes() -> None:
 
 def test_what_waits_is_marked_and_who_is_asked_finds_it() -> None:
     waiting = replace(BROKEN, steps={}, status=Status.WAITING)
-    tree = Tree.of(waiting)
+    tree = tree_of(waiting)
     for path in ("nap", "ask"):
         tree.fold(Event("0123", EventType.STEP_STARTED, AT, path, {"kind": path}))
     tree.wait_for(
