@@ -21,8 +21,9 @@ def attended() -> bool:
 
 async def approve(question: str, ask: Ask) -> bool | None:
     """Yes or no; None for later, or when input has ended."""
+    apart = "\n" if "\n" in question else " "
     while True:
-        typed = await ask(f"{question} [y/N/later]")
+        typed = await ask(f"{question}{apart}[y/N/later]")
         if typed is None or typed.lower() in _LATER:
             return None
         if typed.lower() in (*_YES, *_NO):
