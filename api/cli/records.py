@@ -30,7 +30,7 @@ from .waits import place, wanted
 if TYPE_CHECKING:
     from ...graphs.ports import Store
 
-_LONG = 80
+_LONG = 50
 """Columns of a question in a list."""
 
 _STATUSES = [s.value for s in Status if s not in (Status.SKIPPED, Status.COMPENSATED)]
@@ -208,14 +208,13 @@ def _listed(execution: Execution) -> tuple[str, ...]:
 
 def _question(question: Question, every: bool) -> tuple[str, ...]:
     due = "" if question.due is None else f"until {until(question.due)}"
-    state = () if not every else (question.status.value,)
     return (
         question.id,
-        *state,
-        question.execution_id,
+        *([question.status.value] if every else []),
         place(question) or "-",
         cut(wanted(question), _LONG),
         due if question.status is QuestionStatus.OPEN else "",
+        question.execution_id,
     )
 
 

@@ -133,6 +133,7 @@ class TreeScreen(Screen):
 
     async def approve(self, question: Question) -> bool | None:
         assert self._view is not None
+        self._tree.look_at(question)
         return await approve(_asked(question), self._view.ask)
 
     def end(self, standing: Standing) -> None:

@@ -111,6 +111,10 @@ class Tree:
             if at := place(question):
                 self._node(at).wait = question
 
+    def look_at(self, question: Question) -> None:
+        """Make the step that asks the current one."""
+        self.current = self._node(place(question))
+
     def every(self) -> Iterator[Node]:
         for root in self.roots.values():
             yield from root.every()

@@ -215,6 +215,13 @@ def test_what_waits_for_time_alone_is_taken_from_the_store() -> None:
     assert [row.status for row in rows(tree)] == [Status.RUNNING] * 3
 
 
+def test_a_window_is_around_the_step_that_asks() -> None:
+    tree = tree_of(*(started(f"s{n}") for n in range(30)))
+    tree.look_at(Question("q1", "id", "s7?2", Wait.ONCE))
+    found = window(rows(tree), 5)
+    assert [row.label for row in found if row.current] == ["s7"]
+
+
 def test_what_holds_only_what_waits_waits_as_well() -> None:
     tree = tree_of(
         started("both", "parallel"),
