@@ -43,7 +43,8 @@ async def _compensate(
         outcome = await inside.drive()
     except AssayError:
         return False
-    if outcome.failure is not None:
+    own = [outcome.results[s.id] for s in block.plan.steps if s.id in outcome.results]
+    if outcome.failure is not None or any(r["status"] == Status.CANCELLED for r in own):
         return False
     await run.journal.record(replace(result, status=Status.COMPENSATED))
     return True

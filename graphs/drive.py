@@ -110,7 +110,7 @@ class Drive:
             return  # it looks at this when it has begun
         if self._run.strand.quiet:
             self._run.unwind()
-        elif self._stop is None:
+        elif self._stop is None or self._ending:
             self._run.leave()
             self._interrupt()
 
