@@ -77,6 +77,8 @@ async def resume_all(*, json: bool, quiet: bool) -> int:
     with signals() as stop:
         async with open_app() as app:
             standings = await _Everything(app.manager, stop, out, json=json, quiet=quiet).end()
+            if stop.is_set():
+                Output(sys.stderr).line("stopping …: letting go of what runs; it goes on later")
     if not json:
         counts = Counter(standing.execution.status for standing in standings)
         said = [f"{counts[status]} {status}" for status in Status if counts[status]]

@@ -67,8 +67,9 @@ def test_reading_a_definition_imports_no_langgraph(command: str) -> None:
     assert not imported(command, "hello.yaml") & {"langgraph", "langchain", "langchain_core"}
 
 
-def test_reading_the_store_imports_no_langgraph() -> None:
-    assert not imported("list") & {"langgraph", "langchain", "langchain_core"}
+@pytest.mark.parametrize("command", ["list", "questions", "slots", "export"])
+def test_reading_the_store_imports_no_langgraph(command: str) -> None:
+    assert not imported(command) & {"langgraph", "langchain", "langchain_core"}
 
 
 def test_version_and_help_end_with_zero(assay: Assay) -> None:

@@ -97,6 +97,23 @@ def test_everything_is_told_as_json(begin: Begin, tell: Tell, desk: Path) -> Non
     assert json.loads(line)["status"] == "completed"
 
 
+def test_who_goes_on_with_everything_lets_go_when_told_to_end(
+    begin: Begin, tell: Tell, desk: Path
+) -> None:
+    run = in_the_middle(begin)
+    run.kill()
+    resuming = begin("resume")
+    logs = begin("logs", "-f", run.id)
+    logs.until("goes on")
+    resuming.process.send_signal(signal.SIGTERM)
+    assert resuming.end() == 130
+    logs.until("queued as " + run.id + "; the worker ends")
+    (desk / "go").touch()
+    assert tell("resume").code == 0
+    assert logs.end() == 0
+    assert done(desk) == ["one", "two", "three"]
+
+
 def test_nothing_to_go_on_with_is_no_error(tell: Tell) -> None:
     assert tell("resume") == (0, "nothing is left to go on with\n", "")
 
@@ -194,3 +211,15 @@ def test_who_waits_for_a_slot_says_so_and_gets_it(begin: Begin, tell: Tell, desk
     (desk / "go").touch()
     assert (first.end(), second.end()) == (0, 0)
     assert tell("slots").out == ""
+
+
+def test_who_waits_for_a_slot_can_be_stopped(begin: Begin, tell: Tell, desk: Path) -> None:
+    first = in_the_middle(begin, "once.yaml")
+    second = begin("run", "once.yaml", "--quiet")
+    assert second.process.stderr is not None
+    second.process.stderr.readline()
+    second.process.send_signal(signal.SIGINT)
+    assert second.end() == 130
+    (desk / "go").touch()
+    assert first.end() == 0
+    assert done(desk) == ["pay"]
