@@ -68,6 +68,8 @@ class CompiledBlock:
             result: State = await self.graph().ainvoke(state, config, context=frame)
         except GraphInterrupt as interrupt:
             raise _parked(interrupt.args[0]) from None
+        if "__interrupt__" in result:  # no graph of LangGraph's is around this one
+            raise _parked(result["__interrupt__"])
         return result
 
     async def run_root(self, state: State, frame: Frame, checkpointer: Any) -> State:
