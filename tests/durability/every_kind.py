@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -18,6 +19,12 @@ ONCE = {"pay", "all.all_e.all_f"}
 
 RACY = {"any.slow"}
 """The loser of a race: cancelled, or never begun when the winner is known already."""
+
+ASKED = {"agent", "agent~2", "decide"}
+"""The steps that ask the model."""
+
+BESIDE = ("all.", "any.", "beside.", "each[", "graph_of_steps.")
+"""Where steps run beside each other, so that their order is left to chance."""
 
 LAST = """
   - {id: last, type: python, function: mark, inputs: {fails: 9}, on_error: rollback}
@@ -86,6 +93,19 @@ def kill(scene: Scene, boundary: str, way: Way, expected: Left) -> Killed:
             existence.live_on()
     left = existence.left()
     wrong = [*differences(left, expected, RACY), *broken(left, existence.kills, ONCE)]
+    wrong += [f"{path} never asked" for path in ASKED if not left.account.begun[path, 1]]
+    wrong += too_early(left, expected)
     if not wrong:
         rmtree(existence.folder)
     return Killed(existence.kills, left.account.repeated, wrong)
+
+
+def too_early(left: Left, expected: Left) -> Iterator[str]:
+    """Steps that began before the results of those before them were durable."""
+    order = dict.fromkeys(path for path, what in expected.account.order if what == "begins")
+    sequence = [path for path in order if not path.startswith(BESIDE)]
+    for begun, durable in left.account.lives:
+        last = max((i for i, path in enumerate(sequence) if path in begun), default=0)
+        lost = [path for path in sequence[:last] if path not in durable]
+        if lost:
+            yield f"{sequence[last]} began before {lost} were durable"

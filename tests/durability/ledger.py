@@ -4,7 +4,8 @@ A file of lines, written by whoever has an effect, so that no death of a process
 
     begin PATH ATTEMPT PID    the effect of a step is about to happen
     end PATH ATTEMPT PID      it has happened
-    durable PATH              a new life finds this result in the journal (or `PATH@2`: that
+    life                      the execution is begun, or gone on with
+    durable PATH              the new life finds this result in the journal (or `PATH@2`: that
                               its second attempt has failed)
     repeat PATH               somebody was asked about a `once` step and said: run it again
 """
@@ -55,21 +56,32 @@ class Ledger:
 
 @dataclass(frozen=True)
 class Account:
-    """A ledger added up. `begun` and `ended` count by path and attempt, `again` names what
-    began although its result was durable, `repeats` counts what was repeated on request."""
+    """A ledger added up.
+
+    `begun` and `ended` count by path and attempt, `order` is what came after what, `again`
+    names what began although its result was durable, `repeats` counts what was repeated on
+    request, `lives` holds for each but the first what had begun and what was durable then.
+    """
 
     begun: Counter[tuple[str, int]] = field(default_factory=Counter)
     ended: Counter[tuple[str, int]] = field(default_factory=Counter)
     again: list[str] = field(default_factory=list)
     repeats: Counter[str] = field(default_factory=Counter)
     order: list[tuple[str, str]] = field(default_factory=list)
+    lives: list[tuple[frozenset[str], set[str]]] = field(default_factory=list)
 
     @classmethod
     def of(cls, lines: Iterable[str]) -> Account:
         account = cls()
         durable: set[str] = set()
         for line in lines:
-            what, path, *rest = line.split(" ")
+            what, *told = line.split(" ")
+            if what == "life":
+                begun = frozenset(path for path, _ in account.begun)
+                durable = set()
+                account.lives.append((begun, durable))
+                continue
+            path, *rest = told
             match what:
                 case "durable":
                     durable.add(path)

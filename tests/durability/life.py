@@ -131,7 +131,8 @@ async def _begun(app: assay.App, life: Life) -> tuple[Execution, AsyncIterator[E
 
     What it has kept until now is noted in the ledger.
     """
-    manager = app.manager
+    manager, ledger = app.manager, Ledger.of(life.workspace)
+    ledger.write("life")
     there = (await manager.executions()).items
     if not there:
         document = Path(life.folder) / life.document
@@ -139,7 +140,7 @@ async def _begun(app: assay.App, life: Life) -> tuple[Execution, AsyncIterator[E
         return execution, manager.follow(execution.id)
     execution = there[0]
     with suppress(StateCorrupted):
-        Ledger.of(life.workspace).write(*await _kept(app, execution.id))
+        ledger.write(*await _kept(app, execution.id))
     following = manager.follow(execution.id)
     if not execution.status.terminal:
         execution = await manager.resume(execution.id)

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator
 
 from assay.graphs.event import EventType
-from assay.graphs.execution import StepResult
+from assay.graphs.execution import Status, StepResult
 from assay.graphs.question import QuestionStatus
 
 from .existence import Left
@@ -30,6 +30,9 @@ ONCE_AT_MOST = {
 }
 """Events of which a place sees one at most; where True, a question does, not a path."""
 
+NOTED = {"python", "shell", "http"}
+"""Kinds whose every effect is in the ledger."""
+
 OWN = {"emit", "sleep"}
 """Kinds whose output is a new id, or a time."""
 
@@ -40,7 +43,11 @@ def broken(left: Left, kills: int, once: Collection[str] = ()) -> list[str]:
     return [
         *_of_the_log(left),
         *_of_effects(left, kills, once),
-        *(f"question {q.path} is still open" for q in left.questions if _open(q.status)),
+        *(
+            f"question {q.path} is still open"
+            for q in left.questions
+            if q.status is QuestionStatus.OPEN
+        ),
         *([f"still held by {left.holder}"] if left.holder else []),
         *([f"the database is damaged: {left.sound}"] if left.sound != "ok" else []),
     ]
@@ -115,10 +122,6 @@ def _of_effects(left: Left, kills: int, once: Collection[str]) -> Iterator[str]:
             yield f"{path}: happened {n} times in attempt {attempt}"
     begun = {path for path, _ in account.begun}
     for path, result in left.history.results.items():
-        if result.kind in ("python", "shell", "http") and result.status == "completed":
-            if path not in begun:
-                yield f"{path} never ran"
-
-
-def _open(status: QuestionStatus) -> bool:
-    return status is QuestionStatus.OPEN
+        ran = result.kind in NOTED and result.status is Status.COMPLETED
+        if ran and path not in begun:
+            yield f"{path} never ran"
