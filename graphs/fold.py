@@ -38,7 +38,6 @@ def parse(entry: Entry, execution_id: str) -> tuple[int, list[Record]]:
 
     Raises `StateCorrupted`.
     """
-    what = f"the journal of execution {execution_id} between {entry.first} and {entry.last}"
     try:
         document = orjson.loads(entry.data)
         version = document[0]
@@ -46,19 +45,37 @@ def parse(entry: Entry, execution_id: str) -> tuple[int, list[Record]]:
             document = UPCASTERS[version](document)
             version = document[0]
         base, records = int(document[1]), document[2:]
-    except (orjson.JSONDecodeError, LookupError, TypeError, ValueError) as error:
-        raise StateCorrupted(f"{what} cannot be read: {error}; restore a backup") from error
+    except _DAMAGE as error:
+        raise _damaged(entry, execution_id, error) from error
     if version != VERSION:
-        raise StateCorrupted(f"{what} has version {version}; this Assay knows {VERSION}: upgrade")
+        raise StateCorrupted(
+            f"{_part(entry, execution_id)} has version {version}; this Assay knows {VERSION}: "
+            "upgrade"
+        )
     return base, records
+
+
+_DAMAGE = (LookupError, TypeError, ValueError, AttributeError, OverflowError)
+"""What reading something else than a journal may raise."""
+
+
+def _part(entry: Entry, execution_id: str) -> str:
+    return f"the journal of execution {execution_id} between {entry.first} and {entry.last}"
+
+
+def _damaged(entry: Entry, execution_id: str, error: Exception) -> StateCorrupted:
+    why = f"{type(error).__name__}: {error}"
+    return StateCorrupted(f"{_part(entry, execution_id)} cannot be read ({why}); restore a backup")
 
 
 def events(entry: Entry, execution_id: str) -> Iterator[Event]:
     """The durable events of an entry, in order."""
     base, records = parse(entry, execution_id)
-    for record in records:
-        if (event := _event(record, base, execution_id)) is not None:
-            yield event
+    try:
+        found = [_event(record, base, execution_id) for record in records]
+    except _DAMAGE as error:
+        raise _damaged(entry, execution_id, error) from error
+    yield from (event for event in found if event is not None)
 
 
 def _event(record: Record, base: int, execution_id: str) -> Event | None:
@@ -163,8 +180,11 @@ class Folder:
                     f"and {entry.first}; restore a backup"
                 )
             base, records = parse(entry, self._id)
-            for record in records:
-                await self._record(record, base)
+            try:
+                for record in records:
+                    await self._record(record, base)
+            except _DAMAGE as error:
+                raise _damaged(entry, self._id, error) from error
             self._seq = entry.last
 
     async def _record(self, record: Record, base: int) -> None:
@@ -185,6 +205,10 @@ class Folder:
                 self._results[path] = await self._valued(_result(record, base), fields)
                 self._tried.pop(path, None)
                 self._intents.discard(path)
+            case ["e", *_]:
+                pass
+            case _:
+                raise ValueError(f"{record!r:.60} is no record")
 
     async def _valued(self, result: StepResult, fields: Mapping[str, Any]) -> StepResult:
 
@@ -195,14 +219,15 @@ class Folder:
         output = dict(context) if "v" in fields else fields.get("o")
         if "*o" in fields:
             output = await self._blob(fields["*o"], where)
-        outputs: dict[str, Any] = {}
-        same = fields.get("q", [])
-        if same is True:
-            outputs, same = dict(output or {}), []
-        outputs |= dict.fromkeys(same, output)
+        outputs: dict[str, Any] = dict(output or {}) if "q" in fields else {}
         for name, value in fields.get("O", {}).items():
-            large = name.startswith("*.")
-            outputs[name[2 if large else 1 :]] = await self._blob(value, where) if large else value
+            match name[0]:
+                case "*":
+                    outputs[name[2:]] = await self._blob(value, where)
+                case "=":
+                    outputs[name[1:]] = output
+                case _:
+                    outputs[name[1:]] = value
         self._written |= context
         return replace(result, output=output, outputs=outputs, context=context)
 

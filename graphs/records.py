@@ -126,9 +126,9 @@ class Encoder:
         return raw
 
     def _values(self, result: StepResult, fields: Fields) -> None:
-        """`w` the context written; `o` the output, or `v` that it is all of that; `q` names
-        of outputs that are equal to it (True: they are, as a whole), `O` the others. `*o` and
-        `*name` are blobs."""
+        """`w` the context written; `o` the output, or `v` that it is all of that; `O` the
+        outputs, or `q` that they are the output as a whole. In `O`, `.name` is a value, `=name`
+        one that is equal to the output; `*o` and `*.name` are blobs."""
         output = result.output
         if result.context:
             fields["w"] = [self._write(n, v) for n, v in result.context.items()]
@@ -141,7 +141,7 @@ class Encoder:
             return
         for name, value in result.outputs.items():
             if output is not None and _same(value, output):
-                fields.setdefault("q", []).append(name)
+                fields.setdefault("O", {})[f"={name}"] = True
             else:
                 self._put(fields.setdefault("O", {}), f".{name}", value)
 
