@@ -190,3 +190,22 @@ async def test_it_ends_as_if_nothing_had_happened(
     assert len([e for e in found if e.type is EventType.STEP_COMPLETED]) == len(
         [s for s in execution.steps.values() if s.status == "completed"]
     )
+
+
+async def test_whoever_waited_sees_what_anybody_reads_later(tmp_path: Path) -> None:
+    """To the last detail, though one comes from memory and the other from the store."""
+    world = World(tmp_path)
+    execution = await world.live(None, 40)
+    async with open_house(tmp_path) as house:
+        house.app.function("work", world.work)
+        house.app.function("flaky", world.flaky)
+        await house.app.resume(execution.id)
+        waited = asyncio.create_task(house.app.wait(execution.id))
+        while not waited.done():
+            await answer(house, execution)
+            await asyncio.wait([waited], timeout=0.02)
+        read = await house.app.manager.get(execution.id)
+
+    assert waited.result().to_dict() == read.to_dict()
+    assert list(waited.result().steps) == list(read.steps)
+    assert waited.result() == read
