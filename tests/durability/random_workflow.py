@@ -35,7 +35,7 @@ def kill_at_moments(server: ForkServer, folder: Path, seed: int) -> Killed:
     cut = existence(server, folder / "cut", seed, fuse=seed % 3 > 0)
     random = Random(seed)
     for _ in range(MOMENTS):
-        if not die_within(cut, random.uniform(0, lasted)):
+        if not die_within(cut, random.uniform(0, 0.8 * lasted)):
             break
     cut.live_on()
     written = case(seed)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from collections import Counter
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -17,6 +18,7 @@ from ..running import open_house
 from .every_kind import ONCE, RACY, Scene
 from .existence import Existence
 from .forkserver import ForkServer
+from .ledger import Account
 from .verdict import broken, differences
 from .world import World
 
@@ -28,6 +30,10 @@ steps:
   - {id: cut, type: python, function: die}
   - {id: report, type: python, function: mark, inputs: {value: "{{ size(large.output) }}"}}
 """
+
+
+BEGUN = {("small", 1): 1, ("large", 1): 1, ("cut", 1): 1}
+"""What has happened of it when it is killed; paths, attempts, how often."""
 
 
 @pytest.fixture
@@ -66,7 +72,7 @@ def test_a_damaged_blob_is_named_and_nothing_is_guessed(
     assert error.startswith("state_corrupted: ")
     assert "step large" in error
     assert blob.name in error
-    assert lines(cut_off, "begin") == {"small": 1, "large": 1, "cut": 1}
+    assert begun(cut_off) == BEGUN
 
 
 def test_a_damaged_journal_is_named_and_nothing_runs_on_it(cut_off: Existence) -> None:
@@ -77,7 +83,7 @@ def test_a_damaged_journal_is_named_and_nothing_runs_on_it(cut_off: Existence) -
 
     assert cut_off.live() == "failed"
     assert "cannot be read" in error_of(cut_off)
-    assert lines(cut_off, "begin") == {"small": 1, "large": 1, "cut": 1}
+    assert begun(cut_off) == BEGUN
 
 
 def test_a_gap_in_the_journal_is_named_and_nothing_runs_on_it(cut_off: Existence) -> None:
@@ -86,7 +92,7 @@ def test_a_gap_in_the_journal_is_named_and_nothing_runs_on_it(cut_off: Existence
 
     assert cut_off.live() == "failed"
     assert "lacks what lies between" in error_of(cut_off)
-    assert lines(cut_off, "begin") == {"small": 1, "large": 1, "cut": 1}
+    assert begun(cut_off) == BEGUN
 
 
 def garbage(database: sqlite3.Connection) -> None:
@@ -165,11 +171,5 @@ def error_of(existence: Existence) -> str:
     return f"{row[0]}: {row[1]}"
 
 
-def lines(existence: Existence, what: str) -> dict[str, int]:
-    """How often each path is in the ledger with that word."""
-    found: dict[str, int] = {}
-    for line in existence.ledger.lines():
-        word, path, *_ = line.split(" ")
-        if word == what:
-            found[path] = found.get(path, 0) + 1
-    return found
+def begun(existence: Existence) -> Counter[tuple[str, int]]:
+    return Account.of(existence.ledger.lines()).begun
