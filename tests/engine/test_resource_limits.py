@@ -1,0 +1,103 @@
+"""What `resource_limits` of a workflow mean as it runs: time that counts, memory that is shared."""
+
+from __future__ import annotations
+
+import asyncio
+import shlex
+import sys
+from pathlib import Path
+
+import pytest
+
+from assay.graphs.processtree import visible
+
+from ..running import House, Order, mapping, note, open_house, statuses
+from .asking import answered, asked
+
+pytestmark = pytest.mark.anyio
+
+
+def limited(steps: str, timeout: str = "500ms", more: str = "") -> dict[str, object]:
+    return mapping(f"name: w\nresource_limits: {{timeout: {timeout}}}\n{more}\nsteps:\n{steps}")
+
+
+async def test_who_works_too_long_is_cut_off_and_fails(house: House, order: Order) -> None:
+    steps = "- {id: long, type: shell, command: sleep 30}\n- " + note("after")
+
+    execution = await asyncio.wait_for(house.run(limited(steps)), 20)
+
+    assert execution.error is not None
+    assert (execution.status, execution.error.code) == ("failed", "limit_reached")
+    assert "longer than `resource_limits.timeout` of 0.5s" in execution.error.message
+    assert statuses(execution) == {"long": "cancelled"}
+    assert order.seen == []
+
+
+async def test_it_is_undone_where_that_is_the_default(house: House, order: Order) -> None:
+    done = note("done", f", rollback: [{note('undo')}]")
+    steps = f"- {done}\n- {{id: long, type: shell, command: sleep 30}}"
+
+    await house.run(limited(steps))
+    assert order.seen == ["done"]
+
+    await house.run(limited(steps, more="error_handling: {default: rollback}"))
+    assert order.seen == ["done", "done", "undo"]
+
+
+async def test_waiting_does_not_count(house: House, order: Order) -> None:
+    steps = f"- {{id: ask, type: approval, message: x}}\n- {note('after')}"
+    execution = await house.start(limited(steps, "1s"))
+    await asked(house, execution, "ask")
+    await asyncio.sleep(1.2)
+
+    await answered(house, execution, "ask")
+
+    assert (await house.app.wait(execution.id)).status == "completed"
+
+
+async def test_what_was_worked_before_a_wait_counts_in_the_next_process(tmp_path: Path) -> None:
+    part = "{type: shell, command: sleep 1.8"
+    steps = f"- {part}, id: a}}\n- {{id: ask, type: approval, message: x}}\n- {part}, id: b}}"
+    async with open_house(tmp_path) as house:
+        execution = await house.start(limited(steps, "3s"))
+        await asked(house, execution, "ask")
+
+    async with open_house(tmp_path) as house:
+        await answered(house, execution, "ask")
+        await house.app.resume(execution.id)
+        ended = await house.app.wait(execution.id)
+
+    assert statuses(ended) == {"a": "completed", "ask": "completed", "b": "cancelled"}
+    assert ended.error is not None
+    assert ended.error.code == "limit_reached"
+
+
+@pytest.mark.skipif(not visible(), reason="needs /proc to look at")
+async def test_branches_share_the_memory_and_the_larger_is_ended(house: House) -> None:
+    def holds(mib: int, then: str) -> str:
+        program = f"import time; held = bytearray({mib} << 20); {then}"
+        return shlex.join([sys.executable, "-I", "-S", "-c", program])
+
+    small = holds(40, "open('small', 'w').close(); time.sleep(3)")
+    large = f"until test -e small; do sleep 0.05; done; {holds(120, 'time.sleep(60)')}"
+    execution = await house.run(
+        {
+            "name": "w",
+            "resource_limits": {"memory": "140MiB"},
+            "steps": [
+                {
+                    "id": "p",
+                    "type": "parallel",
+                    "steps": [
+                        {"id": "small", "type": "shell", "command": small},
+                        {"id": "large", "type": "shell", "command": large},
+                    ],
+                }
+            ],
+        }
+    )
+
+    assert statuses(execution) == {"p.small": "completed", "p.large": "failed", "p": "failed"}
+    assert execution.error is not None
+    assert execution.error.path == "p.large"
+    assert "over its `resource_limits.memory` of 140MiB" in execution.error.message
