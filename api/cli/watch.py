@@ -123,15 +123,23 @@ class Watch:
             self._left.set()
 
     async def _ask(self, question: Question) -> None:
-        approved = await self._screen.approve(question)
         try:
-            if approved is not None:
-                said = await self._manager.answer(question.id, approved=approved, by=me())
-                if said.status is not QuestionStatus.OPEN:
-                    return
+            if await self._answered(question):
+                return
         except AssayError as error:
             Output(sys.stderr).line(f"error: {clean(error.message)}")
+        except Exception:
+            self._left.set()
+            raise
         self._left.set()
+
+    async def _answered(self, question: Question) -> bool:
+        """Whether it has an answer now; not when who was asked wants to think about it."""
+        approved = await self._screen.approve(question)
+        if approved is None:
+            return False
+        said = await self._manager.answer(question.id, approved=approved, by=me())
+        return said.status is not QuestionStatus.OPEN
 
     async def _end_asking(self) -> None:
         asking, self._asking, self._asked = self._asking, None, ""
