@@ -28,6 +28,7 @@ from .lease import Command, Lease, Message
 from .restart import await_restart, schedule_restart
 from .run import Definition, Run
 from .services import Services
+from .stored import Commit
 from .strands import Gate, Panicked, Parked, Strand
 from .worktime import Worktime
 
@@ -128,6 +129,10 @@ class Drive:
             if not isinstance(abandoned.cause, LeaseLost):
                 self.failed = abandoned.cause
             self.ended = None
+        except StoreError as error:
+            _log.error("execution %s cannot be read: %s", self.lease.execution_id, error)
+            self.failed = error
+            await self._services.store.commit(Commit(self.lease, release=True))
         finally:
             self._close()
 

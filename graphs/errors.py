@@ -125,6 +125,12 @@ class StateCorrupted(StoreError):
     code = "state_corrupted"
 
 
+class NewerFormat(StoreError):
+    """A newer Assay wrote this; nothing is wrong with it, and it is left as it is."""
+
+    code = "newer_format"
+
+
 class LeaseLost(StoreError):
     """Another worker drives this execution now; nothing was written."""
 

@@ -125,7 +125,8 @@ async def _keep(call: Call, path: Any, name: str) -> Mapping[str, Any]:
         raise OutputMissing(
             f"the file {relative!r}, declared as {name!r}, was not there when the step ended"
         )
-    sha256 = await call.run.services.blobs.put(target)
+    blobs = call.run.services.blobs
+    sha256 = await call.run.journal.patiently(lambda: blobs.put(target))
     size = (await asyncio.to_thread(target.stat)).st_size
     return {"path": relative, "sha256": sha256, "size": size}
 

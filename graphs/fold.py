@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from .errors import StateCorrupted, StoreError
+from .errors import NewerFormat, StateCorrupted, StoreError
 from .event import Event, EventType
 from .execution import Cost, Exit, Failure, Status, StepResult
 from .history import Begun, History, Tried
@@ -36,7 +36,7 @@ UPCASTERS: Mapping[int, Callable[[list[Any]], list[Any]]] = {}
 def parse(entry: Entry, execution_id: str) -> tuple[int, list[Record]]:
     """The base time and the records of an entry, brought to the present version.
 
-    Raises `StateCorrupted`.
+    Raises `StateCorrupted` or `NewerFormat`.
     """
     try:
         document = orjson.loads(entry.data)
@@ -47,8 +47,10 @@ def parse(entry: Entry, execution_id: str) -> tuple[int, list[Record]]:
         base, records = int(document[1]), document[2:]
     except _DAMAGE as error:
         raise _damaged(entry, execution_id, error) from error
-    if version != VERSION:
-        raise StateCorrupted(
+    if not isinstance(version, int) or version < VERSION:
+        raise _damaged(entry, execution_id, ValueError(f"{version!r:.20} is no version"))
+    if version > VERSION:
+        raise NewerFormat(
             f"{_part(entry, execution_id)} has version {version}; this Assay knows {VERSION}: "
             "upgrade"
         )

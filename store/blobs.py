@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import hashlib
 import os
 import re
@@ -11,12 +12,15 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import IO, TYPE_CHECKING
 
-from ..graphs.errors import StoreError
+from ..graphs.errors import StoreError, StoreUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _CHUNK = 1 << 20
+_PASSING = frozenset(
+    {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ENFILE, errno.EMFILE}
+)
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
@@ -113,7 +117,8 @@ class FolderBlobs:
                 finally:
                     Path(temporary.name).unlink(missing_ok=True)
         except OSError as error:
-            raise StoreError(
+            kind = StoreUnavailable if error.errno in _PASSING else StoreError
+            raise kind(
                 f"Cannot keep a blob in {self._folder}: {error.strerror or error}."
             ) from error
 

@@ -180,6 +180,8 @@ class LangGraphProvider:
             del self._driving[id]
         if not drive.task.cancelled() and (error := drive.task.exception()) is not None:
             _log.error("execution %s is left: %r", id, error, exc_info=error)
+        if drive.failed is not None:
+            self._refused.add(id)
         # What it held may be what another one waits for.
         self._freed.set()
 
@@ -218,12 +220,11 @@ class LangGraphProvider:
         store = self._services.store
         ready = await store.ready(store.worker, now=time.time())
         for id in ready:
-            if self._serving or id in self._own:
+            if (self._serving or id in self._own) and id not in self._refused:
                 try:
                     await self.take(id)
                 except AssayError as error:
-                    if id not in self._refused:
-                        _log.error("execution %s cannot be driven here: %s", id, error.message)
+                    _log.error("execution %s cannot be driven here: %s", id, error.message)
                     self._refused.add(id)
 
 

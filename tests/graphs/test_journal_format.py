@@ -17,7 +17,7 @@ import orjson
 import pytest
 
 from assay.graphs import fold
-from assay.graphs.errors import StateCorrupted
+from assay.graphs.errors import NewerFormat, StateCorrupted
 from assay.graphs.fold import Folder
 from assay.graphs.fold import events as events_of
 from assay.graphs.history import History
@@ -138,9 +138,9 @@ def test_a_newer_version_wants_a_newer_assay(version: int) -> None:
     first, *others = entries(document)
     newer = Entry(first.first, first.last, b"[%d" % version + first.data[2:])
 
-    with pytest.raises(StateCorrupted, match=rf"version {version}.* knows {VERSION}: upgrade"):
+    with pytest.raises(NewerFormat, match=rf"version {version}.* knows {VERSION}: upgrade"):
         folded(document, [newer, *others])
-    with pytest.raises(StateCorrupted, match="upgrade"):
+    with pytest.raises(NewerFormat, match="upgrade"):
         list(events_of(newer, "e"))
 
 
