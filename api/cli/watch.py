@@ -10,7 +10,7 @@ from collections.abc import Sequence, Set
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from ...graphs.errors import AssayError
+from ...graphs.errors import AssayError, QuestionClosed
 from ...graphs.event import EventType
 from ...graphs.execution import Execution, Status
 from ...graphs.question import Question, QuestionStatus, Wait
@@ -126,6 +126,9 @@ class Watch:
         try:
             if await self._answered(question):
                 return
+        except QuestionClosed as error:  # somebody else was quicker: it goes on
+            Output(sys.stderr).line(clean(error.message))
+            return
         except AssayError as error:
             Output(sys.stderr).line(f"error: {clean(error.message)}")
         except Exception:
