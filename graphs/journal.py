@@ -22,7 +22,7 @@ from .history import Decision, History, Tried
 from .lease import Lease
 from .ports import Blobs, EventBus, Store
 from .question import Question, Signal
-from .records import Encoder
+from .records import LARGE, Encoder, dump
 from .stored import ArtifactInfo, Commit, Entry
 
 T = TypeVar("T")
@@ -98,10 +98,13 @@ class Journal:
 
     def light(self, state: Mapping[str, Any]) -> Mapping[str, Any]:
         """A step's state as LangGraph carries it: without the values that are large."""
-        large = self._encoder.large.get(state.get("path", ""))
+        path = state.get("path", "")
+        large = self._encoder.large.get(path)
+        if large is None and path in self.history.results:
+            large = [path] if len(dump(state["output"])) > LARGE else None
         if large is None:
             return state
-        return {"path": state["path"], "status": state["status"], LARGE_VALUES: large}
+        return {"path": path, "status": state["status"], LARGE_VALUES: large}
 
     def whole(self, state: Mapping[str, Any]) -> Mapping[str, Any]:
         """What `light` was made from."""

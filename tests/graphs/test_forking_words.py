@@ -85,11 +85,8 @@ def test_a_side_effect_repeats_only_where_one_had_begun() -> None:
     ]
 
 
-def test_a_step_that_only_holds_others_has_no_effects_unless_it_says_once() -> None:
+def test_a_step_that_only_holds_others_has_no_effects() -> None:
     assert forked(EACH, ITEMS, "each[1].put").again[0].effects == "pure"
-
-    once = EACH.replace("items:", "effects: once\n  items:")
-    assert forked(once, ITEMS, "each[1].put").again[0].repeats
 
 
 def test_a_step_that_can_be_undone_has_effects_like_any_other() -> None:
