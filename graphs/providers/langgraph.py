@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from weakref import WeakValueDictionary
 
 from ..binding import BoundStep
 from ..compile import CompileCache
@@ -47,6 +48,7 @@ class LangGraphProvider:
         self._compiled = CompileCache()
         self._gate = Gate(at_once)
         self._driving: dict[str, Drive] = {}
+        self._taking: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._own: set[str] = set()
         self._refused: set[str] = set()
         self._launcher: Launcher | None = None
@@ -90,18 +92,20 @@ class LangGraphProvider:
 
     async def take(self, execution_id: str, *, slotless: bool = False) -> bool:
         """Take the lease and drive; False when somebody else has it, or it must wait."""
-        if execution_id in self._driving:
-            return True
         assert self._launcher is not None
         store = self._services.store
-        # First, for an execution that cannot be launched here must stay free for others.
-        launch = await self._launcher(await store.execution(execution_id))
-        lease = await store.claim(execution_id, store.worker, slotless=slotless)
-        self._own.add(execution_id)
-        self._watch()
-        if lease is None or execution_id in self._driving:
-            return False
-        self.drive(lease, launch)
+        # One at a time, for a second claim ends the lease that the first one got.
+        async with self._taking.setdefault(execution_id, asyncio.Lock()):
+            if execution_id in self._driving:
+                return True
+            # First, for an execution that cannot be launched here must stay free for others.
+            launch = await self._launcher(await store.execution(execution_id))
+            lease = await store.claim(execution_id, store.worker, slotless=slotless)
+            self._own.add(execution_id)
+            self._watch()
+            if lease is None:
+                return False
+            self.drive(lease, launch)
         await self._hear()
         return True
 
