@@ -78,6 +78,7 @@ async def _again(how: str, request: Request, showing: Showing) -> int:
             if not await _wanted(plan, request, showing, stop):
                 Output(sys.stderr).line("nothing has been begun")
                 return CANCELLED
+            heard = manager.follow()  # before it has an id
             if how == "retry":
                 begun = await manager.retry(id, path=request.path)
             else:
@@ -85,7 +86,7 @@ async def _again(how: str, request: Request, showing: Showing) -> int:
                 begun = await manager.fork(id, request.path, inputs=inputs)
             await say_turn(manager, begun)
             sitting = await Sitting.again(manager, begun, showing, inherited=True)
-            await sitting.watch(stop)
+            await sitting.watch(stop, heard)
     return sitting.end()
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from ...graphs.errors import InvalidInput, QuestionNotFound
+from ...graphs.errors import InvalidInput, NotPossible, QuestionNotFound
 from ...graphs.execution import Execution, Status
 from ...graphs.question import Question, QuestionStatus, Wait
 from ..app import open_app
@@ -20,7 +20,7 @@ from .lookup import LATEST, open_questions, whole_id
 from .output import Output
 from .resume import elsewhere, go_on
 from .signals import signals
-from .sitting import Showing
+from .sitting import Showing, Sitting
 from .text import one_line, plural
 from .waits import members, place, told
 from .watch import me
@@ -72,7 +72,7 @@ async def answer(given: str | None, reply: Reply, showing: Showing, *, detach: b
                 return OK
             if not await _left_to_us(manager, execution, detach=detach):
                 return OK
-            sitting = await go_on(manager, execution.id, showing, stop)
+            sitting = await _gone_on(manager, execution.id, showing, stop)
             if sitting is None:
                 return OK
     return sitting.end()
@@ -99,7 +99,7 @@ async def send(
             for execution in ours:
                 if stop.is_set():
                     break
-                sitting = await go_on(manager, execution.id, showing, stop)
+                sitting = await _gone_on(manager, execution.id, showing, stop)
                 if sitting is not None:
                     sittings.append(sitting)
     return worst([sitting.end() for sitting in sittings])
@@ -187,6 +187,16 @@ def _tell(question: Question, approved: bool, showing: Showing, *, alone: bool) 
         out.line(f"{who}: {'approved' if approved else 'rejected'}")
     else:
         out.line(f"{who}: answered")
+
+
+async def _gone_on(
+    manager: Manager, execution_id: str, showing: Showing, stop: asyncio.Event
+) -> Sitting | None:
+    """As `go_on`; None also when it has ended elsewhere just now."""
+    try:
+        return await go_on(manager, execution_id, showing, stop)
+    except NotPossible:
+        return None
 
 
 async def _left_to_us(manager: Manager, before: Execution, *, detach: bool) -> bool:

@@ -24,22 +24,33 @@ POLL = 0.25
 """Seconds between looks at an execution that may be driven by another process."""
 
 
-async def follow(manager: Manager, execution_id: str, *, after: int = 0) -> AsyncIterator[Event]:
+async def follow(
+    manager: Manager,
+    execution_id: str,
+    *,
+    after: int = 0,
+    heard: AsyncIterator[Event] | None = None,
+) -> AsyncIterator[Event]:
     """Every durable event that comes after that one, the live ones of this process in between.
 
-    Ends with the execution. What the bus drops for a slow reader, or never hears because
-    another process says it, is read from the store.
+    `heard` is a subscription from before the execution went on: live events are told once, so
+    who subscribes later misses what a step says at first. Ends with the execution. What the
+    bus drops for a slow reader, or never hears because another process says it, is read from
+    the store.
     """
     # First listen, then read: what happens in between arrives twice, and is told once.
-    live = manager.follow(execution_id)
+    live = heard or manager.follow(execution_id)
     order = Order(after)
-    upcoming: asyncio.Future[Event] | None = None
+    upcoming = None if heard is None else asyncio.ensure_future(_anext(live))
     try:
         while not order.ended:
             event = None
             if upcoming is not None:
                 await asyncio.wait((upcoming,), timeout=POLL)
                 event = upcoming.result() if upcoming.done() else None
+                if event is not None and event.execution_id != execution_id:
+                    upcoming = asyncio.ensure_future(_anext(live))
+                    continue
             if event is None or event.seq > order.seen + 1:
                 async for missed in manager.events(execution_id, after=order.seen):
                     for told in order.next(missed):

@@ -50,6 +50,7 @@ async def go_on(
     """Drive the execution from here, unless somebody does: then say so, and return None."""
     execution = await manager.store.execution(execution_id)
     sitting = await Sitting.again(manager, execution, showing)
+    heard = manager.follow(execution_id)
     execution = await manager.resume(execution_id)
     if await elsewhere(manager, execution_id):
         Output(sys.stderr).line(
@@ -58,7 +59,7 @@ async def go_on(
         )
         return None
     await say_turn(manager, execution)
-    await sitting.watch(stop)
+    await sitting.watch(stop, heard)
     return sitting
 
 
@@ -133,6 +134,7 @@ class _Everything:
 
     async def _watch(self, execution: Execution) -> None:
         known = await last_seq(self._manager.store, execution.id)
+        heard = self._manager.follow(execution.id)
         try:
             await self._manager.resume(execution.id)
         except AssayError as error:
@@ -141,7 +143,7 @@ class _Everything:
             self._left.append(Standing(execution))
             return
         never = asyncio.Event()
-        standing = await Watch(self._manager, Screen(), never).end(execution, after=known)
+        standing = await Watch(self._manager, Screen(), never).end(execution, heard, after=known)
         self._left = [s for s in self._left if s.execution.id != execution.id] + [standing]
         if self._json:
             self._out.json(standing.to_dict(), indent=False)

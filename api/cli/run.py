@@ -48,10 +48,11 @@ async def run(request: Request) -> int:
             if not request.quiet:
                 for warning in program.warnings:
                     Output(sys.stderr).line(str(warning))
+            heard = manager.follow()  # before it has an id
             execution = await manager.start(request.definition, inputs)
             await say_turn(manager, execution)
             sitting = Sitting.of(manager, execution, program, showing)
-            await sitting.watch(stop)
+            await sitting.watch(stop, heard)
     return sitting.end()
 
 

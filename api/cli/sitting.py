@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ...graphs.event import Event
 from ...graphs.execution import Execution
 from ...graphs.program import Program
 from .exits import CANCELLED, CODES, WAITING
@@ -70,10 +72,13 @@ class Sitting:
             sitting._after = event.seq
         return sitting
 
-    async def watch(self, stop: asyncio.Event) -> Standing:
-        """Until it has ended, or waits for somebody else; the event stops the execution."""
+    async def watch(self, stop: asyncio.Event, heard: AsyncIterator[Event]) -> Standing:
+        """Until it has ended, or waits for somebody else; `stop` stops the execution.
+
+        `heard`: its events, subscribed to before it was driven.
+        """
         watch = Watch(self._manager, self._screen, stop, asks=self._asks)
-        self._standing = await watch.end(self._execution, after=self._after)
+        self._standing = await watch.end(self._execution, heard, after=self._after)
         self._stopped = stop.is_set()
         return self._standing
 

@@ -6,12 +6,12 @@ import asyncio
 import getpass
 import sys
 import time
-from collections.abc import Sequence, Set
+from collections.abc import AsyncIterator, Sequence, Set
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from ...graphs.errors import AssayError, QuestionClosed
-from ...graphs.event import EventType
+from ...graphs.event import Event, EventType
 from ...graphs.execution import Execution, Status
 from ...graphs.question import Question, QuestionStatus, Wait
 from .following import follow
@@ -57,13 +57,15 @@ class Watch:
         self._asked = ""
         self._looked = 0.0
 
-    async def end(self, execution: Execution, *, after: int = 0) -> Standing:
+    async def end(
+        self, execution: Execution, heard: AsyncIterator[Event], *, after: int = 0
+    ) -> Standing:
         """Where the execution stands when there is no more to be seen from here.
 
         Events up to number `after` are taken for known. Raises what driving it raised.
         """
         id = execution.id
-        telling = asyncio.create_task(self._tell(id, after))
+        telling = asyncio.create_task(self._tell(id, heard, after))
         leaving = asyncio.create_task(self._left.wait())
         driven = asyncio.create_task(self._manager.wait(id))
         tasks = {telling, leaving, driven, asyncio.create_task(self._stopped(id))}
@@ -86,8 +88,8 @@ class Watch:
         Output(sys.stderr).line("stopping …: waiting until nothing of it runs")
         await self._manager.stop(execution_id)
 
-    async def _tell(self, execution_id: str, after: int) -> None:
-        async for event in follow(self._manager, execution_id, after=after):
+    async def _tell(self, execution_id: str, heard: AsyncIterator[Event], after: int) -> None:
+        async for event in follow(self._manager, execution_id, after=after, heard=heard):
             self._screen.hear(event)
             match event.type:
                 case EventType.STEP_STARTED if event.data.get("kind") == "sleep":

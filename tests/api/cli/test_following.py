@@ -49,9 +49,15 @@ async def test_a_reader_that_falls_far_behind_still_hears_everything_durable(des
 
 @pytest.mark.anyio
 async def test_what_a_step_says_comes_after_its_start_and_before_its_end(desk: Path) -> None:
+    """Also for who begins to read when everything has been said."""
     async with open_app() as app:
+        heard = app.manager.follow()
+        other = await app.start(LOUD)
         execution = await app.start(LOUD)
-        told = [event async for event in follow(app.manager, execution.id)]
+        await app.wait(other.id)
+        await app.wait(execution.id)
+        told = [event async for event in follow(app.manager, execution.id, heard=heard)]
+    assert {event.execution_id for event in told} == {execution.id}
     said = [event.type for event in told if event.path == "say"]
     assert said[0] is EventType.STEP_STARTED
     assert said[-1] is EventType.STEP_COMPLETED
