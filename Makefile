@@ -43,7 +43,7 @@ mutants: .venv/ready ## Plant bugs in the engine, and see that its tests notice 
 	@.venv/bin/python bench/mutants.py
 
 lock: .venv/ready ## Pin the newest versions that fit, with their hashes
-	@$(LOCK) pyproject.toml --group dev -o requirements/dev.txt
+	@$(LOCK) pyproject.toml --group dev --extra google -o requirements/dev.txt
 	@echo uv | $(LOCK) - -o requirements/uv.txt
 
 # pip is slower than uv, but knows every way its user may have set it up and
