@@ -376,3 +376,20 @@ async def test_stopping_while_a_compensation_asks(house: House) -> None:
     done = await asyncio.wait_for(stopping, 10)
 
     assert (done.status, statuses(done)["a"]) == ("cancelled", "compensated")
+
+
+async def test_an_execution_that_several_resume_at_once_goes_on_once(tmp_path: Path) -> None:
+    async with open_house(tmp_path) as house:
+        Order(house)
+        left = await house.start(f"- {HOLD}\n- {note('a')}")
+    async with open_house(tmp_path) as house:
+        order = Order(house)
+        order.gate("hold").set()
+        house.app.manager.serve()
+        await asyncio.gather(*(house.app.resume(left.id) for _ in range(5)))
+        async with asyncio.timeout(20):
+            ended = await house.app.wait(left.id)
+        assert ended.status is Status.COMPLETED
+        assert order.seen == ["hold", "a"]
+        resumed = [e for e in await events(house, left) if e.type is EventType.EXECUTION_RESUMED]
+        assert len(resumed) <= 1
