@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .event import Event, EventType
@@ -18,12 +18,14 @@ from .stored import Entry
 class Beginning:
     """What is written, what is said of it, and what it folds to.
 
-    Large values are written as references: the forked execution has kept them already.
+    `blobs` are its large values by SHA-256, which must be kept before it is written; the
+    forked execution has kept most of them already.
     """
 
     entries: Sequence[Entry]
     events: Sequence[Event]
     history: History
+    blobs: Mapping[str, bytes] = field(default_factory=dict)
 
 
 def beginning(execution: Execution, inherited: History | None = None) -> Beginning:
@@ -48,7 +50,7 @@ def beginning(execution: Execution, inherited: History | None = None) -> Beginni
         records.append(encoder.event(EventType.STEP_RETRYING, seq, at, path, _again(tried)))
     entry = encoder.entry(1, seq, records)
     known = replace(inherited, results=results, seq=seq)
-    return Beginning([entry], list(events(entry, execution.id)), known)
+    return Beginning([entry], list(events(entry, execution.id)), known, encoder.blobs)
 
 
 def _again(tried: Tried) -> dict[str, Any]:

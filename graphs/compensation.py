@@ -9,7 +9,7 @@ from typing import Any
 from .engine import frame_within
 from .errors import AssayError
 from .execution import Failure, Status, StepResult
-from .rollback import UNDO, WAY
+from .rollback import UNDO, WAY, results
 from .run import Run
 
 
@@ -34,7 +34,7 @@ async def _compensate(
     names = [(name, version) for name, version in pinned["within"]]
     frame = frame_within(run, names, pinned["inputs"])
     scope = replace(frame.scope, context=pinned["context"]).extended(
-        results={**pinned["results"], pinned["step"]: result.state()},
+        results={**results(pinned, run.journal.results), pinned["step"]: result.state()},
         local={**pinned["local"], "output": result.output, "error": failure.to_dict()},
     )
     block = frame.block.holding(pinned["step"]).inner[pinned["step"], WAY][0]

@@ -27,9 +27,15 @@ _ENDED = {
 }
 
 Record = list[Any]
-Lost = Callable[[str, str], None]
 
-UPCASTERS: Mapping[int, Callable[[list[Any]], list[Any]]] = {}
+Holder = tuple[str, str | None]
+"""What a value belongs to: a step's path, and the name of a decision; None: its result."""
+
+Lost = Callable[[Holder, str], None]
+
+UPCASTERS: Mapping[int, Callable[[list[Any]], list[Any]]] = {
+    1: lambda entry: [2, *entry[1:]],  # decisions had all of their values in them, and still may
+}
 """From each earlier version to the next: the whole entry in, the whole entry out."""
 
 
@@ -145,7 +151,7 @@ def _result(record: Record, base: int) -> StepResult:
 class Folder:
     """Folds entries, given in order, to a history.
 
-    `lost` is called with a step's path and a sentence for each value whose blob is gone or
+    `lost` is called with the holder and a sentence for each value whose blob is gone or
     damaged; it raises, or lets the value read as null.
     """
 
@@ -193,6 +199,8 @@ class Folder:
         match record:
             case ["d", path, name, value]:
                 self._decisions[path, name] = value
+            case ["d", path, name, value, parts]:
+                self._decisions[path, name] = await self._filled(value, parts, (path, name))
             case ["i", path]:
                 self._intents.add(path)
             case ["s", _, at, path, kind, *step]:
@@ -213,8 +221,7 @@ class Folder:
                 raise ValueError(f"{record!r:.60} is no record")
 
     async def _valued(self, result: StepResult, fields: Mapping[str, Any]) -> StepResult:
-
-        where = result.path
+        where = (result.path, None)
         context: dict[str, Any] = {}
         for name, how, *value in fields.get("w", ()):
             context[name] = await self._write(name, how, value, where)
@@ -233,7 +240,16 @@ class Folder:
         self._written |= context
         return replace(result, output=output, outputs=outputs, context=context)
 
-    async def _write(self, name: str, how: str, value: list[Any], where: str) -> Any:
+    async def _filled(self, value: Any, parts: list[Any], where: Holder) -> Any:
+        """A decision with what was kept apart from it; null when any of that is lost."""
+        for keys, *what in reversed(parts):
+            part = self._written[what[0]] if len(what) == 1 else await self._blob(what, where)
+            if part is None:
+                return None
+            value = _placed(value, keys, part)
+        return value
+
+    async def _write(self, name: str, how: str, value: list[Any], where: Holder) -> Any:
         match how:
             case "=":
                 return self._written[name]
@@ -243,21 +259,37 @@ class Folder:
                 return await self._blob(value[0], where)
         return value[0]
 
-    async def _blob(self, reference: list[Any], path: str) -> Any:
+    async def _blob(self, reference: list[Any], where: Holder) -> Any:
         sha256, size = reference
         try:
             return orjson.loads(await self._blobs.get(sha256))
         except StoreError as error:
             self._lost(
-                path,
-                f"a value of {size} bytes of step {path} of execution {self._id} is lost: "
+                where,
+                f"a value of {size} bytes of {_called(*where)} of execution {self._id} is lost: "
                 f"{error.message}",
             )
         return None
 
 
-def _raise(_: str, message: str) -> None:
-    raise StateCorrupted(message)
+def _called(path: str, name: str | None) -> str:
+    step = f"step {path}"
+    if name is None:
+        return step
+    return f"the decision `{name}` of {step}" if path else f"the decision `{name}`"
+
+
+def _placed(value: Any, keys: list[str], part: Any) -> Any:
+    """The value with the part at the end of the keys, where it has null."""
+    if not keys:
+        return part
+    around = value
+    for key in keys[:-1]:
+        around = around[key]
+    if around[keys[-1]] is not None:
+        raise ValueError(f"{keys!r:.60} is no place for a part")
+    around[keys[-1]] = part
+    return value
 
 
 async def load(store: Executions, blobs: Blobs, execution_id: str, lost: Lost) -> History:

@@ -15,8 +15,8 @@ from .beginning import beginning
 from .errors import ExecutionFailed, NotPossible, StateCorrupted
 from .event import Event, EventType
 from .execution import Execution, Status, new_id, timestamp
+from .fold import Holder, load
 from .fold import events as events_of
-from .fold import load
 from .forking import Fork, fork
 from .history import History
 from .inputs import accept_inputs
@@ -102,7 +102,10 @@ class Manager:
         for program in programs(launch):
             await self._services.store.keep(program.workflow)
         begun = beginning(execution, history)
-        store = self._services.store
+        store, blobs = self._services.store, self._services.blobs
+        for sha256, data in begun.blobs.items():
+            if not await blobs.has(sha256):
+                await blobs.put(data)
         lease = await store.create(execution, begun.entries, store.worker)
         self._services.bus.publish(begun.events)
         if lease is not None:
@@ -289,12 +292,13 @@ class Manager:
         return await self._begin(forked, launch, planned.kept)
 
     async def _fork(self, execution: Execution, launch: Launch, path: str | None) -> Fork:
-        lost: dict[str, str] = {}
+        lost: dict[Holder, str] = {}
         history = await load(
             self._services.store, self._services.blobs, execution.id, lost.__setitem__
         )
         planned = fork(launch.program, launch.children, history, path)
-        for lacking in planned.kept.results.keys() & lost.keys():
+        kept = {(path, None) for path in planned.kept.results} | planned.kept.decisions.keys()
+        for lacking in kept & lost.keys():
             raise StateCorrupted(f"{lost[lacking]}; begin at that step, or before it")
         return planned
 

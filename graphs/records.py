@@ -8,11 +8,15 @@ relative to `base`. A record begins with a letter:
     t  [seq, at, path, attempt, of, delay, next_at, error] a step will be tried again
     u  [seq, at, path]                                     a step was compensated
     e  [seq, at, type, path, data]                         any other event
-    d  [path, name, value]                                 a decision
+    d  [path, name, value, parts?]                         a decision
     i  [path]                                              an effect is about to happen
 
 `step` is left out where the path ends with it. Values over `LARGE` bytes are kept as blobs.
 A list or text in the mutable context that only grows is written as what was added.
+
+Version 2 added `parts` to `d`: where the value has null instead of a part of it. A part is
+[keys, sha256, size], a blob, or [keys, name], the mutable context as it was written last; a
+later one may hold the place of an earlier one.
 """
 
 from __future__ import annotations
@@ -31,13 +35,17 @@ from .execution import Status, StepResult
 from .history import Decision
 from .stored import Entry
 
-VERSION = 1
+VERSION = 2
 
 LARGE = 64 * 1024
-"""Bytes of JSON; a larger value of a result is kept as a blob."""
+"""Bytes of JSON; a larger value is kept as a blob."""
+
+_DEPTH = 2
+"""How deep the mappings are in a decision whose members are kept apart: as deep as the values
+that the pinned scope of a compensation holds, each of which may be a step's output as well."""
 
 _GROWS_FROM = 256
-"""Bytes of JSON; a shorter list or text is written whole, not as what was added."""
+"""Bytes of JSON; a shorter value of the context is written whole each time."""
 
 LETTERS = {
     Status.COMPLETED: "c",
@@ -88,7 +96,14 @@ class Encoder:
         return dump(["u", seq, micros(at) - self._base, path])
 
     def decision(self, decision: Decision) -> bytes:
-        return dump(["d", decision.path, decision.name, decision.value])
+        value = decision.value
+        raw = dump(["d", decision.path, decision.name, value])
+        grows = len(raw) > _GROWS_FROM and isinstance(value, Mapping) and value.get("context")
+        if len(raw) <= LARGE and not grows:
+            return raw
+        apart: list[list[Any]] = []
+        rest = orjson.Fragment(self._without(value, (), apart))
+        return dump(["d", decision.path, decision.name, rest, *([apart] if apart else [])])
 
     def intent(self, path: str) -> bytes:
         return dump(["i", path])
@@ -152,10 +167,29 @@ class Encoder:
         else:
             fields[f"*{name}"] = self._blob(raw)
 
+    def _without(self, value: Any, keys: tuple[str, ...], apart: list[list[Any]]) -> bytes:
+        """The JSON of a decision, or of what it has at the keys, without what is kept apart."""
+        raw = dump(value)
+        match keys:
+            case ("context", name) if len(raw) > _GROWS_FROM and raw == self._written.get(name):
+                apart.append([keys, name])
+                return b"null"
+        if len(raw) > _GROWS_FROM and len(keys) < _DEPTH and isinstance(value, Mapping):
+            parts = {k: self._without(v, (*keys, k), apart) for k, v in value.items()}
+            raw = dump({k: orjson.Fragment(part) for k, part in parts.items()})
+        if len(raw) <= LARGE:
+            return raw
+        apart.append([keys, *self._reference(raw)])
+        return b"null"
+
     def _blob(self, raw: bytes) -> list[Any]:
+        reference = self._reference(raw)
+        self._references.append(reference[0])
+        return reference
+
+    def _reference(self, raw: bytes) -> list[Any]:
         sha256 = hashlib.sha256(raw).hexdigest()
         self.blobs[sha256] = raw
-        self._references.append(sha256)
         return [sha256, len(raw)]
 
     def _write(self, name: str, value: Any) -> list[Any]:

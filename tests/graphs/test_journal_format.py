@@ -111,7 +111,7 @@ def older(entry: Entry) -> Entry:
 
 def test_older_versions_are_brought_forward(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each entry by itself: a journal may have been begun by one version and ended by another."""
-    monkeypatch.setattr(fold, "UPCASTERS", {0: seconds})
+    monkeypatch.setattr(fold, "UPCASTERS", {**fold.UPCASTERS, 0: seconds})
     document = fixture("journal-v1-records.json")
     mixed = [older(e) if n % 2 == 0 else e for n, e in enumerate(entries(document))]
 
@@ -122,7 +122,8 @@ def test_older_versions_are_brought_forward(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_step_by_step_where_it_is_more_than_one_version(monkeypatch: pytest.MonkeyPatch) -> None:
     """Version -1 had its records in a list of their own."""
-    monkeypatch.setattr(fold, "UPCASTERS", {-1: lambda e: [0, e[1], *e[2]], 0: seconds})
+    oldest_first = {-1: lambda e: [0, e[1], *e[2]], 0: seconds}
+    monkeypatch.setattr(fold, "UPCASTERS", {**fold.UPCASTERS, **oldest_first})
     document = fixture("journal-v1-records.json")
     oldest = []
     for entry in entries(document):
