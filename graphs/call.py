@@ -174,6 +174,16 @@ class Call:
         self.run.notice(message)
 
 
+class Past(Call):
+    """An attempt that is over, gone through once more: nothing is decided in it any more."""
+
+    async def decide(self, name: str, compute: Callable[[], Any]) -> Any:
+        """What was decided. Raises `StepError` when it was cut off before that."""
+        if (self.path, name) not in self.run.journal.decisions:
+            raise StepError(f"the attempt was cut off before {name!r} was decided")
+        return await super().decide(name, compute)
+
+
 class InnerFailure(StepError):
     """A step failed because one inside it did; carries what is visible all the same."""
 
@@ -190,8 +200,8 @@ Work = Callable[[Call], Awaitable[Yield]]
 class Kind:
     """A `StepKind` made of its parts: family, model and the function that does one attempt.
 
-    `revive` is called for a completed step when an interrupted execution goes on: for kinds
-    that leave something running beside it. It says whether this one has.
+    `revive` is called for each attempt that is over when an interrupted execution goes on:
+    for kinds that leave something running beside it. It says whether this one has.
     """
 
     def __init__(

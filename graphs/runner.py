@@ -9,7 +9,6 @@ import asyncio
 import random
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -23,7 +22,8 @@ from .execution import Failure, Status, StepResult, timestamp
 from .files import Files, keep_files
 from .panic import is_panic
 from .question import Question, Wait
-from .rollback import UNDO, WAY, undo
+from .revival import over, revive
+from .rollback import UNDO, undo
 from .step import Family, Retry
 from .stepcache import cache_key, keep, look_up, restored
 from .stored import ArtifactInfo
@@ -31,7 +31,6 @@ from .strands import Panicked
 
 if TYPE_CHECKING:
     from .engine import Frame
-    from .run import Definition
     from .scope import Scope
 
 
@@ -53,8 +52,13 @@ async def run_step(
     """Run the step at the path, or return the result that the journal already has."""
     run, journal = frame.run, frame.run.journal
     if (done := journal.result(path)) is not None:
-        await _revive(Call(bound, path, done.attempts, scope, frame), done)
+        if done.attempts > 0 and not done.cached:
+            # A step that was cancelled does not say how often it was tried.
+            known = None if done.status is Status.CANCELLED else done.attempts
+            await revive(bound, path, known, scope, frame)
         return Ran(done, _remembered(bound, done, frame))
+    if over.get():
+        return Ran(_not_reached(bound, path))
     await run.crossing(frame.strand)
     # Whatever this step stands on is durable before it begins.
     await journal.flush()
@@ -104,35 +108,6 @@ def _add(bound: BoundStep, result: StepResult, scope: Scope, frame: Frame) -> No
         )
 
 
-async def _revive(call: Call, done: StepResult) -> None:
-    """What the step left running beside the execution runs on after an interruption."""
-    kind = call.run.services.kinds.get(call.step.kind)
-    revive = getattr(kind, "revive", None)
-    never_ran = done.attempts == 0 or done.cached or done.status is Status.CANCELLED
-    if never_ran or not call.run.first_visit(done.path):
-        return
-    if revive is not None and done.status is Status.COMPLETED and await revive(call):
-        return
-    if _left_running(call.bound, call.frame.definition):
-        with suppress(StepError):
-            # Every step in it has its result already, but those that were left running.
-            await kind.run(call)
-
-
-def _left_running(bound: BoundStep, definition: Definition) -> bool:
-    """Whether a step somewhere inside may run on when this one has its result."""
-    step: Any = bound.step
-    inner = [s for way, steps in bound.blocks.items() if way != WAY for s in steps]
-    if bound.kind == "workflow":
-        definition = definition.children[step.workflow, step.version]
-        inner = list(definition.program.steps)
-    return any(
-        (s.kind == "parallel" and s.step.wait_for == "none")  # type: ignore[attr-defined]
-        or _left_running(s, definition)
-        for s in inner
-    )
-
-
 def _wanted(bound: BoundStep, path: str, scope: Scope, frame: Frame) -> bool:
     condition = bound.fields.get(("when",))
     if condition is None:
@@ -143,6 +118,12 @@ def _wanted(bound: BoundStep, path: str, scope: Scope, frame: Frame) -> bool:
 def _skipped(bound: BoundStep, path: str, started: str) -> StepResult:
     result = _ended(bound, path, started, Status.SKIPPED)
     return replace(result, attempts=0, reason=f"`when` is false: {bound.step.when}")
+
+
+def _not_reached(bound: BoundStep, path: str) -> StepResult:
+    """Ends its list, in an attempt that had come no further. It is in no journal."""
+    result = _ended(bound, path, "", Status.FAILED)
+    return replace(result, error=Failure("cancelled", "the attempt was cut off here", path))
 
 
 def _ended(bound: BoundStep, path: str, started: str, status: Status) -> StepResult:
@@ -171,6 +152,7 @@ async def _attempts(
     attempt = 0
     if (tried := journal.tried(path)) is not None:
         attempt = tried.attempts
+        await revive(bound, path, attempt, scope, frame)
         await _until(tried.next_at, path, frame)
     if bound.step.effects == "once":
         if path in journal.history.intents:
