@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 
@@ -21,6 +21,8 @@ from .program import Program
 from .scope import Scope
 from .workflow import Workflow
 
+K = TypeVar("K")
+
 Definition = Workflow | Mapping[str, Any] | str | Path
 """What a caller may hand over: a workflow, a mapping, a file, or a registered name."""
 
@@ -28,7 +30,7 @@ _DEPTH = 8
 """How deep `workflow` steps may call each other."""
 
 _PROGRAMS = 256
-"""How many programs are kept ready; loading one again takes milliseconds."""
+"""How many programs are kept ready, of each kind; loading one again takes milliseconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,7 @@ class Launches:
         self._loader = loader
         self._surroundings = surroundings
         self._programs: OrderedDict[bytes, Program] = OrderedDict()
+        self._running: OrderedDict[str, Program] = OrderedDict()
 
     async def load(self, definition: Definition) -> Program:
         """The program a definition means; raises `InvalidSpec` or `WorkflowNotFound`."""
@@ -70,9 +73,8 @@ class Launches:
         if (known := self._programs.get(key)) is not None:
             self._programs.move_to_end(key)
             return known
-        program = self._programs[key] = self._loader.mapping(document, name)
-        if len(self._programs) > _PROGRAMS:
-            self._programs.popitem(last=False)
+        program = self._loader.mapping(document, name)
+        _keep(self._programs, key, program)
         return program
 
     def queued(self, launch: Launch, inputs: Mapping[str, Any]) -> Execution:
@@ -125,8 +127,11 @@ class Launches:
         return await self._pinned(execution, execution.digest)
 
     async def _pinned(self, execution: Execution, digest: str) -> Launch:
-        document = await self._store.workflow_by_digest(digest)
-        program = self._program(document, execution.workflow)
+        program = self._running.get(digest)
+        if program is None:
+            document = await self._store.workflow_by_digest(digest)
+            program = self._loader.pinned(document, execution.workflow)
+            _keep(self._running, digest, program)
         children = {}
         for step in every_step(program.workflow.steps):
             if step.kind == "workflow":
@@ -165,3 +170,9 @@ def slot_of(
     scope = Scope(inputs=inputs, env=env, readonly=program.workflow.context.readonly)
     key = program.workflow.name if program.slot is None else program.slot.text(scope)
     return SlotRequest(key, wanted.limit, wanted.overflow, wanted.hold)
+
+
+def _keep(programs: OrderedDict[K, Program], key: K, program: Program) -> None:
+    programs[key] = program
+    if len(programs) > _PROGRAMS:
+        programs.popitem(last=False)

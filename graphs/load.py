@@ -48,6 +48,11 @@ class Loader:
         """A definition made in Python; raises `InvalidSpec`."""
         return self._program(read_value(value, name))
 
+    def pinned(self, value: Mapping[str, Any], name: str) -> Program:
+        """A definition that is being executed: too late for warnings, so none are looked for."""
+        document = read_value(value, name)
+        return bind(self._language.workflow(document), document, self._language.kinds, self._engine)
+
     def workflow(self, workflow: Workflow) -> Program:
         """A workflow that was loaded before."""
         return self.mapping(workflow.document, workflow.name)

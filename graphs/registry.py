@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator, Mapping
-from importlib.metadata import entry_points
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
+from importlib.metadata import EntryPoint, distributions
 from typing import Generic, TypeVar
 
 from .errors import NotRegistered
@@ -42,8 +43,8 @@ class Registry(Generic[T]):
         group, self._group = self._group, None
         if group is None:
             return
-        for point in entry_points(group=group):
-            if point.name not in self._things:
+        for point in _installed():
+            if point.group == group and point.name not in self._things:
                 self._things[point.name] = point.load()
 
     def __len__(self) -> int:
@@ -62,6 +63,12 @@ class Registry(Generic[T]):
         """A registry of its own with the same things."""
         self._discover()
         return Registry(self._noun, self._things)
+
+
+@cache
+def _installed() -> Sequence[EntryPoint]:
+    """Once in a process: it reads a file of every distribution that is installed."""
+    return tuple(point for one in distributions() for point in one.entry_points)
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
