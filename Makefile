@@ -13,10 +13,10 @@ LOCK  = $(UV) compile -q --upgrade --universal --python-version 3.11 \
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test lint chaos bench mutants lock
+.PHONY: help run test lint emulators chaos bench mutants lock
 
 help: ## Say what can be made here
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST) | expand -t 18
 
 run: .venv/ready ## Run a workflow to its end: make run EXAMPLE=file.yaml
 	@.venv/bin/assay run $(EXAMPLE)
@@ -29,6 +29,9 @@ lint: .venv/ready ## Check style, types and who may import whom
 	@.venv/bin/ruff format -q --check . || { echo 'To format: .venv/bin/ruff format .'; exit 1; }
 	@.venv/bin/mypy
 	@said=$$(.venv/bin/lint-imports) || { echo "$$said"; exit 1; }
+
+emulators: .venv/ready ## Run Google's Firestore and Pub/Sub emulators until Ctrl-C
+	@.venv/bin/python -m tests.emulators
 
 chaos: .venv/ready ## Kill a thousand executions, and see that each ends as it should
 	@.venv/bin/python -m tests.durability.chaos

@@ -9,6 +9,10 @@ from typing import NoReturn
 
 import pytest
 
+from .emulators import emulated, emulators
+
+__all__ = ["emulated", "emulators"]
+
 HOUSE = Path(__file__).resolve().parent.parent
 
 # The rooms stand at the root, so with the root on the path `import graphs` would
