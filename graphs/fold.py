@@ -281,7 +281,7 @@ def _called(path: str, name: str | None) -> str:
 
 def _placed(value: Any, keys: list[str], part: Any) -> Any:
     """The value with the part at the end of the keys, where it has null."""
-    if not keys:
+    if keys == []:
         return part
     around = value
     for key in keys[:-1]:
