@@ -119,7 +119,8 @@ def test_a_context_that_grows_is_not_written_with_each_decision() -> None:
 def test_what_is_small_is_written_as_it_is() -> None:
     encoder = Encoder(moment(BEGAN))
 
-    for value in (True, "x" * (LARGE - 40), [1, {"a": None}], {"context": {}}):
+    values: list[Any] = [True, "x" * (LARGE - 40), [1, {"a": None}], {"context": {}}]
+    for value in values:
         raw = encoder.decision(Decision("p", "name", value))
         assert raw == orjson.dumps(["d", "p", "name", value])
     assert encoder.blobs == {}
