@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl
 
 from ..graphs.errors import ConfigurationError
 
@@ -11,8 +13,12 @@ if TYPE_CHECKING:
     from ..graphs.ports import Store
 
 _FORMS = (
-    "sqlite:///relative.db, sqlite:////absolute/path.db, or sqlite://:memory: for one that "
-    "is gone when it is closed"
+    "sqlite:///relative.db, sqlite:////absolute/path.db, sqlite://:memory: for one that "
+    "is gone when it is closed, or firestore://project/database"
+)
+_FIRESTORE = re.compile(
+    r"(?P<project>[a-z0-9][a-z0-9.:-]*)(/(?P<database>\(default\)|[a-z][a-z0-9-]*)?)?"
+    r"(\?(?P<query>.*))?"
 )
 
 
@@ -25,6 +31,8 @@ async def connect(url: str) -> Store:
     scheme, separator, rest = url.partition("://")
     if not separator:
         raise ConfigurationError(f"The store is no URL; give {_FORMS}.")
+    if scheme == "firestore":
+        return await _firestore(url, rest)
     if scheme != "sqlite":
         raise ConfigurationError(f"There is no store {scheme!r}; give {_FORMS}.")
     from .sqlite.store import SqliteStore
@@ -34,3 +42,26 @@ async def connect(url: str) -> Store:
     if not rest.startswith("/") or rest == "/" or "\0" in rest:
         raise ConfigurationError(f"{url!r} does not name a file; give {_FORMS}.")
     return await SqliteStore.open(Path(rest[1:]))
+
+
+async def _firestore(url: str, rest: str) -> Store:
+    """`prefix` is the name of a root beside others in one database; `ttl` is in seconds."""
+    found = _FIRESTORE.fullmatch(rest)
+    if found is None:
+        raise ConfigurationError(f"{url!r} does not name a project and a database; give {_FORMS}.")
+    options = dict(parse_qsl(found["query"] or "", keep_blank_values=True))
+    root, ttl = options.pop("prefix", ""), options.pop("ttl", "")
+    if options or "/" in root or not re.fullmatch(r"([0-9]+(\.[0-9]+)?)?", ttl):
+        raise ConfigurationError(
+            f"{url!r} has options that a store does not have; there are ?prefix=NAME, a root "
+            "beside others, and ttl=SECONDS, after which a silent worker is dead."
+        )
+    from .firestore.store import FirestoreStore
+    from .firestore.workers import TTL
+
+    return await FirestoreStore.open(
+        found["project"],
+        found["database"] or "(default)",
+        root=root,
+        ttl=float(ttl) if ttl else TTL,
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
@@ -15,18 +16,18 @@ if TYPE_CHECKING:
 
     from assay.graphs.ports import Store
 
-LASTING = ["sqlite"]
+LASTING = ["sqlite", "firestore"]
 """Stores that a second opening finds as the first left them, and that several may share."""
 
 
 @pytest.fixture(params=LASTING)
 def lasting_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    return _url(request.param, tmp_path)
+    return _url(request, tmp_path)
 
 
 @pytest.fixture(params=[*LASTING, "memory"])
 async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
-    opened = await connect(_url(request.param, tmp_path))
+    opened = await connect(_url(request, tmp_path))
     yield opened
     await opened.close()
 
@@ -41,5 +42,9 @@ async def two_stores(lasting_url: str) -> AsyncIterator[tuple[Store, Store]]:
         yield one, other
 
 
-def _url(implementation: str, folder: Path) -> str:
-    return {"sqlite": f"sqlite:///{folder}/store.db", "memory": "sqlite://:memory:"}[implementation]
+def _url(request: pytest.FixtureRequest, folder: Path) -> str:
+    if request.param == "firestore":
+        request.getfixturevalue("emulated")
+        return f"firestore://test-{secrets.token_hex(8)}"  # nobody else's: projects do not mix
+    urls = {"sqlite": f"sqlite:///{folder}/store.db", "memory": "sqlite://:memory:"}
+    return urls[request.param]

@@ -1,0 +1,144 @@
+"""How an execution begins: its row, its lease, its fence, and the beginning of its journal.
+
+What is promised stands in the `Store` port.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ...graphs.errors import ConcurrencyLimit, StoreError
+from ...graphs.lease import Command, Lease
+from . import executions, inbox, journal, leases, names, slots
+from .database import LARGEST, Conflict, again
+from .drive import Drive
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ...graphs.execution import Execution
+    from ...graphs.stored import Entry
+    from .database import Batch, Database
+    from .leases import LeaseDocument
+    from .names import Clock
+    from .slots import Queue
+
+
+class Beginning:
+    """An execution that begins, encoded when this is made."""
+
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        execution: Execution,
+        entries: Sequence[Entry],
+        worker: str,
+    ) -> None:
+        """Raises `InvalidInput` for an id that can be none, `StoreError` for what is not JSON."""
+        self._database, self._clock = database, clock
+        self._execution = execution
+        self._worker = worker
+        self._row = executions.given(execution)
+        self._entries = [journal.Written(database, execution.id, entry) for entry in entries]
+        self._birth = clock.next()
+        reached = 0
+        for entry in self._entries:
+            if entry.first <= reached:
+                raise StoreError(
+                    f"Execution {execution.id} cannot begin with entries that overlap; number "
+                    "them in order."
+                )
+            reached = entry.last
+        self._last = reached
+
+    async def make(self) -> Drive | None:
+        """What drives it, if the worker has the lease."""
+        database, id = self._database, self._execution.id
+        await journal.put_parts(database, self._entries, LARGEST)
+        attempt = 0
+        while True:
+            lease = leases.begin(self._execution, self._birth, names.name(self._worker))
+            if not self._worker:
+                lease.worker = ""
+            batch = database.batch()
+            if lease.request is not None:
+                await self._ask(batch, lease)
+            rest = self._fill(batch, lease)
+            try:
+                times = await database.commit(batch, f"Execution {id}")
+            except Conflict as conflict:
+                if not (conflict.unsure and await self._is_made()):
+                    await self._check_new()
+                    await again(attempt, f"Execution {id}")
+                    attempt += 1
+                    continue
+                times = None
+            break
+        if rest:
+            raise StoreError(f"Execution {id} begins with more than Firestore takes at once.")
+        if not lease.worker:
+            return None
+        drive = Drive(database, self._clock, Lease(id, self._worker, 1, self._birth))
+        if times is not None:
+            lease.time = times[self._lease_at]
+            drive.know(lease, times[self._fence_at], self._last)
+        return drive
+
+    def _fill(self, batch: Batch, lease: LeaseDocument) -> Sequence[journal.Written]:
+        """Everything that begins; what does not fit."""
+        database, id = self._database, self._execution.id
+        fence = {"epoch": int(bool(lease.worker)), "birth": self._birth}
+        self._fence_at = batch.create(database.at(names.FENCES, names.name(id)), fence)
+        self._lease_at = lease.create(database, batch)
+        batch.create(executions.place(database, id), self._row)
+        for number, entry in enumerate(self._entries):
+            if batch.size + entry.size > LARGEST:
+                return self._entries[number:]
+            entry.create(batch)
+        return ()
+
+    async def _ask(self, batch: Batch, lease: LeaseDocument) -> None:
+        """For a slot. Raises `ConcurrencyLimit` when it is taken and one is to be refused."""
+        request = lease.request
+        assert request is not None
+        await self._check_new()
+        queue = await slots.load(self._database, request.key)
+        free = queue.free(request, lease.priority)
+        if not free and request.overflow == "reject":
+            raise ConcurrencyLimit(
+                f"All {request.limit} slots of {request.key!r} are taken; try again when an "
+                "execution of it has ended, or let it queue (overflow: queue)."
+            )
+        if not free:
+            lease.worker, lease.queued = "", True
+        if not free and request.overflow == "replace":
+            await self._displace(batch, queue)
+        queue.enter(lease, request)
+        queue.write(self._database, batch)
+
+    async def _displace(self, batch: Batch, queue: Queue) -> None:
+        """Tell whoever holds the key, or waits for it, to stop, once."""
+        database = self._database
+        places = [database.at(names.LEASES, names.name(id)) for id in queue.displaced()]
+        for found in await database.get(*places):
+            if found is None:
+                continue
+            other = leases.read(found)
+            if other.ended:
+                continue
+            inbox.put(database, batch, self._clock, other, Command.STOP, {})
+            other.write(database, batch)
+
+    async def _check_new(self) -> None:
+        """Raises `StoreError` when its id exists."""
+        (found,) = await self._database.get(executions.place(self._database, self._execution.id))
+        if found is not None:
+            id = self._execution.id
+            raise StoreError(f"Execution {id} exists already; begin it under another id.")
+
+    async def _is_made(self) -> bool:
+        """It was, by a try whose answer was lost."""
+        place: Any = self._database.at(names.FENCES, names.name(self._execution.id))
+        (found,) = await self._database.get(place)
+        return found is not None and bool(found["birth"] == self._birth)
