@@ -35,26 +35,27 @@ MUTANTS = (
     Mutant(
         "`any` takes the first branch to end, even a failed one",
         "group.py",
-        'completed = outcome.results[tasks[task]]["status"] == Status.COMPLETED',
-        "completed = tasks[task] in outcome.results",
+        'completed = outcome.results[id]["status"] == Status.COMPLETED',
+        "completed = id in outcome.results",
     ),
     Mutant(
         "`all` cancels the siblings of a failed branch",
         "group.py",
-        "t.result().exit is Exit.STOP for t in done)",
-        "(t.result().exit is Exit.STOP or t.result().failure) for t in done)",
+        "stopped = any(o.exit is Exit.STOP for o in outcomes)",
+        "stopped = any(o.exit is Exit.STOP or o.failure for o in outcomes)",
     ),
     Mutant(
         "`foreach` gives results in order of completion",
         "group.py",
-        "                for task in done:\n",
-        "                tasks.sort(key=pending.__contains__)\n                for task in done:\n",
+        "            outcomes = [t.result() for t in done if not t.cancelled()]\n",
+        "            tasks.sort(key=lambda t: not t.done())\n"
+        "            outcomes = [t.result() for t in done if not t.cancelled()]\n",
     ),
     Mutant(
         "branches' context is merged in reverse order",
         "group.py",
-        "        for outcome in outcomes:\n            merged |= outcome.writes",
-        "        for outcome in reversed(outcomes):\n            merged |= outcome.writes",
+        "    for outcome in outcomes:\n        merged |= outcome.writes",
+        "    for outcome in reversed(outcomes):\n        merged |= outcome.writes",
     ),
     Mutant(
         "a list with `needs` ignores its edges",
@@ -65,8 +66,8 @@ MUTANTS = (
     Mutant(
         "what depends on a failed step runs",
         "group.py",
-        "    return outcome.failure is not None\n",
-        "    return False\n",
+        "if any(ended[p].failure is not None for p in after[id]):",
+        "if not all(p in ended for p in after[id]):",
     ),
     Mutant(
         "a list's last output is that of its first step",
@@ -94,9 +95,9 @@ MUTANTS = (
     ),
     Mutant(
         "compensation goes forward",
-        "rollback.py",
-        "key=lambda u: -u.result.seq",
-        "key=lambda u: u.result.seq",
+        "compensation.py",
+        "key=lambda r: -r.seq",
+        "key=lambda r: r.seq",
     ),
     Mutant(
         "one attempt too many",
@@ -125,10 +126,10 @@ MUTANTS = (
     Mutant(
         "`until` is tested with the number of the next iteration",
         "steps/repeat.py",
-        '        now = outer.extended(results=body, context=writes, local={"iteration": done})\n'
+        '        now = outer.extended(results=body, context=written, local={"iteration": done})\n'
         "        done += 1\n",
         "        done += 1\n"
-        '        now = outer.extended(results=body, context=writes, local={"iteration": done})\n',
+        '        now = outer.extended(results=body, context=written, local={"iteration": done})\n',
     ),
     Mutant(
         "a loop stops one iteration early",
@@ -139,8 +140,8 @@ MUTANTS = (
     Mutant(
         "a loop forgets what earlier iterations wrote",
         "steps/repeat.py",
-        "        writes |= outcome.writes\n",
-        "        writes = {**outcome.writes}\n",
+        "        written |= outcome.writes\n",
+        "        written = {**outcome.writes}\n",
     ),
 )
 

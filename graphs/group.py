@@ -113,6 +113,8 @@ async def run_any(call: Call) -> Yield:
             "step_failed", "no branch completed: every one was skipped", call.path
         )
         return Yield(None, visible=seen, failure=failure, context=writes(outcomes))
+    # Also those that had no time to begin, in this life or in an earlier one.
+    call.run.cancel([s for s in call.step.steps if s.id != won], call.frame.within(call))
     return Yield(
         _outputs(call, seen),
         {"winner": won},

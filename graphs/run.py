@@ -142,6 +142,24 @@ class Run:
                     )
                 )
 
+    def cancel(self, steps: Sequence[Step], prefix: str) -> None:
+        """Record steps that will not end, whether they have begun or not."""
+        for step in steps:
+            path, now = f"{prefix}{step.id}", timestamp()
+            if self.journal.result(path) is None:
+                begun = self.journal.history.begun.get(path)
+                self.journal.add(
+                    StepResult(
+                        path,
+                        step.id,
+                        step.kind,
+                        Status.CANCELLED,
+                        attempts=int(begun is not None),
+                        started_at=now if begun is None else begun.at,
+                        completed_at=now,
+                    )
+                )
+
     def first_visit(self, path: str) -> bool:
         """Whether nobody has come by this finished step since the execution went on."""
         if path in self._visited:
