@@ -82,7 +82,7 @@ class Beginning:
         drive = Drive(database, self._clock, Lease(id, self._worker, 1, self._birth))
         if times is not None:
             lease.time = times[self._lease_at]
-            drive.know(lease, times[self._fence_at], self._last)
+            drive.know(lease, times[self._fence_at], self._last, parked=lease.parked)
         return drive
 
     def _fill(self, batch: Batch, lease: LeaseDocument) -> Sequence[journal.Written]:

@@ -59,8 +59,11 @@ class Drive:
         fence: Any,
         last: int | None,
         mail: Collection[int] = (),
+        *,
+        parked: bool | None = None,
     ) -> None:
         """What taking the lease has shown: the documents' times, the end of the journal."""
+        self._parked = parked
         self._document, self._fence, self._last, self._mail = document, fence, last, set(mail)
 
     def commit(self, commit: Commit) -> asyncio.Future[bool]:
@@ -173,8 +176,9 @@ class Drive:
             return True
         if not work.release:
             return False
-        unknown = self._document is None or self._mail is None
-        return unknown or self._parked is None or bool((self._mail or set()) - set(work.consumed))
+        if self._document is None or self._mail is None or self._mail - set(work.consumed):
+            return True
+        return work.status is None and self._parked is None
 
     async def _look(self, work: Work) -> _Seen:
         database = self._database

@@ -125,7 +125,8 @@ async def load(database: Database, key: str) -> Queue:
 async def listing(database: Database, key: str | None) -> Sequence[Slot]:
     if key is not None:
         return (await load(database, key)).listing()
-    found = [_read(each) for each in await database.find(database.all(names.SLOTS))]
+    every = database.all(names.SLOTS).order_by("__name__")
+    found = [_read(each) for each in await database.find(every)]
     return [slot for each in sorted(found, key=lambda q: q.key) for slot in each.listing()]
 
 

@@ -28,6 +28,7 @@ from . import (
     workflows,
 )
 from .beginning import Beginning
+from .blobs import FirestoreBlobs
 from .database import Database, where
 from .drive import Drive
 from .names import Clock
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 
     from ...graphs.execution import Execution, StepResult
     from ...graphs.lease import Lease, Message, Slot
+    from ...graphs.ports import Blobs
     from ...graphs.question import Question, Signal
     from ...graphs.stored import (
         ArtifactInfo,
@@ -249,6 +251,10 @@ class FirestoreStore:
         from .checkpoints import saver_for
 
         return saver_for(self._database, may_prune=self._has_ended)
+
+    def blobs(self) -> Blobs:
+        """Where bytes lie when there is no better place: in this database."""
+        return FirestoreBlobs(self._database)
 
     async def backup(self, target: Path) -> None:
         raise NotPossible(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
+import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,8 @@ from assay.graphs.errors import StoreError
 from assay.store.blobs import FolderBlobs
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from assay.graphs.ports import Blobs
 
 pytestmark = pytest.mark.anyio
@@ -23,9 +26,17 @@ pytestmark = pytest.mark.anyio
 ABSENT = hashlib.sha256(b"nobody put this").hexdigest()
 
 
-@pytest.fixture(params=["folder"])
-def blobs(tmp_path: Path) -> Blobs:
-    return FolderBlobs(tmp_path / "not" / "yet" / "there")
+@pytest.fixture(params=["folder", "firestore"])
+async def blobs(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Blobs]:
+    if request.param == "folder":
+        yield FolderBlobs(tmp_path / "not" / "yet" / "there")
+        return
+    request.getfixturevalue("emulated")
+    from assay.store.firestore.store import FirestoreStore
+
+    store = await FirestoreStore.open(f"test-{secrets.token_hex(8)}")
+    yield store.blobs()
+    await store.close()
 
 
 async def test_bytes_come_back_by_their_sha256(blobs: Blobs) -> None:

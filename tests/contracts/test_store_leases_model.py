@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.stored import execution, journal, question
 
@@ -17,6 +18,8 @@ from assay.graphs.stored import Commit, Entry
 from assay.store.connect import connect
 
 if TYPE_CHECKING:
+    from tests.emulators import Emulators
+
     from assay.graphs.ports import Store
 
 
@@ -59,27 +62,35 @@ def test_only_the_latest_lease_writes_and_every_commit_is_whole(
     acts: list[Any], at_once: bool
 ) -> None:
     """`at_once`: commits of the same moment, which a store may write together."""
+    asyncio.run(_play("sqlite://:memory:", acts, at_once))
 
-    async def play() -> None:
-        store = await connect("sqlite://:memory:")
-        try:
-            lease = await store.create(execution("e"), [], store.worker)
-            assert lease is not None
-            model = Model([lease], store.worker)
+
+@settings(
+    deadline=None, max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(acts=ACTS, at_once=st.booleans())
+def test_so_it_is_on_firestore(emulated: Emulators, acts: list[Any], at_once: bool) -> None:
+    asyncio.run(_play(f"firestore://test-{secrets.token_hex(8)}", acts, at_once))
+
+
+async def _play(url: str, acts: list[Any], at_once: bool) -> None:
+    store = await connect(url)
+    try:
+        lease = await store.create(execution("e"), [], store.worker)
+        assert lease is not None
+        model = Model([lease], store.worker)
+        if at_once:
+            await asyncio.gather(
+                *(store.create(execution(f"n{n}"), [], store.worker) for n in range(3))
+            )
+        for act in acts:
+            doing = [_do(store, model, act)]
             if at_once:
-                await asyncio.gather(
-                    *(store.create(execution(f"n{n}"), [], store.worker) for n in range(3))
-                )
-            for act in acts:
-                doing = [_do(store, model, act)]
-                if at_once:
-                    doing += [_elsewhere(store, n) for n in range(3)]
-                await asyncio.gather(*doing)
-                await _check(store, model)
-        finally:
-            await store.close()
-
-    asyncio.run(play())
+                doing += [_elsewhere(store, n) for n in range(3)]
+            await asyncio.gather(*doing)
+            await _check(store, model)
+    finally:
+        await store.close()
 
 
 async def _do(store: Store, model: Model, act: Any) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.stored import queued
 
@@ -18,6 +19,8 @@ from assay.graphs.stored import Commit
 from assay.store.connect import connect
 
 if TYPE_CHECKING:
+    from tests.emulators import Emulators
+
     from assay.graphs.ports import Store
 
 
@@ -80,20 +83,29 @@ ACTS = st.lists(
 @settings(deadline=None, max_examples=60)
 @given(ACTS)
 def test_slots_go_where_a_model_says(acts: list[Any]) -> None:
-    async def play() -> None:
-        store = await connect("sqlite://:memory:")
-        try:
-            model, leases = Model(), dict[str, Lease]()
-            for act in acts:
-                await _do(store, model, leases, act)
-                held = {slot.execution_id for slot in await store.slots("k") if slot.held}
-                assert held == {a.id for a in model.held()}
-                queue = [slot.execution_id for slot in await store.slots("k") if not slot.held]
-                assert queue == [a.id for a in model.queue()]
-        finally:
-            await store.close()
+    asyncio.run(_play("sqlite://:memory:", acts))
 
-    asyncio.run(play())
+
+@settings(
+    deadline=None, max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(acts=ACTS)
+def test_so_they_do_on_firestore(emulated: Emulators, acts: list[Any]) -> None:
+    asyncio.run(_play(f"firestore://test-{secrets.token_hex(8)}", acts))
+
+
+async def _play(url: str, acts: list[Any]) -> None:
+    store = await connect(url)
+    try:
+        model, leases = Model(), dict[str, Lease]()
+        for act in acts:
+            await _do(store, model, leases, act)
+            held = {slot.execution_id for slot in await store.slots("k") if slot.held}
+            assert held == {a.id for a in model.held()}
+            queue = [slot.execution_id for slot in await store.slots("k") if not slot.held]
+            assert queue == [a.id for a in model.queue()]
+    finally:
+        await store.close()
 
 
 async def _do(store: Store, model: Model, leases: dict[str, Lease], act: Any) -> None:

@@ -1,0 +1,82 @@
+"""Holds queries and writes of a Firestore store against `deploy/firestore.indexes.json`.
+
+The emulator answers every query; the real Firestore only those that an index serves.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from google.cloud.firestore_v1.types import StructuredQuery
+
+FILE = Path(__file__).resolve().parent.parent / "deploy" / "firestore.indexes.json"
+NAME = "__name__"
+
+LARGEST_INDEXED = 1500
+"""Bytes of a field by which Firestore sorts and finds."""
+
+
+class Unserved(AssertionError):
+    """A query or a write that the real Firestore would refuse, or answer wrongly."""
+
+
+def check(call: str, of: Any) -> None:
+    """What `Database.watcher` is told of. Raises `Unserved`."""
+    if call == "query":
+        check_query(of._to_protobuf())
+    elif call == "commit":
+        for write in of._write_pbs:
+            check_fields(write.update.name, write.update.fields)
+
+
+def check_query(query: StructuredQuery) -> None:
+    """One field, indexed by Firestore itself, is found by and sorted by; or an index is listed."""
+    (source,) = query.from_
+    collection = source.collection_id
+    found = [each for each in _filters(query.where) if each.field.field_path != NAME]
+    order = [each.field.field_path for each in query.order_by]
+    fields = {each.field.field_path for each in found} | {each for each in order if each != NAME}
+    if len(fields) > 1:
+        listed = [i["fields"] for i in _file()["indexes"] if i["collectionGroup"] == collection]
+        if not any({f["fieldPath"] for f in index} >= fields for index in listed):
+            raise Unserved(f"{collection}: no index serves {sorted(fields)} together")
+    for field in fields & _unindexed(collection):
+        raise Unserved(f"{collection}: {field} is exempt from indexes, and looked for")
+    scans_down = any(o.direction == StructuredQuery.Direction.DESCENDING for o in query.order_by)
+    if scans_down and not fields:
+        raise Unserved(f"{collection}: names are sorted upwards only")
+
+
+def check_fields(document: str, fields: Any) -> None:
+    """What is large has no index: an index takes room, and sees 1500 bytes of it."""
+    collection = document.split("/")[-2] if document else ""
+    for name, value in fields.items():
+        if name in _unindexed(collection):
+            continue
+        if "bytes_value" in value or len(value.string_value.encode()) > LARGEST_INDEXED:
+            raise Unserved(f"{collection}: {name} is large, and not exempt from indexes")
+
+
+def _filters(where: Any) -> Iterator[Any]:
+    if "composite_filter" in where:
+        for each in where.composite_filter.filters:
+            yield from _filters(each)
+    elif "field_filter" in where:
+        yield where.field_filter
+    elif "unary_filter" in where:
+        yield where.unary_filter
+
+
+def _unindexed(collection: str) -> set[str]:
+    overrides = _file()["fieldOverrides"]
+    return {o["fieldPath"] for o in overrides if o["collectionGroup"] == collection}
+
+
+@cache
+def _file() -> dict[str, Any]:
+    read: dict[str, Any] = json.loads(FILE.read_text())
+    return read
