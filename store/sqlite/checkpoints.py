@@ -7,7 +7,7 @@ from functools import partial
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ...graphs.errors import StoreError
+from ..checkpointing.refusals import cannot_copy, cannot_go_on
 from ..checkpointing.rows import Head, Put, PutWrites, Query, Remove, Value, Write
 from ..checkpointing.saver import Saver
 from ..checkpointing.values import apart
@@ -268,13 +268,8 @@ def _check(connection: sqlite3.Connection, key: int, put: Put) -> None:
     if head.parent is not None and connection.execute(_EXISTS, place).fetchone():
         return
     kept = _finish(_Rows(connection).blobs(head.thread, head.namespace, put.relies))
-    lost = sorted(channel for channel, version in put.relies if (channel, version) not in kept)
-    if lost:
-        raise StoreError(
-            f"Checkpoint {head.id} of thread {head.thread!r} cannot be kept: the store does not "
-            f"hold the value of {', '.join(map(repr, lost))} that it goes on with. What it goes "
-            "on from was pruned or deleted meanwhile; start again from the latest checkpoint."
-        )
+    if lost := [key for key in put.relies if key not in kept]:
+        raise cannot_go_on(head, lost)
 
 
 def _remove(connection: sqlite3.Connection, key: int, remove: Remove) -> None:
@@ -308,10 +303,7 @@ def _copy(connection: sqlite3.Connection, source: str, target: str) -> None:
     if key is None:
         return
     if _key(connection, target) is not None:
-        raise StoreError(
-            f"Thread {source!r} cannot be copied to {target!r}, which holds checkpoints already; "
-            "delete that one first, or give another id."
-        )
+        raise cannot_copy(source, target)
     copy = connection.execute(_ADD_THREAD, (target,)).lastrowid
     for table, columns in _COPIED.items():
         connection.execute(

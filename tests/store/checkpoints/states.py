@@ -1,16 +1,12 @@
-"""Checkpoints as LangGraph makes them, without a graph; and a look into the file."""
+"""Checkpoints as LangGraph makes them, without a graph."""
 
 from __future__ import annotations
 
-import sqlite3
-from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from langgraph.checkpoint.base import empty_checkpoint
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from langchain_core.runnables import RunnableConfig
     from langgraph.checkpoint.base import BaseCheckpointSaver
 
@@ -67,16 +63,3 @@ async def pending(saver: BaseCheckpointSaver[str], config: RunnableConfig) -> li
     assert found is not None
     assert found.pending_writes is not None
     return found.pending_writes
-
-
-def select(path: Path, sql: str) -> list[Any]:
-    """What the file holds, or (with an UPDATE or DELETE) is made to hold."""
-    with closing(sqlite3.connect(path)) as connection:
-        rows = connection.execute(sql).fetchall()
-        connection.commit()
-    return rows
-
-
-def count(path: Path, table: str) -> int:
-    number: int = select(path, f"SELECT count(*) FROM {table}")[0][0]
-    return number

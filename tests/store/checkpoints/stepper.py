@@ -1,4 +1,4 @@
-"""A process that runs a graph: `stepper.py FILE FIRST LAST STEPS`.
+"""A process that runs a graph: `stepper.py sqlite FILE FIRST LAST STEPS`, or `firestore PROJECT …`.
 
 Its threads are numbered from FIRST to before LAST. Each step prints `thread step` when it
 begins. Half of the threads write a large value too.
@@ -13,7 +13,7 @@ from typing import Annotated, Any, TypedDict
 
 from langgraph.graph import START, StateGraph
 
-from assay.checkpoint import SqliteSaver
+from assay.checkpoint import FirestoreSaver, SqliteSaver
 
 
 class State(TypedDict):
@@ -47,8 +47,10 @@ def graph(saver: Any) -> Any:
     return builder.compile(checkpointer=saver)
 
 
-async def main(path: str, first: int, last: int, steps: int) -> None:
-    async with SqliteSaver.open(path) as saver:
+async def main(kind: str, where: str, first: int, last: int, steps: int) -> None:
+    firestore = kind == "firestore"
+    opened: Any = FirestoreSaver.open(project=where) if firestore else SqliteSaver.open(where)
+    async with opened as saver:
         g = graph(saver)
 
         async def run(thread: int) -> None:
@@ -60,4 +62,4 @@ async def main(path: str, first: int, last: int, steps: int) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1], *map(int, sys.argv[2:])))
+    asyncio.run(main(sys.argv[1], sys.argv[2], *map(int, sys.argv[3:])))

@@ -10,23 +10,36 @@ from langgraph.checkpoint.conformance.capabilities import Capability
 
 from assay.checkpoint import SqliteSaver
 
+from .places import FirestorePlace
+
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
+    from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
     from langgraph.checkpoint.base import BaseCheckpointSaver
 
+    from assay.store.checkpointing.saver import Saver
+
 pytestmark = pytest.mark.anyio
 
 
-@pytest.mark.parametrize("place", ["file", "memory"])
+@pytest.mark.parametrize("where", ["file", "memory", "firestore"])
 async def test_all_eight_capabilities_are_there_and_every_check_passes(
-    tmp_path: Path, place: str
+    request: pytest.FixtureRequest, tmp_path: Path, where: str
 ) -> None:
-    @checkpointer_test(name=f"SqliteSaver in {place}")
+    def fresh() -> AbstractAsyncContextManager[Saver]:
+        if where == "firestore":
+            return FirestorePlace().open()
+        return SqliteSaver.open(tmp_path / "s.db" if where == "file" else ":memory:")
+
+    @checkpointer_test(name=f"Saver in {where}")
     async def savers() -> AsyncGenerator[BaseCheckpointSaver[str], None]:
-        async with SqliteSaver.open(tmp_path / "s.db" if place == "file" else ":memory:") as saver:
+        async with fresh() as saver:
             yield saver
+
+    if where == "firestore":
+        request.getfixturevalue("emulated")
 
     report = await validate(savers)
 

@@ -8,13 +8,14 @@ import sys
 from collections import defaultdict
 from contextlib import redirect_stdout
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from assay.checkpoint import SqliteSaver
-
 from .stepper import graph
+
+if TYPE_CHECKING:
+    from .places import Place
 
 pytestmark = pytest.mark.anyio
 
@@ -22,17 +23,19 @@ STEPPER = Path(__file__).with_name("stepper.py")
 THREADS, STEPS = 8, 40
 
 
-async def stepper(path: Path, *numbers: int) -> asyncio.subprocess.Process:
+async def stepper(place: Place, *numbers: int) -> asyncio.subprocess.Process:
     pipe = asyncio.subprocess.PIPE
-    arguments = (str(path), *map(str, numbers))
+    arguments = (*place.arguments, *map(str, numbers))
     return await asyncio.create_subprocess_exec(
         sys.executable, STEPPER, *arguments, stdout=pipe, stderr=pipe
     )
 
 
 @pytest.mark.parametrize("kill_after", [1, 60, 150])
-async def test_after_a_kill_every_thread_goes_on_where_it_was(path: Path, kill_after: int) -> None:
-    process = await stepper(path, 0, THREADS, STEPS)
+async def test_after_a_kill_every_thread_goes_on_where_it_was(
+    place: Place, kill_after: int
+) -> None:
+    process = await stepper(place, 0, THREADS, STEPS)
     assert process.stdout is not None
     output = b"".join([await process.stdout.readline() for _ in range(kill_after)])
     process.kill()
@@ -41,7 +44,7 @@ async def test_after_a_kill_every_thread_goes_on_where_it_was(path: Path, kill_a
     begun = steps_of((output + rest.rpartition(b"\n")[0]).decode())
     assert sum(len(steps) for steps in begun.values()) < THREADS * STEPS, "it was killed too late"
 
-    async with SqliteSaver.open(path) as saver:
+    async with place.open() as saver:
         kept = [c async for c in saver.alist(None)]
         assert {c.config["configurable"]["thread_id"] for c in kept} >= begun.keys()
         g = graph(saver)
@@ -67,11 +70,11 @@ def steps_of(output: str) -> dict[str, list[int]]:
     return begun
 
 
-async def test_several_processes_may_use_one_file(path: Path) -> None:
+async def test_several_processes_may_use_one_store(place: Place) -> None:
     """They also make it, at the same time; a third one reads meanwhile."""
-    processes = [await stepper(path, first, first + 2, 10) for first in (0, 2)]
+    processes = [await stepper(place, first, first + 2, 10) for first in (0, 2)]
     ended = asyncio.gather(*(process.communicate() for process in processes))
-    async with SqliteSaver.open(path) as saver:
+    async with place.open() as saver:
         while not ended.done():
             assert all([c.checkpoint["v"] async for c in saver.alist(None)])
             await asyncio.wait([ended], timeout=0.1)

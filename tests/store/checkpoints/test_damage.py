@@ -1,30 +1,35 @@
-"""Damaged files: what is lost is named, nothing is guessed, the rest stays readable."""
+"""Damaged stores: what is lost is named, nothing is guessed, the rest stays readable."""
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeAlias
 
 import pytest
 
 from assay.graphs.errors import StateCorrupted
 
-from .states import at, follow, pending, select, state
+from .places import KINDS
+from .states import at, follow, pending, state
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from langchain_core.runnables import RunnableConfig
 
-    from assay.checkpoint import SqliteSaver
+    from assay.store.checkpointing.saver import Saver
+
+    from .places import Place, Row
 
 pytestmark = pytest.mark.anyio
+
+Edit: TypeAlias = "Callable[[Row], Row | None]"
+Damage: TypeAlias = "Callable[[dict[str, list[Row]], Edit], tuple[str, Edit]]"
 
 LARGE = "x" * 2_000_000
 
 
 @pytest.fixture
-async def config(saver: SqliteSaver) -> RunnableConfig:
+async def config(saver: Saver) -> RunnableConfig:
     """A checkpoint with a small and a large value, and both as writes too."""
     values = {"small": 1, "large": LARGE}
     config = await follow(saver, at("orders/7", "child:1"), values)
@@ -32,58 +37,86 @@ async def config(saver: SqliteSaver) -> RunnableConfig:
     return config
 
 
-def chunk_of(table: str, channel: str, number: int) -> str:
-    """SQL for the digest of a channel's chunk."""
-    start = 1 + 32 * (number - 1)
-    return f"(SELECT substr(digests, {start}, 32) FROM {table} WHERE channel = '{channel}')"
+def chunk(kind: str, channel: str, number: int) -> Damage:
+    """Of a chunk of what the channel holds, or a node wrote to it."""
+
+    def damage(rows: dict[str, list[Row]], change: Edit) -> tuple[str, Edit]:
+        (digests,) = [row["digests"] for row in rows[kind] if row["channel"] == channel]
+        wanted = digests[32 * (number - 1) : 32 * number]
+        return "chunks", lambda row: change(row) if row["digest"] == wanted else row
+
+    return damage
 
 
-BLOB, WRITE = "checkpoint_blobs", "checkpoint_writes"
-DAMAGES = {
+def row(kind: str, channel: str | None = None) -> Damage:
+    """Of all rows of the kind, or those of a channel."""
+
+    def damage(_: object, change: Edit) -> tuple[str, Edit]:
+        return kind, lambda row: change(row) if channel in (None, row.get("channel")) else row
+
+    return damage
+
+
+def data(damaged: bytes | Callable[[bytes], bytes]) -> Edit:
+    return lambda row: {**row, "data": damaged(row["data"]) if callable(damaged) else damaged}
+
+
+def removed(_: Row) -> None:
+    return None
+
+
+DAMAGES: dict[str, tuple[Damage, Edit, str, str]] = {
     "a chunk is missing": (
-        f"DELETE FROM checkpoint_chunks WHERE digest = {chunk_of(BLOB, 'large', 3)}",
+        chunk("blobs", "large", 3),
+        removed,
         "channel 'large' of checkpoint",
         "chunk 3 of 3 is missing",
     ),
     "a chunk has changed": (
-        "UPDATE checkpoint_chunks SET data = CAST(replace(data, 'xxx', 'xxX') AS BLOB)"
-        f" WHERE digest = {chunk_of(BLOB, 'large', 2)}",
+        chunk("blobs", "large", 2),
+        data(lambda data: data.replace(b"xxx", b"xxX")),
         "channel 'large' of checkpoint",
         "chunk 2 of 3 is not what its digest says",
     ),
     "a chunk is cut short": (
-        "UPDATE checkpoint_chunks SET data = substr(data, 1, 100)"
-        f" WHERE digest = {chunk_of(WRITE, 'W', 1)}",
+        chunk("writes", "W", 1),
+        data(lambda data: data[:100]),
         "channel 'W' of checkpoint",
         "chunk 1 of 3 is not what its digest says",
     ),
     "a small value has changed": (
-        "UPDATE checkpoint_blobs SET data = x'02' WHERE channel = 'small'",
+        row("blobs", "small"),
+        data(b"\2"),
         "channel 'small' of checkpoint",
         "its bytes are not what their digest says",
     ),
     "a write has changed": (
-        "UPDATE checkpoint_writes SET data = x'03' WHERE channel = 'w'",
+        row("writes", "w"),
+        data(b"\3"),
         "channel 'w' of checkpoint",
         "its bytes are not what their digest says",
     ),
     "values are missing": (
-        "DELETE FROM checkpoint_blobs",
+        row("blobs"),
+        removed,
         "channel 'large', 'small' of checkpoint",
         "the value is missing",
     ),
     "the checkpoint has changed": (
-        "UPDATE checkpoints SET data = CAST(data || x'00' AS BLOB)",
+        row("checkpoints"),
+        data(lambda data: data + b"\0"),
         "checkpoint",
         "its bytes are not what their digest says",
     ),
     "the checkpoint is empty": (
-        "UPDATE checkpoints SET data = x''",
+        row("checkpoints"),
+        data(b""),
         "checkpoint",
         "its bytes are not what their digest says",
     ),
     "the kind of a value has changed": (
-        "UPDATE checkpoint_blobs SET type = 'pickle' WHERE channel = 'small'",
+        row("blobs", "small"),
+        lambda row: {**row, "type": "pickle"},
         "channel 'small' of checkpoint",
         "Unknown serialization type: pickle",
     ),
@@ -92,10 +125,11 @@ DAMAGES = {
 
 @pytest.mark.parametrize("damage", DAMAGES)
 async def test_damage_is_reported_with_its_place(
-    saver: SqliteSaver, path: Path, config: RunnableConfig, damage: str
+    saver: Saver, place: Place, config: RunnableConfig, damage: str
 ) -> None:
-    sql, what, why = DAMAGES[damage]
-    select(path, sql)
+    where, change, what, why = DAMAGES[damage]
+    rows = {kind: await place.rows(kind) for kind in KINDS}
+    await place.edit(*where(rows, change))
 
     with pytest.raises(StateCorrupted) as caught:
         await saver.aget_tuple(config)
@@ -111,15 +145,11 @@ async def test_damage_is_reported_with_its_place(
 
 
 async def test_what_is_not_damaged_can_still_be_read(
-    saver: SqliteSaver, path: Path, config: RunnableConfig
+    saver: Saver, place: Place, config: RunnableConfig
 ) -> None:
     later = await follow(saver, config, {"large": "small now"})
     other = await follow(saver, at("other"), {"large": LARGE})
-    select(
-        path,
-        "DELETE FROM checkpoint_chunks WHERE thread ="
-        " (SELECT key FROM checkpoint_threads WHERE id = 'orders/7')",
-    )
+    await place.edit("chunks", lambda row: None if row["thread"] == "orders/7" else row)
 
     assert await state(saver, later) == {"small": 1, "large": "small now"}
     assert await state(saver, other) == {"large": LARGE}

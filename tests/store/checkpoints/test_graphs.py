@@ -11,19 +11,21 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import END, START, StateGraph
 from langgraph.types import Command, Send, interrupt
 
-from assay.checkpoint import SqliteSaver
 from assay.graphs.errors import StoreError
 
 from .states import at
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from langchain_core.runnables import RunnableConfig
     from langgraph.checkpoint.base import BaseCheckpointSaver
     from langgraph.graph.state import CompiledStateGraph
     from langgraph.types import StateSnapshot
+
+    from assay.store.checkpointing.saver import Saver
+
+    from .places import Place
 
     Graph = CompiledStateGraph[Any, Any, Any, Any]
 
@@ -144,7 +146,7 @@ async def story(g: Graph, durability: Any) -> list[Any]:
 
 @pytest.mark.parametrize("durability", DURABILITIES)
 async def test_a_graph_with_questions_subgraphs_and_time_travel_runs_as_in_memory(
-    saver: SqliteSaver, durability: str
+    saver: Saver, durability: str
 ) -> None:
     ours = await story(graph(saver), durability)
     theirs = await story(graph(InMemorySaver()), durability)
@@ -155,14 +157,14 @@ async def test_a_graph_with_questions_subgraphs_and_time_travel_runs_as_in_memor
 
 
 @pytest.mark.parametrize("durability", DURABILITIES)
-async def test_a_parked_graph_goes_on_after_a_restart(path: Path, durability: Any) -> None:
+async def test_a_parked_graph_goes_on_after_a_restart(place: Place, durability: Any) -> None:
     inputs = {"log": [], "items": [1, 2]}
     one_go = graph(InMemorySaver())
     await one_go.ainvoke(inputs, at())
 
-    async with SqliteSaver.open(path) as saver:
+    async with place.open() as saver:
         await graph(saver).ainvoke(inputs, at(), durability=durability)
-    async with SqliteSaver.open(path) as saver:
+    async with place.open() as saver:
         result = await answer(graph(saver), at(), durability)
 
     assert result == await answer(one_go, at(), durability)
@@ -187,7 +189,7 @@ def counting(saver: BaseCheckpointSaver[str]) -> Graph:
 
 @pytest.mark.parametrize("durability", DURABILITIES)
 async def test_a_hundred_graphs_at_once_do_not_disturb_each_other(
-    saver: SqliteSaver, durability: Any
+    saver: Saver, durability: Any
 ) -> None:
     g = counting(saver)
 
@@ -207,7 +209,7 @@ async def test_a_hundred_graphs_at_once_do_not_disturb_each_other(
     assert len(threads) == 100
 
 
-async def test_a_synchronous_node_may_use_a_synchronous_graph(saver: SqliteSaver) -> None:
+async def test_a_synchronous_node_may_use_a_synchronous_graph(saver: Saver) -> None:
     """LangGraph runs such a node in a thread of its own; the event loop keeps the state."""
     child = counting(saver)
 
@@ -243,8 +245,8 @@ async def test_a_synchronous_node_may_use_a_synchronous_graph(saver: SqliteSaver
     assert child.name == g.name
 
 
-async def test_the_synchronous_methods_say_what_to_do_instead(path: Path) -> None:
-    async with SqliteSaver.open(path) as saver:
+async def test_the_synchronous_methods_say_what_to_do_instead(place: Place) -> None:
+    async with place.open() as saver:
         for use in (
             lambda: saver.get_tuple(at()),
             lambda: list(saver.list(at())),
@@ -253,9 +255,9 @@ async def test_the_synchronous_methods_say_what_to_do_instead(path: Path) -> Non
             with pytest.raises(StoreError, match="cannot wait for itself: await the async methods"):
                 use()
 
-    def opened_in_a_loop_that_ended() -> SqliteSaver:
-        async def main() -> SqliteSaver:
-            async with SqliteSaver.open(path) as saver:
+    def opened_in_a_loop_that_ended() -> Saver:
+        async def main() -> Saver:
+            async with place.open() as saver:
                 return saver
 
         return asyncio.run(main())
@@ -265,8 +267,8 @@ async def test_the_synchronous_methods_say_what_to_do_instead(path: Path) -> Non
         await asyncio.to_thread(ended.get_tuple, at())
 
 
-async def test_a_closed_saver_says_so(path: Path) -> None:
-    async with SqliteSaver.open(path) as saver:
+async def test_a_closed_saver_says_so(place: Place) -> None:
+    async with place.open() as saver:
         pass
 
     with pytest.raises(StoreError, match="is closed"):

@@ -12,7 +12,7 @@ from assay.graphs.errors import InvalidInput, StoreError
 from .states import at, follow, pending, state
 
 if TYPE_CHECKING:
-    from assay.checkpoint import SqliteSaver
+    from assay.store.checkpointing.saver import Saver
 
 pytestmark = pytest.mark.anyio
 
@@ -44,7 +44,7 @@ HOSTILE = [
 ]
 
 
-async def test_no_two_threads_or_namespaces_share_anything(saver: SqliteSaver) -> None:
+async def test_no_two_threads_or_namespaces_share_anything(saver: Saver) -> None:
     places = [*product(HOSTILE, ["", "a", "a\0", "é"]), *product(["t"], HOSTILE)]
     configs = []
     for number, place in enumerate(places):
@@ -63,7 +63,7 @@ async def test_no_two_threads_or_namespaces_share_anything(saver: SqliteSaver) -
     assert {c.config["configurable"]["thread_id"] async for c in saver.alist(None)} == {"t"}
 
 
-async def test_no_two_channels_or_nodes_share_anything(saver: SqliteSaver) -> None:
+async def test_no_two_channels_or_nodes_share_anything(saver: Saver) -> None:
     config = await follow(saver, at(), {name: n for n, name in enumerate(HOSTILE)})
     for n, name in enumerate(HOSTILE):
         await saver.aput_writes(config, [(name, n)], name, name)
@@ -74,7 +74,7 @@ async def test_no_two_channels_or_nodes_share_anything(saver: SqliteSaver) -> No
     )
 
 
-async def test_checkpoint_ids_are_compared_as_they_are(saver: SqliteSaver) -> None:
+async def test_checkpoint_ids_are_compared_as_they_are(saver: Saver) -> None:
     base = await saver.aget_tuple(await follow(saver, at(), {}))
     assert base is not None
     for id in HOSTILE:
@@ -89,7 +89,7 @@ async def test_checkpoint_ids_are_compared_as_they_are(saver: SqliteSaver) -> No
         assert found.checkpoint["id"] == id
 
 
-async def test_a_thread_may_be_a_number(saver: SqliteSaver) -> None:
+async def test_a_thread_may_be_a_number(saver: Saver) -> None:
     config = await follow(saver, {"configurable": {"thread_id": 7}}, {"n": 1})
 
     assert config["configurable"]["thread_id"] == "7"
@@ -97,7 +97,7 @@ async def test_a_thread_may_be_a_number(saver: SqliteSaver) -> None:
     assert await state(saver, at("7")) == {"n": 1}
 
 
-async def test_text_that_is_not_unicode_is_refused_and_hurts_no_other(saver: SqliteSaver) -> None:
+async def test_text_that_is_not_unicode_is_refused_and_hurts_no_other(saver: Saver) -> None:
     with pytest.raises(InvalidInput, match="Not valid Unicode"):
         await follow(saver, at("\ud800"), {"n": 1})
     with pytest.raises(InvalidInput, match="Not valid Unicode"):
@@ -110,7 +110,7 @@ async def test_text_that_is_not_unicode_is_refused_and_hurts_no_other(saver: Sql
     "config", [{}, {"configurable": {}}, {"configurable": {"thread_id": None}}]
 )
 async def test_a_config_without_a_thread_says_what_it_needs(
-    saver: SqliteSaver, config: dict[str, dict[str, None]]
+    saver: Saver, config: dict[str, dict[str, None]]
 ) -> None:
     with pytest.raises(StoreError, match="names no thread to keep state for; give"):
         await saver.aget_tuple(config)  # type: ignore[arg-type]

@@ -9,13 +9,11 @@ from typing import TYPE_CHECKING, Any, TypedDict
 import pytest
 from langgraph.graph import END, START, StateGraph
 
-from assay.checkpoint import SqliteSaver
 from assay.graphs.errors import StoreError
 from assay.store.checkpointing.rows import Put, PutWrites
 from assay.store.checkpointing.saver import Saver
-from assay.store.sqlite.checkpoints import SqliteCheckpoints, saver_for
+from assay.store.sqlite.checkpoints import saver_for
 from assay.store.sqlite.database import Database
-from assay.store.sqlite.reader import Reader
 from assay.store.sqlite.writer import Writer
 
 from .states import at, follow, pending, state
@@ -24,16 +22,21 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
     from pathlib import Path
 
-    from assay.store.checkpointing.rows import Change
+    from assay.store.checkpointing.rows import Change, Checkpoints
+
+    from .places import Place
+
 
 pytestmark = pytest.mark.anyio
 
 
-class Watched(SqliteCheckpoints):
-    """Notes every commit, and loses power when it is told to."""
+class Watched:
+    """Checkpoints that note every commit, and lose power when they are told to."""
 
-    def __init__(self, writer: Writer, reader: Reader) -> None:
-        super().__init__(writer, reader)
+    def __init__(self, checkpoints: Checkpoints) -> None:
+        self._write = checkpoints.write
+        self.read, self.revise = checkpoints.read, checkpoints.revise
+        self.delete, self.copy = checkpoints.delete, checkpoints.copy
         self.commits: list[tuple[str, list[str]]] = []
         self.power = asyncio.Event()
         self.power.set()
@@ -43,7 +46,7 @@ class Watched(SqliteCheckpoints):
         await self.power.wait()
         if thread in self.broken:
             raise StoreError("the disk is full")
-        await super().write(thread, changes)
+        await self._write(thread, changes)
         self.commits.append((thread, [_name(change) for change in changes]))
 
 
@@ -55,23 +58,9 @@ def _name(change: Change) -> str:
 
 
 @pytest.fixture
-async def writer(path: Path) -> AsyncIterator[Writer]:
-    database = Database(path)
-    opened = Writer(database, database.create())
-    yield opened
-    await opened.close()
-
-
-@pytest.fixture
-async def reader(path: Path, writer: Writer) -> AsyncIterator[Reader]:
-    opened = Reader(Database(path))
-    yield opened
-    await opened.close()
-
-
-@pytest.fixture
-async def watched(writer: Writer, reader: Reader) -> Watched:
-    return Watched(writer, reader)
+async def watched(place: Place) -> AsyncIterator[Watched]:
+    async with place.checkpoints() as checkpoints:
+        yield Watched(checkpoints)
 
 
 @pytest.fixture
@@ -178,25 +167,23 @@ async def test_a_caller_that_stops_waiting_stops_nobody_else(
     assert [node for node, _, _ in await pending(saver, config)] == ["0", "1", "2"]
 
 
-async def test_the_loop_may_go_down_while_something_is_written(path: Path) -> None:
+async def test_the_loop_may_go_down_while_something_is_written(place: Place) -> None:
     """Its callers are cancelled; nothing hangs, and nobody is told that it was kept."""
 
     async def main(told: list[str]) -> None:
-        database = Database(path)
-        writer = Writer(database, database.create())
-        watched = Watched(writer, Reader(database))
-        watched.power.clear()
-        saver = Saver(watched)
+        async with place.checkpoints() as checkpoints:
+            watched = Watched(checkpoints)
+            watched.power.clear()
+            saver = Saver(watched)
 
-        async def put(node: str) -> None:
-            await saver.aput_writes(at(id="c"), [("a", 1)], node)
-            told.append(node)
+            async def put(node: str) -> None:
+                await saver.aput_writes(at(id="c"), [("a", 1)], node)
+                told.append(node)
 
-        for node in "ab":
-            background.add(asyncio.ensure_future(put(node)))
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)
-        await writer.close()
+            for node in "ab":
+                background.add(asyncio.ensure_future(put(node)))
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
 
     background: set[asyncio.Future[None]] = set()
     told: list[str] = []
@@ -220,9 +207,9 @@ async def test_deleting_waits_for_what_was_issued_before(saver: Saver, watched: 
     assert [c async for c in saver.alist(None)] == []
 
 
-async def test_closing_keeps_what_was_issued_before(path: Path) -> None:
+async def test_closing_keeps_what_was_issued_before(place: Place) -> None:
     """Also what still gathers behind a large commit."""
-    async with SqliteSaver.open(path) as saver:
+    async with place.open() as saver:
         first = asyncio.ensure_future(follow(saver, at(), {"a": b"x" * 10_000_000}))
         for _ in range(3):
             await asyncio.sleep(0)
@@ -230,16 +217,18 @@ async def test_closing_keeps_what_was_issued_before(path: Path) -> None:
         await asyncio.sleep(0)
     assert [task.done() for task in (first, second)] == [True, True]
 
-    async with SqliteSaver.open(path) as saver:
+    async with place.open() as saver:
         assert len((await state(saver, first.result()))["a"]) == 10_000_000
         assert await state(saver, second.result()) == {"a": 2}
 
 
 async def test_checkpoints_join_the_transactions_of_everything_else(
-    writer: Writer, reader: Reader
+    path: Path,
 ) -> None:
-    """A journal's commit and a checkpoint that wait at the same time are written as one."""
-    saver = saver_for(writer, reader)
+    """In SQLite, a journal's commit and a checkpoint that wait together are written as one."""
+    database = Database(path)
+    writer = Writer(database, database.create())
+    saver = saver_for(writer, None)
     statements: list[str] = []
     await writer.run(lambda connection: connection.set_trace_callback(statements.append))
     held, go_on = threading.Event(), threading.Event()
@@ -265,6 +254,7 @@ async def test_checkpoints_join_the_transactions_of_everything_else(
     assert len(transactions) == 1
     assert "INTO definitions" in transactions[0]
     assert "INTO checkpoints" in transactions[0]
+    await writer.close()
 
 
 async def test_another_event_loop_is_told_to_open_its_own(saver: Saver) -> None:

@@ -9,12 +9,12 @@ import pytest
 from .states import at, follow
 
 if TYPE_CHECKING:
-    from assay.checkpoint import SqliteSaver
+    from assay.store.checkpointing.saver import Saver
 
 pytestmark = pytest.mark.anyio
 
 
-async def test_all_threads_are_listed_the_newest_checkpoint_first(saver: SqliteSaver) -> None:
+async def test_all_threads_are_listed_the_newest_checkpoint_first(saver: Saver) -> None:
     """More than a page of them, and some ids twice: a copied thread keeps its ids."""
     for n in range(70):
         await follow(saver, at(f"thread {n % 7}", "" if n % 3 else "child:1"), {"n": n})
@@ -29,7 +29,7 @@ async def test_all_threads_are_listed_the_newest_checkpoint_first(saver: SqliteS
     assert ids == sorted(ids, reverse=True)
 
 
-async def test_a_thread_is_listed_whole_or_by_namespace_or_by_id(saver: SqliteSaver) -> None:
+async def test_a_thread_is_listed_whole_or_by_namespace_or_by_id(saver: Saver) -> None:
     configs = [await follow(saver, at("t", ns), {"n": ns}) for ns in ["", "a", "b", "a"]]
     await follow(saver, at("other"), {"n": 0})
 
@@ -45,7 +45,7 @@ async def test_a_thread_is_listed_whole_or_by_namespace_or_by_id(saver: SqliteSa
 
 @pytest.mark.parametrize(("limit", "expected"), [(0, 0), (1, 1), (40, 40), (99, 80), (None, 80)])
 async def test_a_limit_counts_what_fits_the_filter(
-    saver: SqliteSaver, limit: int | None, expected: int
+    saver: Saver, limit: int | None, expected: int
 ) -> None:
     """It takes several pages of checkpoints that do not fit to find those that do."""
     for n in range(160):
@@ -59,7 +59,7 @@ async def test_a_limit_counts_what_fits_the_filter(
     assert found == list(range(158, -1, -2))[:expected]
 
 
-async def test_before_leaves_out_what_is_not_older(saver: SqliteSaver) -> None:
+async def test_before_leaves_out_what_is_not_older(saver: Saver) -> None:
     configs = [await follow(saver, at(), {"n": n}) for n in range(5)]
 
     older = [c.config async for c in saver.alist(at(), before=configs[3], limit=2)]
@@ -68,7 +68,7 @@ async def test_before_leaves_out_what_is_not_older(saver: SqliteSaver) -> None:
     assert len([c async for c in saver.alist(at(), before=at())]) == 5, "it names no checkpoint"
 
 
-async def test_metadata_filters_on_what_the_config_says(saver: SqliteSaver) -> None:
+async def test_metadata_filters_on_what_the_config_says(saver: Saver) -> None:
     """As LangGraph's other savers do: what is set in configurable and metadata is kept too."""
     config = at()
     config["configurable"]["tenant"] = "acme"
@@ -83,7 +83,7 @@ async def test_metadata_filters_on_what_the_config_says(saver: SqliteSaver) -> N
     assert [c async for c in saver.alist(at(), filter={"tenant": "other"})] == []
 
 
-async def test_deleting_while_listing_skips_what_is_gone(saver: SqliteSaver) -> None:
+async def test_deleting_while_listing_skips_what_is_gone(saver: Saver) -> None:
     for n in range(50):
         await follow(saver, at(f"t{n}"), {"n": n})
 

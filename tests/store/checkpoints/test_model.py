@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from langgraph.checkpoint.base import empty_checkpoint
 from langgraph.checkpoint.memory import InMemorySaver
@@ -13,11 +13,16 @@ from langgraph.checkpoint.serde.types import ERROR, INTERRUPT
 
 from assay.checkpoint import SqliteSaver
 
+from .places import FirestorePlace
 from .states import at
 
 if TYPE_CHECKING:
     from langchain_core.runnables import RunnableConfig
     from langgraph.checkpoint.base import BaseCheckpointSaver, ChannelVersions, CheckpointTuple
+
+    from assay.store.checkpointing.saver import Saver
+
+    from ...emulators import Emulators
 
 pytestmark = pytest.mark.anyio
 
@@ -47,7 +52,7 @@ PLACES = [("t", ""), ("t", "child:1"), ("u", ""), ("é/\0", "")]
 class Both:
     """Does everything to a saver and to the model, and keeps what can be gone on from."""
 
-    def __init__(self, ours: SqliteSaver) -> None:
+    def __init__(self, ours: Saver) -> None:
         self._ours = ours
         self._savers: list[BaseCheckpointSaver[str]] = [ours, InMemorySaver()]
         self._bases = [at(*place) for place in PLACES]
@@ -109,11 +114,31 @@ def plain(found: CheckpointTuple | None) -> dict[str, Any] | None:
     return {**found._asdict(), "config": place}
 
 
+HISTORIES = st.lists(st.one_of(PUTS, PUTS, WRITES, DELETES), max_size=25)
+
+
+async def compare(saver: Saver, events: list[tuple[Any, ...]]) -> None:
+    both = Both(saver)
+    for name, *arguments in events:
+        await getattr(both, name)(*arguments)
+    await both.check()
+
+
 @settings(deadline=None, max_examples=60)
-@given(events=st.lists(st.one_of(PUTS, PUTS, WRITES, DELETES), max_size=25))
+@given(events=HISTORIES)
 async def test_every_history_reads_as_in_the_model(events: list[tuple[Any, ...]]) -> None:
     async with SqliteSaver.open(None) as saver:
-        both = Both(saver)
-        for name, *arguments in events:
-            await getattr(both, name)(*arguments)
-        await both.check()
+        await compare(saver, events)
+
+
+@settings(
+    deadline=None, max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(events=HISTORIES)
+async def test_every_history_in_firestore_reads_as_in_the_model(
+    emulated: Emulators, events: list[tuple[Any, ...]]
+) -> None:
+    place = FirestorePlace()
+    async with place.open() as saver:
+        await compare(saver, events)
+    place.clear()

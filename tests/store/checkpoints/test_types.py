@@ -12,7 +12,6 @@ from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.graph import START, StateGraph
 from langgraph.types import Send
 
-from assay.checkpoint import SqliteSaver
 from assay.graphs.errors import StoreError
 
 from .states import at, follow, pending, state
@@ -20,6 +19,10 @@ from .states import at, follow, pending, state
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from assay.store.checkpointing.saver import Saver
+
+    from .places import Place
 
 pytestmark = pytest.mark.anyio
 
@@ -46,10 +49,10 @@ def order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
 
 @pytest.fixture
-async def kept(path: Path, order: Any) -> dict[str, Any]:
+async def kept(place: Place, order: Any) -> dict[str, Any]:
     """A checkpoint that somebody wrote without any restriction; the module is forgotten."""
     serde = JsonPlusSerializer(allowed_msgpack_modules=True)
-    async with SqliteSaver.open(path, serde=serde) as saver:
+    async with place.open(serde=serde) as saver:
         config = await follow(saver, at(), {"order": order, "orders": [order]}, note=order)
         await saver.aput_writes(config, [("order", order)], "node")
     del sys.modules[MODULE]
@@ -57,10 +60,10 @@ async def kept(path: Path, order: Any) -> dict[str, Any]:
 
 
 async def test_a_type_that_is_not_allowed_is_neither_imported_nor_made(
-    path: Path, kept: Any
+    place: Place, kept: Any
 ) -> None:
     """Its data comes back instead."""
-    async with SqliteSaver.open(path) as saver:
+    async with place.open() as saver:
         found = await saver.aget_tuple(kept)
 
     assert found is not None
@@ -72,13 +75,13 @@ async def test_a_type_that_is_not_allowed_is_neither_imported_nor_made(
 
 
 @pytest.mark.parametrize("how", ["type", "pair", "clone"])
-async def test_a_type_that_is_allowed_comes_back(path: Path, kept: Any, how: str) -> None:
+async def test_a_type_that_is_allowed_comes_back(place: Place, kept: Any, how: str) -> None:
     if how == "type":
         allow: Any = [import_module(MODULE).Order]
     else:
         allow = [(MODULE, "Order")] if how == "pair" else []
 
-    async with SqliteSaver.open(path, allow=allow) as opened:
+    async with place.open(allow=allow) as opened:
         saver = opened.with_allowlist([(MODULE, "Order")]) if how == "clone" else opened
         again = import_module(MODULE).Order(7)
         assert await state(saver, kept) == {"order": again, "orders": [again]}
@@ -88,11 +91,11 @@ async def test_a_type_that_is_allowed_comes_back(path: Path, kept: Any, how: str
         assert (await opened.aget_tuple(config)) is not None
 
 
-async def test_a_callable_named_in_the_bytes_is_not_called(path: Path) -> None:
+async def test_a_callable_named_in_the_bytes_is_not_called(place: Place, tmp_path: Path) -> None:
     """What a permissive serializer would do with bytes that somebody else wrote."""
     import ormsgpack
 
-    marker = path.with_name("called")
+    marker = tmp_path / "called"
     call = ormsgpack.packb(("os", "mkdir", str(marker)))
     bytes_ = ormsgpack.packb(ormsgpack.Ext(0, call))
 
@@ -100,14 +103,14 @@ async def test_a_callable_named_in_the_bytes_is_not_called(path: Path) -> None:
         def dumps_typed(self, obj: Any) -> tuple[str, bytes]:
             return ("msgpack", bytes_) if obj == "forged" else super().dumps_typed(obj)
 
-    async with SqliteSaver.open(path, serde=Forged()) as saver:
+    async with place.open(serde=Forged()) as saver:
         config = await follow(saver, at(), {"a": "forged"})
-    async with SqliteSaver.open(path) as saver:
+    async with place.open() as saver:
         assert await state(saver, config) == {"a": str(marker)}
     assert not marker.exists()
 
 
-async def test_messages_and_langgraphs_own_types_come_back(saver: SqliteSaver) -> None:
+async def test_messages_and_langgraphs_own_types_come_back(saver: Saver) -> None:
     values = {"messages": [HumanMessage("hi", id="1"), AIMessage("ho", id="2")]}
     config = await follow(saver, at(), values)
     await saver.aput_writes(config, [("__pregel_tasks", Send("node", {"n": 1}))], "node")
@@ -117,7 +120,7 @@ async def test_messages_and_langgraphs_own_types_come_back(saver: SqliteSaver) -
 
 
 async def test_state_that_cannot_be_serialized_fails_and_leaves_nothing(
-    saver: SqliteSaver,
+    saver: Saver,
 ) -> None:
     class State(TypedDict):
         a: Any

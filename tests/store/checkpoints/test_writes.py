@@ -12,12 +12,12 @@ from assay.graphs.errors import StoreError
 from .states import at, follow, pending
 
 if TYPE_CHECKING:
-    from assay.checkpoint import SqliteSaver
+    from assay.store.checkpointing.saver import Saver
 
 pytestmark = pytest.mark.anyio
 
 
-async def test_writes_come_in_the_order_of_path_node_and_position(saver: SqliteSaver) -> None:
+async def test_writes_come_in_the_order_of_path_node_and_position(saver: Saver) -> None:
     """Twelve of one node: as text, 10 would come before 2."""
     config = await follow(saver, at(), {})
     many = [(f"c{n}", n) for n in range(12)]
@@ -34,7 +34,7 @@ async def test_writes_come_in_the_order_of_path_node_and_position(saver: SqliteS
     ]
 
 
-async def test_of_repeated_writes_the_first_stays(saver: SqliteSaver) -> None:
+async def test_of_repeated_writes_the_first_stays(saver: Saver) -> None:
     config = await follow(saver, at(), {})
     await saver.aput_writes(config, [("a", 1), ("b", 2)], "node", "~1")
     await saver.aput_writes(config, [("a", 3), ("b", 4), ("c", 5)], "node", "~2")
@@ -46,7 +46,7 @@ async def test_of_repeated_writes_the_first_stays(saver: SqliteSaver) -> None:
     ]
 
 
-async def test_of_repeated_special_writes_the_last_stays(saver: SqliteSaver) -> None:
+async def test_of_repeated_special_writes_the_last_stays(saver: Saver) -> None:
     """Even among ordinary ones, which stay as they were."""
     config = await follow(saver, at(), {})
     await saver.aput_writes(config, [("a", 1), (ERROR, "first"), (INTERRUPT, "q1")], "node")
@@ -61,7 +61,7 @@ async def test_of_repeated_special_writes_the_last_stays(saver: SqliteSaver) -> 
     ]
 
 
-async def test_writes_may_come_before_their_checkpoint(saver: SqliteSaver) -> None:
+async def test_writes_may_come_before_their_checkpoint(saver: Saver) -> None:
     """With `durability="async"` a node may end before its checkpoint is on the disk."""
     there = await follow(saver, at(), {})
     found = await saver.aget_tuple(there)
@@ -74,6 +74,6 @@ async def test_writes_may_come_before_their_checkpoint(saver: SqliteSaver) -> No
     assert await pending(saver, config) == [("node", "a", 1)]
 
 
-async def test_writes_to_no_checkpoint_are_refused(saver: SqliteSaver) -> None:
+async def test_writes_to_no_checkpoint_are_refused(saver: Saver) -> None:
     with pytest.raises(StoreError, match="Writes in thread 't' name no checkpoint_id"):
         await saver.aput_writes(at(), [("a", 1)], "node")

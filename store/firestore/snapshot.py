@@ -1,0 +1,224 @@
+"""The `Rows` port: everything as it was at the moment of the first answer, without a lock."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ..checkpointing.rows import Query
+from .checkpoint_documents import (
+    BLOBS,
+    CHECKPOINTS,
+    CHUNKS,
+    WRITES,
+    Span,
+    blob_key_of,
+    blob_name,
+    blob_value_of,
+    checkpoint_of,
+    chunk_name,
+    documents_of,
+    places,
+    run_of,
+    thread_name,
+    writes_in,
+    writes_of,
+)
+from .database import DEADLINE, where
+from .parts import Name
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Collection, Iterable, Sequence
+    from datetime import datetime
+
+    from ..checkpointing.rows import BlobKey, Head, Place, Value, Write
+    from .database import Database
+    from .parts import Fields
+
+_GOT = 200
+"""Documents got by one call."""
+_AMONG = 30
+"""Values that a query may ask for at once."""
+_PAGES = {CHUNKS: 16, BLOBS: 200, WRITES: 50, CHECKPOINTS: 50}
+"""Documents held at a time while a thread is read whole, by how large they may be."""
+
+
+class Document(NamedTuple):
+    """A document as it was; `changed` is what a commit may be made to depend on."""
+
+    name: Name
+    fields: Fields
+    changed: datetime
+
+
+class Tip(NamedTuple):
+    """The document of a thread, which each commit to the thread changes."""
+
+    number: int
+    """How many commits there were."""
+    by: str
+    """The mark of the last one, by which whoever made it knows it again."""
+    changed: datetime
+
+
+class Snapshot:
+    """Reads at one moment: Firestore remembers what was there, for an hour.
+
+    What it has read it does not read again: the checkpoints of a page share most values.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._at: datetime | None = None
+        self._listed: list[str] = []
+        self._writes: dict[str, list[Fields]] = {}
+        self._blobs: dict[Name, Value] = {}
+        self._chunks: dict[Name, bytes] = {}
+
+    async def get(
+        self, names: Iterable[Name], only: Sequence[str] | None = None
+    ) -> dict[Name, Document]:
+        """Those of the documents that are there, whole or `only` some fields."""
+        places = [self._database.at(*name) for name in names]
+        found: dict[Name, Document] = {}
+        for start in range(0, len(places), _GOT):
+            some = places[start : start + _GOT]
+            self._database._tell("get", some)
+
+            async def once(some: list[Any] = some) -> list[Any]:
+                read = self._database.client.get_all(
+                    some, only, retry=None, timeout=DEADLINE, read_time=self._at
+                )
+                return [each async for each in read]
+
+            read = await self._database._patiently(once, "Reading")
+            self._at = self._at or read[0].read_time
+            found.update((_name(each), _document(each)) for each in read if each.exists)
+        return found
+
+    async def find(self, query: Any) -> list[Document]:
+        self._database._tell("query", query)
+
+        async def once() -> list[Any]:
+            read = query.stream(retry=None, timeout=DEADLINE, read_time=self._at)
+            return [each async for each in read]
+
+        read = await self._database._patiently(once, "Reading")
+        if read:
+            self._at = self._at or read[0].read_time
+        return [_document(each) for each in read]
+
+    def within(self, collection: str, span: Span, field: str = "__name__") -> Any:
+        """A query for the documents of which the field, or else the id, lies in the span."""
+        query = self._database.all(collection)
+        start, end = map(query.document, span) if field == "__name__" else span
+        return where(where(query, field, ">=", start), field, "<", end)
+
+    async def everything(self, thread: str) -> AsyncGenerator[Document]:
+        """A thread's documents, each after those that it names; checkpoints in their order."""
+        ids = documents_of(thread)
+        for collection in (CHUNKS, BLOBS, WRITES):
+            span = ids
+            while page := await self.find(self.within(collection, span).limit(_PAGES[collection])):
+                for document in page:
+                    yield document
+                span = Span(f"{page[-1].name.id}-", ids.end)  # all of them are equally long
+        field, (span,) = places(Query(thread), None)
+        while page := await self.find(
+            self.within(CHECKPOINTS, span, field).order_by(field).limit(_PAGES[CHECKPOINTS])
+        ):
+            for document in page:
+                yield document
+            span = Span(page[-1].fields[field] + b"\0", span.end)
+
+    async def tip(self, thread: str) -> Tip | None:
+        """None where nothing was ever kept, or all was deleted."""
+        name = thread_name(thread)
+        return tip_of((await self.get([name])).get(name))
+
+    async def head(self, thread: str, namespace: str, id: str | None) -> Head | None:
+        heads = await self.heads(Query(thread, namespace, id), after=None, limit=1)
+        return heads[0] if heads else None
+
+    async def heads(self, query: Query, *, after: Place | None, limit: int | None) -> list[Head]:
+        field, spans = places(query, after)
+        queries = [
+            self.within(CHECKPOINTS, span, field).order_by(field, direction="DESCENDING")
+            for span in spans
+        ]
+        if limit is not None:
+            queries = [each.limit(limit) for each in queries]
+        if len(queries) == 1:
+            found = await self.find(queries[0])
+        else:
+            found = await self._highest(field, queries, limit)
+        heads = [checkpoint_of(document.fields) for document in found]
+        self._listed = [writes_of(head.thread, head.namespace, head.id) for head in heads]
+        return heads
+
+    async def _highest(self, field: str, queries: list[Any], limit: int | None) -> list[Document]:
+        """Of what all queries find. First only their order: a checkpoint may be large."""
+        if self._at is None:  # all are to see the same moment
+            await self.get([thread_name("")])
+        of_each = await asyncio.gather(*(self.find(query.select([field])) for query in queries))
+        every = [document for found in of_each for document in found]
+        every.sort(key=lambda document: document.fields[field][1:], reverse=True)
+        names = [document.name for document in every[:limit]]
+        found = await self.get(names)
+        return [found[name] for name in names]
+
+    async def writes(self, thread: str, namespace: str, checkpoint: str) -> list[Write]:
+        of = writes_of(thread, namespace, checkpoint)
+        if of not in self._writes:
+            wanted = [of]
+            if of in self._listed:  # whoever asks for those of one will ask for the next ones'
+                start = self._listed.index(of)
+                wanted = self._listed[start : start + _AMONG]
+            self._writes |= {each: [] for each in wanted}
+            query = where(self._database.all(WRITES), "of", "in", wanted)
+            for document in await self.find(query):
+                self._writes[document.fields["of"]].append(document.fields)
+        return writes_in(self._writes[of])
+
+    async def blobs(
+        self, thread: str, namespace: str, keys: Iterable[BlobKey]
+    ) -> dict[BlobKey, Value]:
+        names = {key: blob_name(thread, namespace, key) for key in keys}
+        found = await self.get(set(names.values()) - self._blobs.keys())
+        self._blobs |= {name: blob_value_of(found[name].fields) for name in found}
+        return {key: self._blobs[name] for key, name in names.items() if name in self._blobs}
+
+    async def blob_keys(self, thread: str, namespace: str) -> list[BlobKey]:
+        query = self.within(BLOBS, documents_of(thread, namespace))
+        found = await self.find(query.select(["row.channel", "row.version"]))
+        return [blob_key_of(document.fields) for document in found]
+
+    async def chunks(self, thread: str, digests: Collection[bytes]) -> dict[bytes, bytes]:
+        names = {digest: chunk_name(thread, digest) for digest in digests}
+        found = await self.get(set(names.values()) - self._chunks.keys())
+        self._chunks |= {name: found[name].fields["data"] for name in found}
+        return {digest: self._chunks[n] for digest, n in names.items() if n in self._chunks}
+
+    async def threads_of(self, runs: Collection[str]) -> list[str]:
+        found: set[str] = set()
+        keys = [run_of(run) for run in runs]
+        for start in range(0, len(keys), _AMONG):
+            some = keys[start : start + _AMONG]
+            query = where(self._database.all(CHECKPOINTS), "run", "in", some)
+            documents = await self.find(query.select(["row.thread"]))
+            found.update(document.fields["row"]["thread"] for document in documents)
+        return sorted(found)
+
+
+def tip_of(document: Document | None) -> Tip | None:
+    if document is None:
+        return None
+    return Tip(document.fields["number"], document.fields["by"], document.changed)
+
+
+def _document(snapshot: Any) -> Document:
+    return Document(_name(snapshot), snapshot.to_dict() or {}, snapshot.update_time)
+
+
+def _name(snapshot: Any) -> Name:
+    return Name(*snapshot.reference.path.split("/")[-2:])
