@@ -26,7 +26,6 @@ from ..graphs.services import Services
 from ..graphs.skills import skills as built_in_skills
 from ..graphs.steps import kinds
 from ..graphs.workflow import Workflow
-from ..store.blobs import FolderBlobs
 from ..store.bus import LocalBus
 from ..store.connect import connect
 from .settings import Settings, read_settings
@@ -149,7 +148,7 @@ async def _compose(settings: Settings, workspace: Path, stack: AsyncExitStack) -
     known = kinds()
     services = Services(
         store=store,
-        blobs=FolderBlobs(settings.home / "blobs"),
+        blobs=store.blobs(settings.home / "blobs"),
         bus=LocalBus(),
         agents=thinkers,
         kinds=known,

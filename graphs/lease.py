@@ -22,6 +22,18 @@ class Lease:
     handle: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How often a worker looks around, in seconds: a look may cost time, or money.
+
+    `listen`: between two looks into the inboxes of what it drives; `sweep`: between two looks
+    for what nobody drives. A worker that is rung looks at once.
+    """
+
+    listen: float
+    sweep: float
+
+
 class Command(StrEnum):
     """What a message tells the driver of an execution."""
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from .event import Event
 from .execution import Cost, Execution, StepResult
-from .lease import Lease, Message, Slot
+from .lease import Lease, Message, Pace, Slot
 from .limits import Limits
 from .question import Question, Signal
 from .step import Family, Step
@@ -251,6 +251,10 @@ class Store(Workflows, Executions, Questions, Shelves, Protocol):
     """
 
     worker: str
+    pace: Pace
+
+    def blobs(self, folder: Path) -> Blobs:
+        """Where large values and files are kept: in the folder, unless it has a place itself."""
 
     def checkpointer(self) -> Any:
         """A LangGraph `BaseCheckpointSaver` over the same storage."""

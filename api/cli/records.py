@@ -12,7 +12,6 @@ from ...graphs.event import Event
 from ...graphs.execution import Execution, Status
 from ...graphs.fold import events, load
 from ...graphs.question import Question, QuestionStatus
-from ...store.blobs import FolderBlobs
 from ..settings import read_settings
 from .exits import OK
 from .following import LAST, POLL
@@ -135,7 +134,7 @@ async def slots(key: str | None, *, json: bool) -> int:
 async def _standing(store: Store, execution_id: str) -> Standing:
     execution = await store.execution(execution_id)
     lost: list[str] = []
-    blobs = FolderBlobs(read_settings().home / "blobs")
+    blobs = store.blobs(read_settings().home / "blobs")
     history = await load(store, blobs, execution_id, lambda _, why: lost.append(why))
     current = None if execution.status.terminal else history.current
     whole = replace(

@@ -24,14 +24,11 @@ from ..step import Family
 from ..strands import Gate
 from ..workflow import Workflow
 
-LISTEN = 0.1
-"""Seconds between two looks at the inboxes, where other processes put messages."""
-
 GRACE = 30.0
 """Seconds in which executions leave memory when their process ends."""
 
-SWEEP = 0.5
-"""Seconds between two looks for executions that nobody drives."""
+STOPPING = 0.1
+"""Seconds between two looks at an execution that is being stopped in another process."""
 
 _log = logging.getLogger("assay.provider")
 
@@ -133,7 +130,7 @@ class LangGraphProvider:
             self.ring()
         while not execution.status.terminal:
             if not await self.take(execution_id, slotless=True):
-                await asyncio.sleep(LISTEN)  # it runs elsewhere: nobody here is told of its end
+                await asyncio.sleep(STOPPING)  # it runs elsewhere: nobody here is told of its end
             await self.wait(execution_id)
             execution = await store.execution(execution_id)
         return execution
@@ -199,7 +196,7 @@ class LangGraphProvider:
     async def _listen(self) -> None:
         while True:
             with suppress(TimeoutError):
-                async with asyncio.timeout(LISTEN):
+                async with asyncio.timeout(self._services.store.pace.listen):
                     await self._rung.wait()
             self._rung.clear()
             if self._driving:
@@ -214,7 +211,7 @@ class LangGraphProvider:
     async def _sweep(self) -> None:
         while True:
             with suppress(TimeoutError):
-                async with asyncio.timeout(SWEEP):
+                async with asyncio.timeout(self._services.store.pace.sweep):
                     await self._freed.wait()
             self._freed.clear()
             if self._serving or self._own - self._driving.keys():

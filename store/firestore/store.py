@@ -9,6 +9,7 @@ import time
 from typing import TYPE_CHECKING, Any, Self
 
 from ...graphs.errors import NotPossible
+from ...graphs.lease import Pace
 from . import (
     artifacts,
     audit,
@@ -54,6 +55,9 @@ if TYPE_CHECKING:
     )
     from ...graphs.workflow import Workflow
 
+PACE = Pace(listen=1.0, sweep=2.0)
+"""Every look is paid for."""
+
 _TIDY = 60.0
 """Seconds between two looks for what has expired, and for events that were cut off."""
 
@@ -64,6 +68,7 @@ class FirestoreStore:
     def __init__(self, database: Database, workers: Workers) -> None:
         """Use `open`."""
         self.worker = workers.own
+        self.pace = PACE
         self._database = database
         self._workers = workers
         self._clock = Clock()
@@ -252,8 +257,8 @@ class FirestoreStore:
 
         return saver_for(self._database, may_prune=self._has_ended)
 
-    def blobs(self) -> Blobs:
-        """Where bytes lie when there is no better place: in this database."""
+    def blobs(self, folder: Path) -> Blobs:
+        """In this database, where every worker finds them."""
         return FirestoreBlobs(self._database)
 
     async def backup(self, target: Path) -> None:

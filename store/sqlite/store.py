@@ -7,6 +7,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
 from ...graphs.errors import StoreError
+from ...graphs.lease import Pace
+from ..blobs import FolderBlobs
 from . import (
     artifacts,
     audit,
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 
     from ...graphs.execution import Execution, StepResult
     from ...graphs.lease import Lease, Message, Slot
+    from ...graphs.ports import Blobs
     from ...graphs.question import Question, Signal
     from ...graphs.stored import (
         ArtifactInfo,
@@ -49,12 +52,17 @@ if TYPE_CHECKING:
     from ...graphs.workflow import Workflow
 
 
+PACE = Pace(listen=0.1, sweep=0.5)
+"""To look around in a file of this machine costs next to nothing."""
+
+
 class SqliteStore:
     """Several processes may open one file; each execution is written to by one at a time."""
 
     def __init__(self, writer: Writer, reader: Reader | None, workers: Workers) -> None:
         """Use `open`. Without a reader the writer's connection reads too."""
         self.worker = workers.own
+        self.pace = PACE
         self._writer = writer
         self._reader = reader
         self._workers = workers
@@ -276,6 +284,9 @@ class SqliteStore:
         from .checkpoints import saver_for
 
         return saver_for(self._writer, self._reader, may_prune=self._has_ended)
+
+    def blobs(self, folder: Path) -> Blobs:
+        return FolderBlobs(folder)
 
     async def backup(self, target: Path) -> None:
         await self._read(partial(backup.write, target=target))

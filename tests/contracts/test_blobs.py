@@ -35,7 +35,7 @@ async def blobs(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
     from assay.store.firestore.store import FirestoreStore
 
     store = await FirestoreStore.open(f"test-{secrets.token_hex(8)}")
-    yield store.blobs()
+    yield store.blobs(tmp_path)
     await store.close()
 
 

@@ -15,7 +15,6 @@ from assay.graphs.fold import events as events_of
 from assay.graphs.fold import load
 from assay.graphs.history import History
 from assay.graphs.question import Question
-from assay.store.blobs import FolderBlobs
 from assay.store.connect import connect
 
 from .forkserver import Child, ForkServer
@@ -142,7 +141,7 @@ async def _left(home: Path, workspace: Path) -> Left:
         (execution,) = (await store.executions()).items
         id = execution.id
         execution = await store.execution(id)
-        history = await load(store, FolderBlobs(home / "blobs"), id, _lost)
+        history = await load(store, store.blobs(home / "blobs"), id, _lost)
         page = await store.entries(id, limit=10_000)
         assert page.cursor is None
         events = [event for entry in page.items for event in events_of(entry, id)]

@@ -9,7 +9,8 @@ import pytest
 from assay.graphs.errors import AssayError, ConcurrencyLimit
 from assay.graphs.event import EventType
 from assay.graphs.execution import Status
-from assay.graphs.providers import langgraph as provider
+from assay.graphs.lease import Pace
+from assay.store.sqlite import store as sqlite
 
 from ..running import House, open_house, statuses
 from .asking import answered, open_questions
@@ -27,7 +28,7 @@ def turns(house: House) -> Turns:
 @pytest.fixture
 def _nobody_sweeps(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever is next is told, and does not have to look."""
-    monkeypatch.setattr(provider, "SWEEP", 3600.0)
+    monkeypatch.setattr(sqlite, "PACE", Pace(listen=0.1, sweep=3600.0))
 
 
 @pytest.mark.usefixtures("_nobody_sweeps")
