@@ -1,0 +1,168 @@
+"""The event bus over Pub/Sub: what one process says, every process hears."""
+
+from __future__ import annotations
+
+import secrets
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from functools import partial
+from itertools import count
+from typing import Any
+from weakref import WeakSet
+
+from ...graphs.event import Event
+from ..bus import LocalBus, Subscription
+from .client import Client, Received
+from .control import Told
+from .doorbell import Rings
+from .ear import Ear
+from .envelope import (
+    Letter,
+    Unreadable,
+    bury,
+    read_control,
+    read_event,
+    seal_control,
+    seal_event,
+    seal_ring,
+)
+from .names import CONTROL, DEAD, EVENTS, WORK
+from .order import KNOWN, Order
+from .outbox import Outbox
+
+FLUSH = 5.0
+"""Seconds that closing waits for what is not sent yet."""
+
+
+class PubSubBus:
+    """The `EventBus` port for many processes, with a doorbell and a control topic.
+
+    Listeners here hear at once what is published here. Others hear it as long as Pub/Sub is
+    there: durable events in order and once, live ones as they come. Nothing waits for Pub/Sub:
+    while it is away a bounded number of messages is kept, and sent when it is back.
+    """
+
+    def __init__(self, client: Client) -> None:
+        """Use `open`."""
+        self.origin = f"p{secrets.token_hex(8)}"
+        self._client = client
+        self._local = LocalBus()
+        self._outbox = Outbox(client.publish)
+        self._order = Order(lambda event: self._local.publish([event]))
+        self._events = Ear(client, EVENTS, self.origin, self._hear_event)
+        self._control = Ear(client, CONTROL, self.origin, self._hear_control)
+        self._told: WeakSet[Told] = WeakSet()
+        self._heard: OrderedDict[str, None] = OrderedDict()
+        self._rings: WeakSet[Rings] = WeakSet()
+        self._number = count(1)
+        self._closed = False
+
+    @classmethod
+    async def open(cls, project: str) -> PubSubBus:
+        """Join the project's bus: from now on this process hears the others.
+
+        Raises `ConfigurationError` without credentials, `StoreError` when a topic or a
+        permission is missing, `StoreUnavailable` when Pub/Sub cannot be reached.
+        """
+        bus = cls(await Client.open(project))
+        async with AsyncExitStack() as undo:
+            undo.push_async_callback(bus.close)
+            await bus._events.open()
+            await bus._control.open()
+            undo.pop_all()
+        return bus
+
+    def publish(self, events: Sequence[Event]) -> None:
+        self._local.publish(events)
+        if self._closed:
+            return
+        for event in events:
+            self._order.passed(event)
+            self._put(EVENTS, partial(seal_event, event), live=event.type.live)
+
+    def wanted(self, execution_id: str) -> bool:
+        """Always: another process may listen, and nobody knows."""
+        return not self._closed or self._local.wanted(execution_id)
+
+    def subscribe(self, execution_id: str | None = None) -> Subscription:
+        return self._local.subscribe(execution_id)
+
+    def ring(self, execution_id: str) -> None:
+        """Ask any one worker to look at the execution; returns at once."""
+        if not self._closed:
+            self._put(WORK, partial(seal_ring, execution_id))
+
+    def rings(self) -> Rings:
+        """Ids of executions to look at. Each ring is heard by one worker, now and then by two."""
+        rings = Rings(self._client, self._bury)
+        self._rings.add(rings)
+        return rings
+
+    def tell(self, message: Mapping[str, Any]) -> None:
+        """Say something, as JSON can, to every process, this one included; returns at once."""
+        for listener in self._told:
+            listener.offer(message)
+        if not self._closed:
+            self._put(CONTROL, partial(seal_control, message))
+
+    def told(self) -> Told:
+        """Control messages from now on; `aclose` ends it."""
+        listener = Told()
+        self._told.add(listener)
+        return listener
+
+    async def flush(self, seconds: float = FLUSH) -> bool:
+        """Wait until all is sent, that long at most; whether it is."""
+        return await self._outbox.flush(seconds)
+
+    async def close(self) -> None:
+        """Send what is pending, and leave the bus. Calling it twice is harmless."""
+        if self._closed:
+            return
+        self._closed = True
+        for rings in list(self._rings):
+            await rings.aclose()
+        await self._outbox.flush(FLUSH)
+        await self._outbox.close()
+        await self._events.close()
+        await self._control.close()
+        self._order.close()
+        await self._client.close()
+
+    def _put(self, topic: str, seal: Callable[[str, int], Letter], *, live: bool = False) -> None:
+        try:
+            letter = seal(self.origin, next(self._number))
+        except TypeError as error:  # text that is no Unicode, for one
+            self._outbox.lose(f"a message for {topic} is no JSON: {error}")
+        else:
+            self._outbox.put(topic, letter, live=live)
+
+    def _hear_event(self, received: Received) -> None:
+        letter = received.letter
+        if letter.origin == self.origin:
+            return
+        try:
+            event = read_event(letter)
+        except Unreadable as reason:
+            self._bury(received, EVENTS, reason)
+        else:
+            self._order.take(event, letter.id)
+
+    def _hear_control(self, received: Received) -> None:
+        letter = received.letter
+        if letter.origin == self.origin or letter.id in self._heard:
+            return
+        try:
+            message = read_control(letter)
+        except Unreadable as reason:
+            self._bury(received, CONTROL, reason)
+            return
+        self._heard[letter.id] = None
+        if len(self._heard) > KNOWN:
+            self._heard.popitem(last=False)
+        for listener in self._told:
+            listener.offer(message)
+
+    def _bury(self, received: Received, topic: str, reason: Unreadable) -> None:
+        self._outbox.put(DEAD, bury(received.letter, str(reason), topic, received.message_id))
