@@ -82,11 +82,11 @@ class Database:
     watcher: ClassVar[Callable[[str, Any], None] | None] = None
     """Told of every call before it is made: `commit`, `get` or `query`, and what of; for tests."""
 
-    def __init__(self, project: str, database: str, root: str = "", patience: float = PATIENCE):
+    def __init__(self, project: str, database: str, root: str = "") -> None:
         """Raises `StoreError` where there are no credentials."""
         self.name = f"firestore://{project}/{database}"
         self._root = ("roots", root) if root else ()
-        self._patience = patience
+        self._patience = PATIENCE
         self._closed = False
         try:
             self.client: Any = AsyncClient(project=project, database=database)
