@@ -97,6 +97,6 @@ async def _families(reading: Reading, thread: str) -> Sequence[_Family]:
     heads = await reading.rows.heads(Query(thread), after=None, limit=None)
     heads.sort(key=attrgetter("namespace"))  # stable: inside a namespace still the latest first
     return [
-        _Family(reading, [await reading.skeleton(head) for head in group])
+        _Family(reading, await reading.skeletons(list(group)))
         for _, group in groupby(heads, attrgetter("namespace"))
     ]

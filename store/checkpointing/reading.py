@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from langgraph.checkpoint.base import CheckpointTuple, writes_sort_key
 
@@ -50,24 +50,29 @@ class Reading:
     async def find(self, thread: str, namespace: str, id: str | None) -> CheckpointTuple | None:
         """The checkpoint of that id; of None, the latest."""
         head = await self.rows.head(thread, namespace, id)
-        return None if head is None else await self._whole(await self.skeleton(head))
+        if head is None:
+            return None
+        (found,) = await self._whole(await self.skeletons([head]))
+        return found
 
     async def page(
         self, query: Query, filter: Mapping[str, Any], *, after: Place | None, limit: int
     ) -> tuple[list[CheckpointTuple], list[Head]]:
         """The next checkpoints whose metadata fits the filter, and all that were looked at."""
         heads = await self.rows.heads(query, after=after, limit=limit)
-        found = []
-        for head in heads:
-            skeleton = await self.skeleton(head)
+        fitting = []
+        for skeleton in await self.skeletons(heads):
             metadata: Mapping[str, Any] = skeleton.metadata
             if all(metadata.get(key) == value for key, value in filter.items()):
-                found.append(await self._whole(skeleton))
-        return found, heads
+                fitting.append(skeleton)
+        return await self._whole(fitting), heads
 
-    async def skeleton(self, head: Head) -> Skeleton:
-        ((fields, held, bare, metadata),) = await self._decode(head, [("", head.value)])
-        return Skeleton(head, fields, held, bare, metadata)
+    async def skeletons(self, heads: Sequence[Head]) -> list[Skeleton]:
+        found = await self._decode([_Stored(head, "", head.value) for head in heads])
+        return [
+            Skeleton(head, fields, held, bare, metadata)
+            for head, (fields, held, bare, metadata) in zip(heads, found, strict=True)
+        ]
 
     async def history(
         self, thread: str, namespace: str, id: str | None, channels: Sequence[str]
@@ -85,10 +90,11 @@ class Reading:
                 if head is None:
                     why = f"ancestor {parent}, from which it is rebuilt, is gone"
                     raise _corrupted(target, open, why)
-                newest_first = reversed(await self._writes(head, open))
-                for write in newest_first:
+                (pending,) = await self._writes([head], open)
+                for write in reversed(pending):
                     writes[write[1]].append(write)
-                seeds |= await self._values(await self.skeleton(head), open)
+                (values,) = await self._values(await self.skeletons([head]), open)
+                seeds |= values
                 open -= seeds.keys()
                 walked.add(parent)
                 parent = head.parent
@@ -99,62 +105,105 @@ class Reading:
                 found[channel]["seed"] = seeds[channel]
         return found
 
-    async def _whole(self, skeleton: Skeleton) -> CheckpointTuple:
-        head = skeleton.head
-        checkpoint = {
-            **skeleton.fields,
-            "channel_values": await self._values(skeleton, skeleton.held),
-            "channel_versions": {**skeleton.held, **skeleton.bare},
-        }
-        here = (head.thread, head.namespace)
-        return CheckpointTuple(
-            config=config_of(*here, head.id),
-            checkpoint=checkpoint,  # type: ignore[arg-type]
-            metadata=skeleton.metadata,
-            parent_config=None if head.parent is None else config_of(*here, head.parent),
-            pending_writes=await self._writes(head),
-        )
+    async def _whole(self, skeletons: Sequence[Skeleton]) -> list[CheckpointTuple]:
+        """All of them together: a store that is far away is asked as seldom as for one."""
+        values = await self._values(skeletons)
+        writes = await self._writes([skeleton.head for skeleton in skeletons])
+        return list(map(_tuple, skeletons, values, writes))
 
-    async def _values(self, skeleton: Skeleton, channels: Collection[str]) -> dict[str, Any]:
-        """The values of those of the channels that have one."""
-        head = skeleton.head
-        keys: list[BlobKey] = [kept for kept in skeleton.held.items() if kept[0] in channels]
-        if not keys:
-            return {}
-        blobs = await self.rows.blobs(head.thread, head.namespace, keys)
-        if lost := [channel for channel, version in keys if (channel, version) not in blobs]:
-            raise _corrupted(head, lost, "the value is missing")
-        values = await self._decode(head, [(key[0], blobs[key]) for key in keys])
-        return {channel: value for (channel, _), value in zip(keys, values, strict=True)}
+    async def _values(
+        self, skeletons: Sequence[Skeleton], channels: Collection[str] | None = None
+    ) -> list[dict[str, Any]]:
+        """Of each the values of its channels, or of those of `channels`, that have one."""
+        keys: list[list[BlobKey]] = [
+            [key for key in skeleton.held.items() if channels is None or key[0] in channels]
+            for skeleton in skeletons
+        ]
+        wanted: dict[tuple[str, str], dict[BlobKey, None]] = {}
+        for skeleton, some in zip(skeletons, keys, strict=True):
+            if some:
+                head = skeleton.head
+                wanted.setdefault((head.thread, head.namespace), {}).update(dict.fromkeys(some))
+        blobs = {place: await self.rows.blobs(*place, some) for place, some in wanted.items()}
+        stored = []
+        for skeleton, some in zip(skeletons, keys, strict=True):
+            head = skeleton.head
+            there = blobs.get((head.thread, head.namespace), {})
+            if lost := [channel for channel, version in some if (channel, version) not in there]:
+                raise _corrupted(head, lost, "the value is missing")
+            stored += [_Stored(head, key[0], there[key]) for key in some]
+        values = iter(await self._decode(stored))
+        return [{channel: next(values) for channel, _ in some} for some in keys]
 
     async def _writes(
-        self, head: Head, channels: Collection[str] | None = None
-    ) -> list[PendingWrite]:
-        """The writes on top of a checkpoint, of all channels or of some, as they apply."""
+        self, heads: Sequence[Head], channels: Collection[str] | None = None
+    ) -> list[list[PendingWrite]]:
+        """The writes on top of each, of all channels or of some, as they apply."""
 
         def order(write: Write) -> tuple[str, str, int]:
             return writes_sort_key(write.path, write.node, write.position)
 
-        rows = await self.rows.writes(head.thread, head.namespace, head.id)
-        if channels is not None:
-            rows = [write for write in rows if write.channel in channels]
-        rows.sort(key=order)
-        values = await self._decode(head, [(write.channel, write.value) for write in rows])
-        return [(w.node, w.channel, value) for w, value in zip(rows, values, strict=True)]
+        rows = []
+        for head in heads:
+            found = await self.rows.writes(head.thread, head.namespace, head.id)
+            some = [write for write in found if channels is None or write.channel in channels]
+            rows.append(sorted(some, key=order))
+        values = iter(
+            await self._decode(
+                [
+                    _Stored(head, write.channel, write.value)
+                    for head, some in zip(heads, rows, strict=True)
+                    for write in some
+                ]
+            )
+        )
+        return [[(write.node, write.channel, next(values)) for write in some] for some in rows]
 
-    async def _decode(self, head: Head, values: Sequence[tuple[str, Value]]) -> list[Any]:
-        """The objects. Each value comes with its channel, by which a loss is reported."""
-        digests = {digest for _, value in values for digest in apart(value)}
-        chunks = await self.rows.chunks(head.thread, digests) if digests else {}
+    async def _decode(self, stored: Sequence[_Stored]) -> list[Any]:
+        """The objects, in that order."""
+        digests: dict[str, set[bytes]] = {}
+        for head, _, value in stored:
+            digests.setdefault(head.thread, set()).update(apart(value))
+        chunks = {
+            thread: await self.rows.chunks(thread, some) if some else {}
+            for thread, some in digests.items()
+        }
         objects = []
-        for channel, value in values:
+        for head, channel, value in stored:
             try:
-                objects.append(decode(self._serde, value, chunks))
+                objects.append(decode(self._serde, value, chunks[head.thread]))
             except AssayError:
                 raise
             except Exception as error:  # whatever a serializer makes of bytes that are not its own
                 raise _corrupted(head, [channel], _why(error)) from error
         return objects
+
+
+class _Stored(NamedTuple):
+    """A value with its checkpoint and channel, by which a loss is reported."""
+
+    head: Head
+    channel: str
+    value: Value
+
+
+def _tuple(
+    skeleton: Skeleton, values: dict[str, Any], writes: list[PendingWrite]
+) -> CheckpointTuple:
+    head = skeleton.head
+    here = (head.thread, head.namespace)
+    checkpoint = {
+        **skeleton.fields,
+        "channel_values": values,
+        "channel_versions": {**skeleton.held, **skeleton.bare},
+    }
+    return CheckpointTuple(
+        config=config_of(*here, head.id),
+        checkpoint=checkpoint,  # type: ignore[arg-type]
+        metadata=skeleton.metadata,
+        parent_config=None if head.parent is None else config_of(*here, head.parent),
+        pending_writes=writes,
+    )
 
 
 def _why(error: Exception) -> str:

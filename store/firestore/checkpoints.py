@@ -170,7 +170,7 @@ class FirestoreCheckpoints:
             return known
         snapshot, mark = Snapshot(self._database), thread_name(thread)
         parents = {_parent(put) for put in unsure.values()}
-        found = await snapshot.get([mark, *parents], only=["number", "by", "in_thread"])
+        found = await snapshot.get({mark, *parents}, only=["number", "by", "in_thread"])
         made = _blobs(puts)
         for put in unsure.values():
             if _parent(put) in found:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from ..checkpointing.rows import Query
 from .checkpoint_documents import (
@@ -29,6 +29,10 @@ if TYPE_CHECKING:
     from .snapshot import Document, Snapshot
 
 
+_NAMES = 1000
+"""Documents to read by one call where little more than their names is read."""
+
+
 @dataclass(frozen=True, slots=True)
 class Inventory:
     """The documents in the order in which they may go.
@@ -45,19 +49,20 @@ class Inventory:
     @classmethod
     async def of(cls, snapshot: Snapshot, thread: str) -> Self:
         """Only their names, and those of the chunks that each names."""
-        field, (span,) = places(Query(thread), None)
         ids = documents_of(thread)
-        newest_first = snapshot.within(CHECKPOINTS, span, field).order_by(
-            field, direction="DESCENDING"
+        field, (span,) = places(Query(thread), None)
+
+        async def found(query: Any, fields: Sequence[str], by: str = "__name__") -> list[Document]:
+            every = snapshot.every(query.select(fields), by, at_once=_NAMES)
+            return [document async for document in every]
+
+        checkpoints, writes, blobs, chunks = await asyncio.gather(
+            found(snapshot.within(CHECKPOINTS, span, field), ["apart", field], field),
+            found(snapshot.within(WRITES, ids), ["of", "apart"]),
+            found(snapshot.within(BLOBS, ids), ["apart"]),
+            found(snapshot.within(CHUNKS, ids), []),
         )
-        return cls(
-            *await asyncio.gather(
-                snapshot.find(newest_first.select(["apart"])),
-                snapshot.find(snapshot.within(WRITES, ids).select(["of", "apart"])),
-                snapshot.find(snapshot.within(BLOBS, ids).select(["apart"])),
-                snapshot.find(snapshot.within(CHUNKS, ids).select([])),
-            )
-        )
+        return cls(checkpoints[::-1], writes, blobs, chunks)
 
     def all(self) -> list[Name]:
         return [document.name for document in (*self._rows(), *self.chunks)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..checkpointing.rows import Query
@@ -24,7 +25,7 @@ from .checkpoint_documents import (
     writes_in,
     writes_of,
 )
-from .database import DEADLINE, where
+from .database import where
 from .parts import Name
 
 if TYPE_CHECKING:
@@ -35,12 +36,10 @@ if TYPE_CHECKING:
     from .database import Database
     from .parts import Fields
 
-_GOT = 200
-"""Documents got by one call."""
+_SMALL, _LARGE = 300, 16
+"""Documents to read by one call, which has a deadline, by what they may weigh at most."""
 _AMONG = 30
 """Values that a query may ask for at once."""
-_PAGES = {CHUNKS: 16, BLOBS: 200, WRITES: 50, CHECKPOINTS: 50}
-"""Documents held at a time while a thread is read whole, by how large they may be."""
 
 
 class Document(NamedTuple):
@@ -76,37 +75,41 @@ class Snapshot:
         self._chunks: dict[Name, bytes] = {}
 
     async def get(
-        self, names: Iterable[Name], only: Sequence[str] | None = None
+        self,
+        names: Collection[Name],
+        only: Sequence[str] | None = None,
+        *,
+        at_once: int = _SMALL,
     ) -> dict[Name, Document]:
         """Those of the documents that are there, whole or `only` some fields."""
         places = [self._database.at(*name) for name in names]
         found: dict[Name, Document] = {}
-        for start in range(0, len(places), _GOT):
-            some = places[start : start + _GOT]
-            self._database._tell("get", some)
-
-            async def once(some: list[Any] = some) -> list[Any]:
-                read = self._database.client.get_all(
-                    some, only, retry=None, timeout=DEADLINE, read_time=self._at
-                )
-                return [each async for each in read]
-
-            read = await self._database._patiently(once, "Reading")
+        for start in range(0, len(places), at_once):
+            some = places[start : start + at_once]
+            read = await self._database.snapshots("get", some, only=only, at=self._at)
             self._at = self._at or read[0].read_time
             found.update((_name(each), _document(each)) for each in read if each.exists)
         return found
 
     async def find(self, query: Any) -> list[Document]:
-        self._database._tell("query", query)
-
-        async def once() -> list[Any]:
-            read = query.stream(retry=None, timeout=DEADLINE, read_time=self._at)
-            return [each async for each in read]
-
-        read = await self._database._patiently(once, "Reading")
+        read = await self._database.snapshots("query", query, at=self._at)
         if read:
             self._at = self._at or read[0].read_time
         return [_document(each) for each in read]
+
+    async def every(
+        self, query: Any, by: str = "__name__", *, at_once: int = _SMALL
+    ) -> AsyncGenerator[Document]:
+        """All that the query finds, in the order of a field, so many held at a time."""
+        rest = query = query.order_by(by)
+        while page := await self.find(rest.limit(at_once)):
+            for document in page:
+                yield document
+            if len(page) < at_once:
+                return
+            last = page[-1]
+            after = self._database.at(*last.name) if by == "__name__" else last.fields[by]
+            rest = query.start_after({by: after})
 
     def within(self, collection: str, span: Span, field: str = "__name__") -> Any:
         """A query for the documents of which the field, or else the id, lies in the span."""
@@ -115,21 +118,17 @@ class Snapshot:
         return where(where(query, field, ">=", start), field, "<", end)
 
     async def everything(self, thread: str) -> AsyncGenerator[Document]:
-        """A thread's documents, each after those that it names; checkpoints in their order."""
-        ids = documents_of(thread)
-        for collection in (CHUNKS, BLOBS, WRITES):
-            span = ids
-            while page := await self.find(self.within(collection, span).limit(_PAGES[collection])):
-                for document in page:
+        """A thread's documents, each after those that it names, checkpoints by their ids."""
+        for collection, at_once in ((CHUNKS, _LARGE), (BLOBS, _SMALL), (WRITES, _LARGE)):
+            query = self.within(collection, documents_of(thread))
+            async with aclosing(self.every(query, at_once=at_once)) as found:
+                async for document in found:
                     yield document
-                span = Span(f"{page[-1].name.id}-", ids.end)  # all of them are equally long
         field, (span,) = places(Query(thread), None)
-        while page := await self.find(
-            self.within(CHECKPOINTS, span, field).order_by(field).limit(_PAGES[CHECKPOINTS])
-        ):
-            for document in page:
+        query = self.within(CHECKPOINTS, span, field)
+        async with aclosing(self.every(query, field, at_once=_LARGE)) as found:
+            async for document in found:
                 yield document
-            span = Span(page[-1].fields[field] + b"\0", span.end)
 
     async def tip(self, thread: str) -> Tip | None:
         """None where nothing was ever kept, or all was deleted."""
@@ -142,16 +141,14 @@ class Snapshot:
 
     async def heads(self, query: Query, *, after: Place | None, limit: int | None) -> list[Head]:
         field, spans = places(query, after)
-        queries = [
-            self.within(CHECKPOINTS, span, field).order_by(field, direction="DESCENDING")
-            for span in spans
-        ]
-        if limit is not None:
-            queries = [each.limit(limit) for each in queries]
-        if len(queries) == 1:
-            found = await self.find(queries[0])
-        else:
+        queries = [self.within(CHECKPOINTS, span, field) for span in spans]
+        if len(queries) > 1:
             found = await self._highest(field, queries, limit)
+        elif limit is None:
+            found = [document async for document in self.every(queries[0], field)][::-1]
+        else:
+            highest = queries[0].order_by(field, direction="DESCENDING")
+            found = await self.find(highest.limit(limit))
         heads = [checkpoint_of(document.fields) for document in found]
         self._listed = [writes_of(head.thread, head.namespace, head.id) for head in heads]
         return heads
@@ -160,11 +157,16 @@ class Snapshot:
         """Of what all queries find. First only their order: a checkpoint may be large."""
         if self._at is None:  # all are to see the same moment
             await self.get([thread_name("")])
-        of_each = await asyncio.gather(*(self.find(query.select([field])) for query in queries))
+
+        async def highest(query: Any) -> list[Document]:
+            query = query.select([field]).order_by(field, direction="DESCENDING")
+            return await self.find(query if limit is None else query.limit(limit))
+
+        of_each = await asyncio.gather(*map(highest, queries))
         every = [document for found in of_each for document in found]
         every.sort(key=lambda document: document.fields[field][1:], reverse=True)
         names = [document.name for document in every[:limit]]
-        found = await self.get(names)
+        found = await self.get(names, at_once=_LARGE)
         return [found[name] for name in names]
 
     async def writes(self, thread: str, namespace: str, checkpoint: str) -> list[Write]:
@@ -190,12 +192,12 @@ class Snapshot:
 
     async def blob_keys(self, thread: str, namespace: str) -> list[BlobKey]:
         query = self.within(BLOBS, documents_of(thread, namespace))
-        found = await self.find(query.select(["row.channel", "row.version"]))
-        return [blob_key_of(document.fields) for document in found]
+        query = query.select(["row.channel", "row.version"])
+        return [blob_key_of(document.fields) async for document in self.every(query)]
 
     async def chunks(self, thread: str, digests: Collection[bytes]) -> dict[bytes, bytes]:
         names = {digest: chunk_name(thread, digest) for digest in digests}
-        found = await self.get(set(names.values()) - self._chunks.keys())
+        found = await self.get(set(names.values()) - self._chunks.keys(), at_once=_LARGE)
         self._chunks |= {name: found[name].fields["data"] for name in found}
         return {digest: self._chunks[n] for digest, n in names.items() if n in self._chunks}
 
