@@ -127,9 +127,10 @@ class FirestoreSaver(Saver):
         """
         from .store.firestore.checkpoints import FirestoreCheckpoints
         from .store.firestore.database import Database as Firestore
+        from .store.firestore.names import name
 
         serde = _serializer(serde, allow, cipher)
-        opened = Firestore(project, database, root)
+        opened = Firestore(project, database, name(root) if root else "")
         saver = cls(FirestoreCheckpoints(opened), serde=serde, may_prune=may_prune)
         try:
             yield saver

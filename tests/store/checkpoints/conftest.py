@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from assay.store.firestore.database import Database
+
 from .places import FirestorePlace, Place, SqlitePlace
 
 if TYPE_CHECKING:
@@ -14,6 +16,8 @@ if TYPE_CHECKING:
 
     from assay.store.checkpointing.saver import Saver
 
+    from ...emulators import Emulators
+
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
@@ -21,14 +25,20 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(params=["sqlite", "firestore"])
-def place(request: pytest.FixtureRequest, path: Path) -> Iterator[Place]:
+def place(request: pytest.FixtureRequest, path: Path) -> Place:
     if request.param == "sqlite":
-        yield SqlitePlace(path)
-        return
-    request.getfixturevalue("emulated")
-    project = FirestorePlace()
-    yield project
-    project.clear()
+        return SqlitePlace(path)
+    firestore: FirestorePlace = request.getfixturevalue("firestore")
+    return firestore
+
+
+@pytest.fixture
+def firestore(emulated: Emulators, monkeypatch: pytest.MonkeyPatch) -> Iterator[FirestorePlace]:
+    """A project of its own, of which every query is held against the indexes there will be."""
+    place = FirestorePlace()
+    monkeypatch.setattr(Database, "watcher", place.watch)
+    yield place
+    place.clear()
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import os
 import sqlite3
 from abc import ABC, abstractmethod
 from base64 import b32decode
+from collections import Counter
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
 from typing import TYPE_CHECKING, Any, TypeAlias
 from uuid import uuid4
@@ -21,6 +22,8 @@ from assay.store.sqlite.checkpoints import SqliteCheckpoints
 from assay.store.sqlite.database import Database
 from assay.store.sqlite.reader import Reader
 from assay.store.sqlite.writer import Writer
+
+from ... import indexes
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -127,6 +130,12 @@ class FirestorePlace(Place):
     def __init__(self) -> None:
         self.project = f"test-{uuid4().hex[:12]}"
         self.arguments = ["firestore", self.project]
+        self.calls: Counter[str] = Counter()
+        """Made in this process while `watch` watches, of each kind: `commit`, `get`, `query`."""
+
+    def watch(self, call: str, of: Any) -> None:
+        indexes.check(call, of)
+        self.calls[call] += 1
 
     def open(self, **options: Any) -> AbstractAsyncContextManager[Saver]:
         return FirestoreSaver.open(project=self.project, **options)
