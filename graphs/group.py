@@ -126,8 +126,9 @@ async def run_any(call: Call) -> Yield:
 
 async def run_none(call: Call) -> Yield:
     """Start the branches and go on; the execution joins them at its end."""
-    for work in _branches(call):
-        call.run.detach(work)
+    prefix = call.frame.within(call)
+    for step, work in zip(call.step.steps, _branches(call), strict=True):
+        call.run.detach(f"{prefix}{step.id}", work)
     return Yield({})
 
 

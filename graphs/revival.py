@@ -30,11 +30,9 @@ async def revive(
 ) -> None:
     """Let what that many attempts of the step (None: all that began) left running run on.
 
-    Only the first call for a path does anything.
+    What runs on already is left alone.
     """
     run = frame.run
-    if not run.first_visit(path):
-        return
     kind: Any = run.services.kinds.get(bound.kind)
     own = getattr(kind, "revive", None)
     inside = _left_running(bound, frame.definition)

@@ -86,7 +86,7 @@ class Run:
         self.limits = Limits.of_workflow(definition.program.workflow.resource_limits, self.notice)
         self._beside: Crew[Outcome] = Crew(strand)
         self._saving: list[asyncio.Future[None]] = []
-        self._visited: set[str] = set()
+        self._detached: set[str] = set()
         self._said: list[str] = list(journal.execution.notices)
         self._paused: list[Place] | None = None
         self._asked: tuple[Question, ...] = ()
@@ -160,13 +160,6 @@ class Run:
                     )
                 )
 
-    def first_visit(self, path: str) -> bool:
-        """Whether nobody has come by this finished step since the execution went on."""
-        if path in self._visited:
-            return False
-        self._visited.add(path)
-        return True
-
     def cancel_begun(self) -> None:
         """Record that what had begun before an interruption, and was not taken up again, ends."""
         for path, begun in self.journal.history.begun.items():
@@ -217,8 +210,14 @@ class Run:
         """Call it when the system fails under work that nobody waits for; see `panicked`."""
         self._on_panic = call
 
-    def detach(self, work: Work[Outcome]) -> None:
-        """Run it beside everything else; `join` waits for it."""
+    def detach(self, path: str, work: Work[Outcome]) -> None:
+        """Run the step at the path beside everything else; `join` waits for it.
+
+        Whoever comes by again only finds it running, or ended.
+        """
+        if path in self._detached:
+            return
+        self._detached.add(path)
         self._beside.start(work).add_done_callback(self._look)
 
     def _look(self, task: asyncio.Task[Outcome]) -> None:

@@ -12,109 +12,17 @@ from typing import Any
 
 import pytest
 
+from assay.graphs.errors import StoreUnavailable
 from assay.graphs.event import EventType
 from assay.graphs.execution import Status
-from assay.graphs.steps.deterministic import current_call
+from assay.store.checkpointing.saver import Saver
 
-from ..running import House, Order, mapping, open_house, statuses
+from ..running import House, open_house, statuses
 from .asking import answered, asked
 from .lasting import events, happened
+from .lives import AGAIN, BAD, PATIENCE, SKIP, Lives, beside, conditional, lived, made, step
 
 pytestmark = pytest.mark.anyio
-
-
-class Lives(Order):
-    """`work` notes its path when it is done; what holds of it does so until `open`."""
-
-    def __init__(self, house: House, *, open: bool = True) -> None:
-        super().__init__(house)
-        self.begun: Counter[str] = Counter()
-        self.undone: list[str] = []
-        self.open = open
-        for function in (self.work, self.hold, self.flaky, self.stuck, self.turn, self.undo):
-            house.function(function)
-
-    async def work(self) -> str:
-        path = current_call().path
-        self.begun[path] += 1
-        self.seen.append(path)
-        return path
-
-    async def hold(self) -> str:
-        path = current_call().path
-        self.begun[path] += 1
-        self.gate(f"{path} reached").set()
-        if not self.open:
-            await self.gate(path).wait()
-        self.seen.append(path)
-        return path
-
-    async def flaky(self) -> str:
-        """Fails in the first attempt of the step around it."""
-        if "#" in current_call().path:
-            return await self.hold()
-        raise ValueError("the first attempt")
-
-    async def stuck(self) -> str:
-        """Does not end in the first attempt of the step around it."""
-        if "#" not in current_call().path:
-            await asyncio.Event().wait()
-        return await self.hold()
-
-    async def turn(self, n: int) -> int:
-        """Less in the second attempt of the step around it than in the first."""
-        return n if "#" in current_call().path else 9
-
-    async def undo(self, what: str) -> None:
-        self.undone.append(what)
-
-
-def step(id: str, function: str = "work", more: str = "") -> str:
-    return f"{{id: {id}, type: python, function: {function}{more}}}"
-
-
-def made(id: str, function: str = "hold") -> str:
-    undo = step("undo", "undo", f", inputs: {{what: '{{{{ {id}.output }}}}'}}")
-    return step(id, function, f", rollback: [{undo}]")
-
-
-def beside(*steps: str, id: str = "d") -> str:
-    return f"{{id: {id}, type: parallel, wait_for: none, steps: [{', '.join(steps)}]}}"
-
-
-def conditional(id: str, *steps: str, more: str = "") -> str:
-    then = f"then: [{', '.join(steps)}]"
-    return f"{{id: {id}, type: conditional, condition: 'true', {then}{more}}}"
-
-
-PATIENCE = 10
-"""Seconds after which what has not been taken up never will be."""
-
-AGAIN = ", retry: {attempts: 2, delay: 1ms}"
-SKIP = ", on_error: skip"
-BAD = step("bad", "fail", ", on_error: rollback")
-
-
-async def lived(folder: Path, text: str, *reached: str, lives: int = 2) -> tuple[Any, Lives]:
-    """Close the app where the paths are reached, in each life but the last."""
-    execution = None
-    for life in range(lives):
-        async with open_house(folder) as house:
-            work = Lives(house, open=life == lives - 1)
-            await house.app.register({**mapping(f"- {CHILD}"), "name": "child"})
-            if execution is None:
-                execution = await house.start(text)
-            else:
-                await house.app.resume(execution.id)
-            async with asyncio.timeout(PATIENCE):
-                for path in () if work.open else reached:
-                    await work.gate(f"{path} reached").wait()
-            if work.open:
-                return await house.app.wait(execution.id), work
-    raise AssertionError
-
-
-CHILD = f"{beside(made('late'))}\n- {step('try', 'flaky')}"
 
 LIST = f"steps: [{beside(made('late'))}, {step('try', 'flaky')}]"
 
@@ -284,6 +192,40 @@ async def test_while_the_next_attempt_is_far_away(tmp_path: Path) -> None:
         Lives(house)
         await house.app.resume(execution.id)
         await happened(house, execution, EventType.STEP_COMPLETED, "c.d.late")
+
+
+async def test_a_checkpoint_that_waits_for_its_store_begins_nothing_again(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The list is gone through once more for it, in the life in which it was left."""
+    tried = 0
+    kept = asyncio.Event()
+    put = Saver.aput
+
+    async def late(self: Saver, *checkpoint: Any) -> Any:
+        nonlocal tried
+        tried += 1
+        if tried == 1:
+            raise StoreUnavailable("the disk is full")
+        config = await put(self, *checkpoint)
+        kept.set()
+        return config
+
+    monkeypatch.setattr(Saver, "aput", late)
+    work = Lives(house, open=False)
+    attempts = conditional("c", beside(made("late")), step("try", "fail"), more=AGAIN + SKIP)
+    execution = await house.start(f"- {attempts}\n- {beside(step('last', 'hold'), id='e')}")
+    paths = ["c.d.late", "c#2.d.late", "e.last"]
+    async with asyncio.timeout(PATIENCE):
+        await kept.wait()
+        for path in paths:
+            await work.gate(f"{path} reached").wait()
+    for path in paths:
+        work.gate(path).set()
+    done = await house.app.wait(execution.id)
+
+    assert (done.status, tried) == ("completed", 2)
+    assert work.begun == dict.fromkeys(paths, 1)
 
 
 async def test_a_fork_does_not_begin_what_an_earlier_attempt_left(house: House) -> None:
