@@ -51,6 +51,8 @@ _OPTIONS = [
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 5_000),  # two minutes, otherwise
     ("grpc.keepalive_time_ms", 30_000),
+    # Else a new client inherits how long others in this process wait before they connect.
+    ("grpc.use_local_subchannel_pool", 1),
 ]
 
 

@@ -162,7 +162,7 @@ class Outbox:
         """Count a message that is not sent, and say so now and then."""
         self.lost += 1
         if self.lost & (self.lost - 1) == 0:  # at the 1st, 2nd, 4th, 8th …
-            log.warning("%s: lost (%d so far); it can be read from the store", why, self.lost)
+            log.warning("not sent, %d messages so far: %s", self.lost, why)
 
 
 def told(error: Exception, topic: str) -> str:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from . import control, definitions, keeping, records, running
+from . import bus, control, definitions, keeping, records, running
 
 app = typer.Typer(
     name="assay",
@@ -22,6 +22,7 @@ app = typer.Typer(
 )
 for subject in (running, control, records, definitions, keeping):
     app.registered_commands += subject.app.registered_commands
+app.add_typer(bus.app, name="bus")
 
 
 def main() -> None:

@@ -1,0 +1,109 @@
+"""Pub/Sub goes away and comes back: nobody who publishes waits, and memory stays bounded."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+
+import pytest
+from tests.emulators import VARIABLES, Emulators, private
+
+from assay.graphs.event import Event, EventType
+from assay.store.pubsub.bus import PubSubBus
+from assay.store.pubsub.envelope import Letter
+from assay.store.pubsub.outbox import CAPACITY, CAPACITY_BYTES, Outbox
+from assay.store.pubsub.setup import setup
+
+pytestmark = pytest.mark.anyio
+
+PROJECT = "outages"
+
+
+def event(seq: int, text: str = "") -> Event:
+    return Event("e", EventType.NOTICE, "2026-01-01T00:00:00Z", "a", {"text": text}, seq)
+
+
+async def test_after_an_outage_events_arrive_again_and_nobody_waited_meanwhile(
+    emulators: Emulators,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The emulator forgets everything: topics are made again, subscriptions come back alone."""
+    with private(tmp_path, "pubsub") as address:
+        monkeypatch.setenv(VARIABLES["pubsub"], address)
+        await setup(PROJECT)
+        one, other = await PubSubBus.open(PROJECT), await PubSubBus.open(PROJECT)
+        here, there = one.subscribe("e"), other.subscribe("e")
+        rings = other.rings()
+        waiting = asyncio.create_task(anext(rings))
+        one.publish([event(1)])
+        async with asyncio.timeout(10):
+            assert await anext(there) == event(1)
+
+    longest = 0.0
+    for seq in range(2, 2 * CAPACITY):
+        before = time.perf_counter()
+        one.publish([event(seq, "x" * 4000)])
+        longest = max(longest, time.perf_counter() - before)
+        if seq % 100 == 0:
+            await asyncio.sleep(0)  # its senders try, too
+    assert longest < 0.5  # a garbage collection, not a connection that is waited for
+    assert CAPACITY_BYTES * 0.9 < one._outbox.waiting_bytes <= CAPACITY_BYTES
+    assert one._outbox.waiting <= CAPACITY
+    assert await asyncio.wait_for(anext(here), 1)
+
+    with private(tmp_path, "pubsub", int(address.rpartition(":")[2])):
+        await setup(PROJECT)
+        first = await _until_heard(one, other, 2 * CAPACITY)
+        listener = other.subscribe("e")
+        one.publish([event(seq) for seq in range(first, first + 50)])
+        async with asyncio.timeout(20):
+            while (found := await anext(listener)).seq < first:
+                pass
+            assert found == event(first)
+            for seq in range(first + 1, first + 50):
+                assert await anext(listener) == event(seq)
+            one.ring("e")
+            assert await waiting == "e"
+        assert await one.flush()
+        await rings.aclose()
+        await one.close()
+        await other.close()
+    said = [record.message for record in caplog.records if record.levelname == "WARNING"]
+    assert any("trying again" in line for line in said)
+    assert len(said) < 40  # not one line an attempt, or a message
+
+
+async def test_a_full_outbox_drops_live_letters_and_the_oldest_of_the_others() -> None:
+    sent: list[bytes] = []
+    away = asyncio.Event()
+
+    async def send(topic: str, letters: object) -> None:
+        await away.wait()
+        assert isinstance(letters, list)
+        sent.extend(letter.data for letter in letters)
+
+    outbox = Outbox(send, capacity=5)
+    for number in range(8):
+        outbox.put("t", Letter(b"%d" % number, key="e"))
+    outbox.put("t", Letter(b"live", key="e"), live=True)
+    assert (outbox.waiting, outbox.lost) == (5, 4)
+    away.set()
+    assert await outbox.flush(10)
+    assert sent == [b"3", b"4", b"5", b"6", b"7"]
+    assert (outbox.waiting, outbox.waiting_bytes) == (0, 0)
+    await outbox.close()
+
+
+async def _until_heard(one: PubSubBus, other: PubSubBus, seq: int) -> int:
+    """Publish until something arrives; the next `seq`."""
+    listener = other.subscribe("e")
+    arrived = asyncio.ensure_future(anext(listener))
+    async with asyncio.timeout(30):
+        while not arrived.done():
+            one.publish([event(seq)])
+            seq += 1
+            await asyncio.wait({arrived}, timeout=0.1)
+    return seq
