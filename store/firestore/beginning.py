@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ...graphs.errors import ConcurrencyLimit, StoreError
 from ...graphs.lease import Command, Lease
 from . import executions, inbox, journal, leases, names, slots
-from .database import LARGEST, Conflict, again
+from .database import LARGEST, MOST_WRITES, Conflict, again
 from .drive import Drive
 
 if TYPE_CHECKING:
@@ -54,29 +54,32 @@ class Beginning:
 
     async def make(self) -> Drive | None:
         """What drives it, if the worker has the lease."""
-        database, id = self._database, self._execution.id
-        await journal.put_parts(database, self._entries, LARGEST)
-        attempt = 0
+        ahead = await self._put_ahead()
+        try:
+            return await self._make(self._entries[ahead:])
+        except ConcurrencyLimit:
+            await self._database.clear([entry.place for entry in self._entries[:ahead]])
+            raise
+
+    async def _make(self, entries: Sequence[journal.Written]) -> Drive | None:
+        database, id, attempt = self._database, self._execution.id, 0
         while True:
-            lease = leases.begin(self._execution, self._birth, names.name(self._worker))
-            if not self._worker:
-                lease.worker = ""
+            worker = names.name(self._worker) if self._worker else ""
+            lease = leases.begin(self._execution, self._birth, worker)
             batch = database.batch()
             if lease.request is not None:
                 await self._ask(batch, lease)
-            rest = self._fill(batch, lease)
+            self._fill(batch, lease, entries)
             try:
                 times = await database.commit(batch, f"Execution {id}")
+                break
             except Conflict as conflict:
-                if not (conflict.unsure and await self._is_made()):
-                    await self._check_new()
-                    await again(attempt, f"Execution {id}")
-                    attempt += 1
-                    continue
-                times = None
-            break
-        if rest:
-            raise StoreError(f"Execution {id} begins with more than Firestore takes at once.")
+                if conflict.unsure and await self._is_made():
+                    times = None
+                    break
+            await self._check_new()
+            await again(attempt, f"Execution {id}")
+            attempt += 1
         if not lease.worker:
             return None
         drive = Drive(database, self._clock, Lease(id, self._worker, 1, self._birth))
@@ -85,18 +88,35 @@ class Beginning:
             drive.know(lease, times[self._fence_at], self._last, parked=lease.parked)
         return drive
 
-    def _fill(self, batch: Batch, lease: LeaseDocument) -> Sequence[journal.Written]:
-        """Everything that begins; what does not fit."""
+    async def _put_ahead(self) -> int:
+        """Write what one commit cannot hold, which nobody sees before the rest; how many."""
+        await journal.put_parts(self._database, self._entries, LARGEST)
+        fit = len(self._entries)
+        room = LARGEST - len(self._row["given"]) - len(self._row["changing"])
+        while fit and sum(entry.size for entry in self._entries[-fit:]) > room:
+            fit -= 1
+        ahead = len(self._entries) - min(fit, MOST_WRITES)
+        if ahead:
+            await self._check_new()
+        batch = self._database.batch()
+        for entry in self._entries[:ahead]:
+            if batch.size + entry.size > LARGEST or len(batch) >= MOST_WRITES:
+                await self._database.commit(batch, f"Execution {self._execution.id}")
+                batch = self._database.batch()
+            entry.put(batch)
+        if len(batch):
+            await self._database.commit(batch, f"Execution {self._execution.id}")
+        return ahead
+
+    def _fill(self, batch: Batch, lease: LeaseDocument, entries: Sequence[journal.Written]) -> None:
+        """Everything that begins."""
         database, id = self._database, self._execution.id
         fence = {"epoch": int(bool(lease.worker)), "birth": self._birth}
         self._fence_at = batch.create(database.at(names.FENCES, names.name(id)), fence)
         self._lease_at = lease.create(database, batch)
         batch.create(executions.place(database, id), self._row)
-        for number, entry in enumerate(self._entries):
-            if batch.size + entry.size > LARGEST:
-                return self._entries[number:]
+        for entry in entries:
             entry.create(batch)
-        return ()
 
     async def _ask(self, batch: Batch, lease: LeaseDocument) -> None:
         """For a slot. Raises `ConcurrencyLimit` when it is taken and one is to be refused."""
@@ -132,9 +152,8 @@ class Beginning:
 
     async def _check_new(self) -> None:
         """Raises `StoreError` when its id exists."""
-        (found,) = await self._database.get(executions.place(self._database, self._execution.id))
-        if found is not None:
-            id = self._execution.id
+        id = self._execution.id
+        if await executions.status(self._database, id) is not None:
             raise StoreError(f"Execution {id} exists already; begin it under another id.")
 
     async def _is_made(self) -> bool:

@@ -107,11 +107,11 @@ class Database:
     def batch(self) -> Batch:
         return Batch(self.client)
 
-    async def get(self, *places: Any) -> list[Found | None]:
-        """The documents, in that order; None for those that do not exist."""
+    async def get(self, *places: Any, only: Sequence[str] | None = None) -> list[Found | None]:
+        """The documents, or `only` these fields of them, in order; None: it does not exist."""
         if not places:
             return []
-        read = await self.snapshots("get", places)
+        read = await self.snapshots("get", places, only=only)
         found = {each.reference.path: _found(each) for each in read if each.exists}
         return [found.get(place.path) for place in places]
 
@@ -205,6 +205,8 @@ class Database:
             try:
                 return await once()
             except _PASSING as error:
+                if "maximum size" in str(error):
+                    raise self._fault(error, what) from error
                 if time.monotonic() + delay > until:
                     raise StoreUnavailable(
                         f"{what} failed: the database {self.name} does not answer "

@@ -19,7 +19,7 @@ from .database import LARGEST, MOST_WRITES, Conflict, again
 from .work import Work
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from ...graphs.lease import Lease
     from ...graphs.stored import Commit
@@ -37,6 +37,8 @@ class Drive:
         self.lease = lease
         self.over = False
         """Nothing is likely to be committed any more."""
+        self.forget: Callable[[], object] = lambda: None
+        """Called when it is over."""
         self._database, self._clock = database, clock
         self._what = f"A commit of execution {lease.execution_id}"
         name = names.name(lease.execution_id)
@@ -69,7 +71,7 @@ class Drive:
     def commit(self, commit: Commit) -> asyncio.Future[bool]:
         """Begin to write it. Raises `StoreError` at once for what cannot be kept."""
         work = Work(self._database, self._clock, commit)
-        self._waiting.append(work)
+        self._waiting += [*work.ahead(self._database, self._clock), work]
         if self.working is None:
             self.working = asyncio.create_task(self._work())
         return work.future
@@ -78,11 +80,16 @@ class Drive:
         try:
             while self._waiting:
                 group = self._take()
-                if not await self._done(group) and len(group) > 1:
+                before = group[0].after
+                if before is not None and before.failed is not None:
+                    group[0].fail(before.failed)
+                elif not await self._done(group) and len(group) > 1:
                     for work in group:  # one of them cannot be written: the others can
                         await self._done([work])
         finally:
             self.working = None
+            if self.over:
+                self.forget()
 
     async def _done(self, group: Sequence[Work]) -> bool:
         """Write them and say so; False, and nothing said, when one of several cannot be."""
@@ -106,7 +113,7 @@ class Drive:
             work = self._waiting[0]
             size += group[-1].size
             follows = work.entry is None or work.entry.first > last
-            if not (work.plain and follows) or size + work.size > LARGEST:
+            if not (work.plain and follows) or work.after or size + work.size > LARGEST:
                 break
             if sum(len(each) for each in group) + len(work) > MOST_WRITES:
                 break
@@ -184,7 +191,8 @@ class Drive:
         database = self._database
         places = [questions.place(database, asked.question.id) for asked in work.questions]
         places += [signals.place(database, sent.signal.id) for sent in work.signals]
-        found = await database.get(self._lease_at, self._row_at, *places)
+        needed = (*leases.FIELDS, "status", "revision", "asked")
+        found = await database.get(self._lease_at, self._row_at, *places, only=needed)
         lease, row, *rest = found
         if lease is None or row is None:
             raise self._lost()
@@ -195,6 +203,7 @@ class Drive:
         seen.sent = {sent.signal.id for sent, there in later if there is not None}
         self._document = leases.read(lease)
         self._parked = row["status"] in leases.PARKED
+        self._mail = None  # what was known of it is older than the lease now
         if work.release:
             # After the lease: what comes later changes that.
             mail = await inbox.of_execution(database, self._document.name)

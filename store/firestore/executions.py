@@ -83,7 +83,7 @@ async def listing(
 
 async def status(database: Database, execution_id: str) -> Status | None:
     """None: nothing is known under that id."""
-    (found,) = await database.get(place(database, execution_id))
+    (found,) = await database.get(place(database, execution_id), only=["status"])
     return None if found is None else Status(found["status"])
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ...graphs.errors import NotPossible
-from ...graphs.execution import Status
 from . import artifacts, executions, inbox, journal, leases, names, questions
 
 if TYPE_CHECKING:
@@ -24,10 +23,9 @@ async def forget(
     """`checkpoints` deletes those of an execution."""
     name = names.name(execution_id)
     row = executions.place(database, execution_id)
-    (found,) = await database.get(row)
-    if found is None:
+    status = await executions.status(database, execution_id)
+    if status is None:
         raise leases.not_found(execution_id)
-    status = Status(found["status"])
     if not status.terminal:
         raise NotPossible(f"Execution {execution_id} is {status}; stop it before you delete it.")
     await database.clear([database.at(names.FENCES, name)])

@@ -5,6 +5,7 @@ What is promised stands in the `Store` port.
 
 from __future__ import annotations
 
+import secrets
 import zlib
 from typing import TYPE_CHECKING, Any
 
@@ -43,12 +44,15 @@ class Written:
         self.place = database.at(*journal, names.ENTRIES, id)
         data = zlib.compress(entry.data, 1) if len(entry.data) > _SMALL else entry.data
         self._zipped = data is not entry.data
+        # Of its own, so that a late writer who has lost the lease spoils nobody's.
+        stem = f"{id}-{secrets.token_hex(8)}"
         cut = [data[at : at + MOST] for at in range(0, len(data), MOST)] if data else [b""]
         self._whole = cut[0] if len(cut) == 1 else None
-        parts = () if self._whole is not None else enumerate(cut)
+        ids = () if self._whole is not None else [f"{stem}-{n:04}" for n in range(len(cut))]
+        self._parts = list(ids)
         self.parts = [
-            (database.at(*journal, names.PARTS, f"{id}-{number:04}"), part)
-            for number, part in parts
+            (database.at(*journal, names.PARTS, id), part)
+            for id, part in zip(ids, cut, strict=False)
         ]
 
     @property
@@ -56,14 +60,20 @@ class Written:
         return 500 + len(self._whole or b"")
 
     def create(self, batch: Batch) -> None:
-        fields = {
+        batch.create(self.place, self._fields())
+
+    def put(self, batch: Batch) -> None:
+        """Where nothing can be yet, save from an earlier try."""
+        batch.put(self.place, self._fields())
+
+    def _fields(self) -> dict[str, Any]:
+        return {
             "first": self.first,
             "last": self.last,
             "zipped": self._zipped,
-            "parts": len(self.parts),
+            "parts": self._parts,
             "data": self._whole,
         }
-        batch.create(self.place, fields)
 
 
 async def put_parts(database: Database, entries: Sequence[Written], most: int) -> None:
@@ -127,8 +137,8 @@ async def _parse(database: Database, execution_id: str, found: Found) -> Entry:
     data = found.get("data", b"")
     if found["parts"]:
         journal = (names.JOURNAL, names.name(execution_id))
-        ids = [f"{found.id}-{number:04}" for number in range(found["parts"])]
-        parts = await database.get(*(database.at(*journal, names.PARTS, id) for id in ids))
+        places = [database.at(*journal, names.PARTS, id) for id in found["parts"]]
+        parts = await database.get(*places)
         data = b"".join(b"" if part is None else part["data"] for part in parts)
     try:
         if found["zipped"]:

@@ -21,6 +21,12 @@ if TYPE_CHECKING:
 
 _HIGHEST = 10**15
 
+FIELDS = (
+    *("about", "birth", "priority", "worker", "queued"),
+    *("parked", "mail", "stop", "ended", "told"),
+)
+"""What `read` needs."""
+
 PARKED = frozenset({Status.WAITING.value, Status.PAUSED.value})
 
 
@@ -70,10 +76,10 @@ class LeaseDocument:
         self.worker, self.parked, self.mail, self.stop = "", parked, False, False
 
     def create(self, database: Database, batch: Batch) -> int:
-        given: dict[str, Any] = {"execution": self.execution, "workflow": self.workflow}
-        given["request"] = None if self.request is None else self.request.to_dict()
+        about: dict[str, Any] = {"execution": self.execution, "workflow": self.workflow}
+        about["request"] = None if self.request is None else self.request.to_dict()
         fields = {
-            "given": pack(given, f"Execution {self.execution}"),
+            "about": pack(about, f"Execution {self.execution}"),
             "birth": self.birth,
             "priority": self.priority,
             **self._changing(),
@@ -115,14 +121,14 @@ def begin(execution: Execution, birth: int, worker: str) -> LeaseDocument:
 
 
 def read(found: Found) -> LeaseDocument:
-    given = unpack(found["given"], f"The lease of {found.id}")
-    request = given["request"]
+    about = unpack(found["about"], f"The lease of {found.id}")
+    request = about["request"]
     return LeaseDocument(
-        given["execution"],
+        about["execution"],
         found["birth"],
         found["priority"],
         None if request is None else SlotRequest(**request),
-        given["workflow"],
+        about["workflow"],
         found["worker"],
         found["queued"],
         found["parked"],

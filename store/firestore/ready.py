@@ -82,5 +82,5 @@ async def _due(
 
 async def _statuses(database: Database, of: Iterable[LeaseDocument]) -> dict[str, str]:
     places = [database.at(names.EXECUTIONS, lease.name) for lease in of]
-    found = await database.get(*places)
+    found = await database.get(*places, only=["status"])
     return {each.id: each["status"] for each in found if each is not None}

@@ -291,22 +291,21 @@ class FirestoreStore:
     def _driven(self, drive: Drive | None) -> Lease | None:
         if drive is None:
             return None
-        lease = drive.lease
-        self._forget_idle_drives()
-        self._drives[lease.execution_id, lease.handle, lease.epoch] = drive
-        return lease
+        self._keep(drive)
+        return drive.lease
 
     def _drive(self, lease: Lease) -> Drive:
-        key = (lease.execution_id, lease.handle, lease.epoch)
-        drive = self._drives.get(key)
+        """What is known of a lease; a lease of which nothing is known is looked up."""
+        drive = self._drives.get((lease.execution_id, lease.handle, lease.epoch))
         if drive is None:
-            drive = self._drives[key] = Drive(self._database, self._clock, lease)
+            drive = Drive(self._database, self._clock, lease)
+            self._keep(drive)
         return drive
 
-    def _forget_idle_drives(self) -> None:
-        over = [key for key, drive in self._drives.items() if drive.over and not drive.working]
-        for key in over:
-            del self._drives[key]
+    def _keep(self, drive: Drive) -> None:
+        key = (drive.lease.execution_id, drive.lease.handle, drive.lease.epoch)
+        self._drives[key] = drive
+        drive.forget = lambda: self._drives.pop(key, None)
 
     def _is_time_to_tidy(self, what: str) -> bool:
         due = time.monotonic() - self._tidied[what] > _TIDY

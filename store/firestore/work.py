@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...graphs.errors import StoreError
 from ...graphs.execution import Status
+from ...graphs.stored import Commit
 from . import artifacts, executions, journal
 from .questions import Asked
 from .signals import Sent
@@ -14,9 +15,12 @@ from .signals import Sent
 if TYPE_CHECKING:
     from ...graphs.execution import Execution
     from ...graphs.lease import SlotRequest
-    from ...graphs.stored import Commit
     from .database import Database
     from .names import Clock
+
+
+_MOST_QUESTIONS = 300
+_ROOM = 1_500_000  # bytes
 
 
 class Work:
@@ -43,6 +47,9 @@ class Work:
         self.consumed = tuple(commit.consumed)
         self.gives_up = _gives_up(execution)
         self.release = commit.release
+        self.after: Work | None = None
+        """What has to be written before it."""
+        self.failed: Exception | None = None
         self.future: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         small = len(self.row["changing"]) if self.row else 0
         self.size = 2000 + small + (self.entry.size if self.entry else 0)
@@ -56,6 +63,27 @@ class Work:
         """It may share a commit: nothing of it depends on what is there."""
         return not (self.questions or self.signals or self.gives_up or self.release)
 
+    def ahead(self, database: Database, clock: Clock) -> list[Work]:
+        """Works that ask the questions for which this one has no room; it follows them.
+
+        A question may be there before the entry that says so: it is asked again by a resume.
+        """
+        ahead: list[Work] = []
+        while len(self.questions) > _MOST_QUESTIONS or self._asking > _ROOM:
+            work = Work(database, clock, Commit(self.commit.lease))
+            while self.questions and len(work.questions) < _MOST_QUESTIONS and work._asking < _ROOM:
+                work.questions.append(self.questions.pop(0))
+            work.after = ahead[-1] if ahead else None
+            work.future.add_done_callback(asyncio.Future.exception)  # nobody waits for it
+            ahead.append(work)
+        self.after = ahead[-1] if ahead else None
+        return ahead
+
+    @property
+    def _asking(self) -> int:
+        """Bytes of its questions."""
+        return sum(len(asked.document) + 500 for asked in self.questions)
+
     def landed(self) -> None:
         """All of it is written; whether the lease was given back has to be seen."""
         self.entry = self.row = self.status = self.gives_up = None
@@ -66,6 +94,7 @@ class Work:
             self.future.set_result(released or not self.release)
 
     def fail(self, error: Exception) -> None:
+        self.failed = error
         if not self.future.done():
             self.future.set_exception(error)
 
