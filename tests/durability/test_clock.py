@@ -39,6 +39,7 @@ def test_a_clock_that_jumps_between_two_lives_fires_each_timer_once(existence: E
     """Begun at noon; gone on with at eleven, at noon, at one, when they are due, at eleven."""
     for shift in (0.0, -HOUR, 0.0):
         assert existence.live(patient=False, shift=shift) == "waiting"
+    assert existence.left().account.begun == {("timers.retry", 1): 1}
     for shift in (HOUR, -HOUR):
         assert existence.live(patient=False, shift=shift) == "completed"
     expect_fired_once(existence)
