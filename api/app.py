@@ -26,7 +26,7 @@ from ..graphs.services import Services
 from ..graphs.skills import skills as built_in_skills
 from ..graphs.steps import kinds
 from ..graphs.workflow import Workflow
-from ..store.bus import LocalBus
+from ..store.buses import connect_bus
 from ..store.connect import connect
 from .settings import Settings, read_settings
 
@@ -149,7 +149,7 @@ async def _compose(settings: Settings, workspace: Path, stack: AsyncExitStack) -
     services = Services(
         store=store,
         blobs=store.blobs(settings.home / "blobs"),
-        bus=LocalBus(),
+        bus=await stack.enter_async_context(connect_bus(settings.bus)),
         agents=thinkers,
         kinds=known,
         skills=built_in_skills(),

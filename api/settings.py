@@ -15,6 +15,7 @@ from ..graphs.registry import nearest
 KNOWN = {
     "ASSAY_HOME": "the folder of local state (default: .assay in the current folder)",
     "ASSAY_STORE": "where executions are kept (default: sqlite:///<home>/assay.db)",
+    "ASSAY_BUS": "how processes hear of each other: local (the default), or pubsub://PROJECT",
     "ASSAY_MODEL": "the model of agents that name none: openai:NAME, or demo (the default)",
     "ASSAY_BASE_URL": "an OpenAI-compatible server for models",
     "ASSAY_MAX_EXECUTIONS": "how many executions one process runs at once (100); others wait",
@@ -35,6 +36,7 @@ class Settings:
     environ: Mapping[str, str] = field(default_factory=dict)
     provider: str = "langgraph"
     at_once: int = AT_ONCE
+    bus: str = "local"
 
 
 def read_settings(environ: Mapping[str, str] | None = None, folder: Path | None = None) -> Settings:
@@ -50,7 +52,8 @@ def read_settings(environ: Mapping[str, str] | None = None, folder: Path | None 
     if provider != "langgraph":
         raise ConfigurationError(f"WORKFLOW_DEFAULT_PROVIDER is {provider!r}; there is: langgraph")
     store = given.get("ASSAY_STORE") or f"sqlite:///{home / 'assay.db'}"
-    return Settings(home, store, given, provider, _at_once(given.get("ASSAY_MAX_EXECUTIONS")))
+    at_once = _at_once(given.get("ASSAY_MAX_EXECUTIONS"))
+    return Settings(home, store, given, provider, at_once, given.get("ASSAY_BUS") or "local")
 
 
 def _at_once(text: str | None) -> int:

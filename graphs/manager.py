@@ -231,7 +231,7 @@ class Manager:
                 f"{command.value}; `retry` or `fork` begin a new one from it"
             )
         await self._services.store.post(Message(execution.id, command))
-        self._provider.ring()
+        self._provider.knock(execution.id)
         await self._provider.take(execution.id)
         return await self._services.store.execution(execution.id)
 
@@ -340,7 +340,7 @@ class Manager:
                 break
         _log.info("%s answered question %s", by or "somebody", question.id)
         if changed.status is not QuestionStatus.OPEN:
-            self._provider.ring()
+            self._provider.knock(changed.execution_id)
         return changed
 
     async def send_event(
@@ -352,7 +352,8 @@ class Manager:
         """
         signal = Signal(id or new_id(), name, key, payload, time.time())
         told = await self._services.store.send(signal)
-        self._provider.ring()
+        for execution_id in told:
+            self._provider.knock(execution_id)
         return told
 
     async def slots(self, key: str | None = None) -> Sequence[Slot]:

@@ -295,6 +295,18 @@ class EventBus(Protocol):
     def subscribe(self, execution_id: str | None = None) -> AsyncIterator[Event]:
         """Events from now on; the subscription begins when this returns, not at first use."""
 
+    def tell(self, message: Mapping[str, Any]) -> None:
+        """Say something, as JSON can, to every process; returns at once. It may be lost."""
+
+    def told(self) -> AsyncIterator[Mapping[str, Any]]:
+        """What is told from now on, by this process as well."""
+
+    def ring(self, execution_id: str) -> None:
+        """Ask any one worker to look at the execution; returns at once. It may be lost."""
+
+    def rings(self) -> AsyncIterator[str]:
+        """Ids of executions to look at; a ring is taken from the others by who is given it."""
+
 
 class Skill(Protocol):
     """A named deterministic function an author may call, sync or async.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import count
@@ -52,6 +53,15 @@ class Gate:
             if turn.done() and not turn.cancelled():
                 self.leave()
             raise
+
+    @property
+    def full(self) -> bool:
+        return self._free <= 0
+
+    async def room(self) -> None:
+        """Return when somebody more could be let in, and nobody waits for it."""
+        await self.enter(-sys.maxsize)
+        self.leave()
 
     def leave(self) -> None:
         while self._waiting:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 from weakref import WeakSet
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from ..graphs.event import Event
+
+T = TypeVar("T")
 
 CAPACITY = 1000
 """How many events a subscription holds for a listener that is slow."""
@@ -28,6 +30,7 @@ class LocalBus:
         self._capacity = capacity
         # Weak: a listener that just stops listening need not say so.
         self._listeners: dict[str | None, WeakSet[Subscription]] = {}
+        self._told: WeakSet[Told[Mapping[str, Any]]] = WeakSet()
 
     def publish(self, events: Sequence[Event]) -> None:
         if not self._listeners:
@@ -40,6 +43,21 @@ class LocalBus:
     def wanted(self, execution_id: str) -> bool:
         return bool(self._listeners.get(execution_id) or self._listeners.get(None))
 
+    def tell(self, message: Mapping[str, Any]) -> None:
+        for listener in self._told:
+            listener.offer(message)
+
+    def told(self) -> Told[Mapping[str, Any]]:
+        listener: Told[Mapping[str, Any]] = Told()
+        self._told.add(listener)
+        return listener
+
+    def ring(self, execution_id: str) -> None:
+        """Who is alone in the process needs no doorbell: nobody else can hear it."""
+
+    def rings(self) -> Told[str]:
+        return Told()
+
     def subscribe(self, execution_id: str | None = None) -> Subscription:
         """Events of that execution, or of all, from now on; `aclose` ends it."""
         for topic in [t for t, listeners in self._listeners.items() if not listeners]:
@@ -47,6 +65,38 @@ class LocalBus:
         subscription = Subscription(self._capacity)
         self._listeners.setdefault(execution_id, WeakSet()).add(subscription)
         return subscription
+
+
+class Told(Generic[T]):
+    """An asynchronous iterator over what is offered to it, for one reader."""
+
+    def __init__(self, capacity: int = CAPACITY) -> None:
+        """Of more than `capacity` that wait for the reader the oldest are dropped."""
+        self._waiting: deque[T] = deque(maxlen=capacity)
+        self._arrived = asyncio.Event()
+        self._closed = False
+
+    def offer(self, thing: T) -> None:
+        if not self._closed:
+            self._waiting.append(thing)
+            self._arrived.set()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> T:
+        while not self._waiting:
+            if self._closed:
+                raise StopAsyncIteration
+            self._arrived.clear()
+            await self._arrived.wait()
+        return self._waiting.popleft()
+
+    async def aclose(self) -> None:
+        """Take nothing more, and end the iteration."""
+        self._closed = True
+        self._waiting.clear()
+        self._arrived.set()
 
 
 class Subscription:

@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from weakref import WeakValueDictionary
 
 from ..binding import BoundStep
@@ -24,11 +25,11 @@ from ..step import Family
 from ..strands import Gate
 from ..workflow import Workflow
 
+KNOCK = "execution"
+"""The member of a message to every process that names an execution with something in its inbox."""
+
 GRACE = 30.0
 """Seconds in which executions leave memory when their process ends."""
-
-STOPPING = 0.1
-"""Seconds between two looks at an execution that is being stopped in another process."""
 
 _log = logging.getLogger("assay.provider")
 
@@ -127,10 +128,12 @@ class LangGraphProvider:
         execution = await store.execution(execution_id)
         if not execution.status.terminal:
             await store.post(Message(execution_id, Command.STOP, {"reason": reason}))
-            self.ring()
+            self.knock(execution_id)
         while not execution.status.terminal:
             if not await self.take(execution_id, slotless=True):
-                await asyncio.sleep(STOPPING)  # it runs elsewhere: nobody here is told of its end
+                await asyncio.sleep(
+                    self._services.store.pace.listen
+                )  # it runs elsewhere: nobody here is told of its end
             await self.wait(execution_id)
             execution = await store.execution(execution_id)
         return execution
@@ -142,10 +145,19 @@ class LangGraphProvider:
         """Something was put into an inbox, or an execution waits for a driver: look now."""
         self._rung.set()
 
+    def knock(self, execution_id: str) -> None:
+        """Something was put into its inbox: whoever drives it should look, or take it."""
+        self.ring()
+        if execution_id not in self._driving:
+            self._services.bus.tell({KNOCK: execution_id})
+            self._services.bus.ring(execution_id)
+
     def serve(self) -> None:
         """From now on drive whatever nobody drives, also what others began."""
-        self._serving = True
-        self._watch()
+        if not self._serving:
+            self._serving = True
+            self._watch()
+            self._watching.append(asyncio.ensure_future(self._answer_rings()))
 
     async def close(self) -> None:
         """Let go of every execution, so that each goes on later, and wait for that."""
@@ -191,6 +203,7 @@ class LangGraphProvider:
             self._watching = [
                 asyncio.ensure_future(self._listen()),
                 asyncio.ensure_future(self._sweep()),
+                asyncio.ensure_future(self._be_told()),
             ]
 
     async def _listen(self) -> None:
@@ -208,6 +221,20 @@ class LangGraphProvider:
             if (drive := self._driving.get(message.execution_id)) is not None:
                 drive.hear(message)
 
+    async def _be_told(self) -> None:
+        """Another process has put something into an inbox: is it one of ours?"""
+        async for message in self._services.bus.told():
+            if message.get(KNOCK) in self._driving:
+                self.ring()
+
+    async def _answer_rings(self) -> None:
+        """Executions that wait for a driver, one by one while there is room for them."""
+        rings = self._services.bus.rings()
+        while True:
+            await self._gate.room()
+            id = await anext(rings)
+            await _patiently(partial(self._take_one, id))
+
     async def _sweep(self) -> None:
         while True:
             with suppress(TimeoutError):
@@ -221,12 +248,20 @@ class LangGraphProvider:
         store = self._services.store
         ready = await store.ready(store.worker, now=time.time())
         for id in ready:
-            if (self._serving or id in self._own) and id not in self._refused:
-                try:
-                    await self.take(id)
-                except AssayError as error:
-                    _log.error("execution %s cannot be driven here: %s", id, error.message)
-                    self._refused.add(id)
+            # What others may drive is left to them when there is no room here.
+            if id in self._own or (self._serving and not self._gate.full):
+                await self._take_one(id)
+
+    async def _take_one(self, id: str) -> None:
+        if id in self._refused:
+            return
+        try:
+            await self.take(id)
+        except StoreUnavailable:
+            raise  # it may be possible later
+        except AssayError as error:
+            _log.error("execution %s cannot be driven here: %s", id, error.message)
+            self._refused.add(id)
 
 
 async def _patiently(work: Callable[[], Awaitable[None]]) -> None:
