@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
@@ -27,7 +28,7 @@ from .envelope import (
     seal_event,
     seal_ring,
 )
-from .names import CONTROL, DEAD, EVENTS, WORK
+from .names import CONTROL, DEAD, EVENTS, TOPICS, WORK
 from .order import KNOWN, Order
 from .outbox import Outbox
 
@@ -48,7 +49,8 @@ class PubSubBus:
         self.origin = f"p{secrets.token_hex(8)}"
         self._client = client
         self._local = LocalBus()
-        self._outbox = Outbox(client.publish)
+        # One each: what a topic cannot take for now holds up no other.
+        self._outboxes = {topic: self._outbox(topic) for topic in TOPICS}
         self._order = Order(lambda event: self._local.publish([event]))
         self._events = Ear(client, EVENTS, self.origin, self._hear_event)
         self._control = Ear(client, CONTROL, self.origin, self._hear_control)
@@ -114,7 +116,8 @@ class PubSubBus:
 
     async def flush(self, seconds: float = FLUSH) -> bool:
         """Wait until all is sent, that long at most; whether it is."""
-        return await self._outbox.flush(seconds)
+        sent = [outbox.flush(seconds) for outbox in self._outboxes.values()]
+        return all(await asyncio.gather(*sent))
 
     async def close(self) -> None:
         """Send what is pending, and leave the bus. Calling it twice is harmless."""
@@ -123,20 +126,26 @@ class PubSubBus:
         self._closed = True
         for rings in list(self._rings):
             await rings.aclose()
-        await self._outbox.flush(FLUSH)
-        await self._outbox.close()
-        await self._events.close()
-        await self._control.close()
+        await self.flush()
+        await asyncio.gather(*(outbox.close() for outbox in self._outboxes.values()))
+        await asyncio.gather(self._events.close(), self._control.close())
         self._order.close()
         await self._client.close()
+
+    def _outbox(self, topic: str) -> Outbox:
+        def say(error: Exception) -> str:
+            doing = f"take messages for {topic}"
+            return self._client.problem(error, doing, "pubsub.topics.publish").message
+
+        return Outbox(partial(self._client.publish, topic), say)
 
     def _put(self, topic: str, seal: Callable[[str, int], Letter], *, live: bool = False) -> None:
         try:
             letter = seal(self.origin, next(self._number))
         except TypeError as error:  # text that is no Unicode, for one
-            self._outbox.lose(f"a message for {topic} is no JSON: {error}")
+            self._outboxes[topic].lose(f"a message for {topic} is no JSON: {error}")
         else:
-            self._outbox.put(topic, letter, live=live)
+            self._outboxes[topic].put(letter, live=live)
 
     def _hear_event(self, received: Received) -> None:
         letter = received.letter
@@ -165,4 +174,5 @@ class PubSubBus:
             listener.offer(message)
 
     def _bury(self, received: Received, topic: str, reason: Unreadable) -> None:
-        self._outbox.put(DEAD, bury(received.letter, str(reason), topic, received.message_id))
+        letter = bury(received.letter, str(reason), topic, received.message_id)
+        self._outboxes[DEAD].put(letter)

@@ -49,7 +49,7 @@ _OPTIONS = [
     ("grpc.max_send_message_length", -1),
     ("grpc.max_receive_message_length", -1),
     ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.max_reconnect_backoff_ms", 5_000),  # two minutes, otherwise
+    ("grpc.max_reconnect_backoff_ms", 2_000),  # two minutes, otherwise
     ("grpc.keepalive_time_ms", 30_000),
     # Else a new client inherits how long others in this process wait before they connect.
     ("grpc.use_local_subchannel_pool", 1),
@@ -186,37 +186,37 @@ class Client:
                 subscription=self._subscription(subscription), retry=None, timeout=CALL
             )
 
+    def problem(self, error: Exception, doing: str, permission: str) -> AssayError:
+        """What went wrong, in one line. `doing` says of what it kept us ("make the topic x"),
+        `permission` what that needs; Pub/Sub itself may know better."""
+        where = f"Pub/Sub in project {self.project}"
+        said = " ".join(str(getattr(error, "message", "") or error).split())
+        if isinstance(error, api.PermissionDenied):
+            if error.reason == "SERVICE_DISABLED":
+                return StoreError(
+                    f"{where} does not {doing}: it is not enabled in this project; enable it with: "
+                    "gcloud services enable pubsub.googleapis.com"
+                )
+            missing = (error.metadata or {}).get("permission") or permission
+            return StoreError(
+                f"{where} does not {doing}: this account lacks the permission {missing}; grant "
+                f"it a role that has it, such as roles/pubsub.editor (Pub/Sub said: {said})"
+            )
+        if isinstance(error, api.NotFound):
+            return StoreError(
+                f"{where} does not {doing}: {said.rstrip('.')}; make what is missing with: "
+                "assay bus setup"
+            )
+        if isinstance(error, (api.Unauthenticated, GoogleAuthError)):
+            return StoreError(
+                f"{where} does not {doing}: the credentials are not valid any more; log in with: "
+                f"gcloud auth application-default login ({said})"
+            )
+        kind = StoreUnavailable if isinstance(error, PASSING) else StoreError
+        return kind(f"{where} does not {doing}: {said or type(error).__name__}")
+
     def _topic(self, name: str) -> str:
         return f"projects/{self.project}/topics/{name}"
 
     def _subscription(self, name: str) -> str:
         return f"projects/{self.project}/subscriptions/{name}"
-
-
-def problem(error: Exception, doing: str, permission: str) -> AssayError:
-    """What went wrong, in one line. `doing` says of what it kept us ("make the topic x"),
-    `permission` what that needs; Pub/Sub itself may know better."""
-    said = " ".join(str(getattr(error, "message", "") or error).split())
-    if isinstance(error, api.PermissionDenied):
-        if error.reason == "SERVICE_DISABLED":
-            return StoreError(
-                f"Pub/Sub does not {doing}: it is not enabled in this project; enable it with: "
-                "gcloud services enable pubsub.googleapis.com"
-            )
-        missing = (error.metadata or {}).get("permission") or permission
-        return StoreError(
-            f"Pub/Sub does not {doing}: this account lacks the permission {missing}; grant it a "
-            f"role that has it, such as roles/pubsub.editor (Pub/Sub said: {said})"
-        )
-    if isinstance(error, api.NotFound):
-        return StoreError(
-            f"Pub/Sub does not {doing}: {said.rstrip('.')}; make what is missing with: "
-            "assay bus setup"
-        )
-    if isinstance(error, (api.Unauthenticated, GoogleAuthError)):
-        return StoreError(
-            f"Pub/Sub does not {doing}: the credentials are not valid any more; log in with: "
-            f"gcloud auth application-default login ({said})"
-        )
-    kind = StoreUnavailable if isinstance(error, PASSING) else StoreError
-    return kind(f"Pub/Sub does not {doing}: {said or type(error).__name__}")

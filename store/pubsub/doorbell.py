@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
-from typing import Any, Self
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Self
 
-from .client import Client, Received, problem
+from .client import Client, Received
 from .envelope import Unreadable, read_ring
 from .names import SHARED, WORK
 from .setback import Setback, log
 
 _FRESH: float = SHARED[WORK]["ack_deadline_seconds"] - 2
 """Seconds after which Pub/Sub gives a ring that nobody took to another worker."""
+
+
+Answer = Callable[[str, Sequence[Received]], Awaitable[None]]
 
 
 class Rings:
@@ -68,9 +71,7 @@ class Rings:
             try:
                 found = await self._client.pull(WORK, 1)
             except Exception as error:
-                doing = "give rings of the doorbell"
-                said = problem(error, doing, "pubsub.subscriptions.consume").message
-                await setback.failed(said)
+                await setback.failed(self._say(error, "give rings of the doorbell"))
                 continue
             setback.over()
             for received in found:
@@ -80,15 +81,17 @@ class Rings:
                     self._unreadable(received, WORK, reason)
                     self._answer(self._client.acknowledge, received)
 
-    def _answer(self, how: Any, received: Received) -> None:
+    def _answer(self, how: Answer, received: Received) -> None:
         """In the background: a ring that comes twice does no harm."""
-        task = asyncio.create_task(_tried(how, received))
+        task = asyncio.create_task(self._try(how, received))
         self._answers.add(task)
         task.add_done_callback(self._answers.discard)
 
+    async def _try(self, how: Answer, received: Received) -> None:
+        try:
+            await how(WORK, [received])
+        except Exception as error:
+            log.info("%s", self._say(error, "take the answer to a ring"))
 
-async def _tried(how: Any, received: Received) -> None:
-    try:
-        await how(WORK, [received])
-    except Exception as error:
-        log.info("%s", problem(error, "take an answer", "pubsub.subscriptions.consume").message)
+    def _say(self, error: Exception, doing: str) -> str:
+        return self._client.problem(error, doing, "pubsub.subscriptions.consume").message

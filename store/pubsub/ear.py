@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 from google.api_core.exceptions import NotFound
 
-from .client import Client, Received, problem
+from .client import Client, Received
 from .names import EXPIRES, OWN, own
-from .setback import Setback, log
+from .setback import FIRST, Setback, log
 
 TOGETHER = 500
 """Messages that are pulled at once; no more are asked for before these are taken."""
@@ -32,7 +32,9 @@ class Ear:
             await self._subscribe()
         except Exception as error:
             needed = "pubsub.subscriptions.create and pubsub.topics.attachSubscription"
-            raise problem(error, f"let this process listen to {self._topic}", needed) from error
+            raise self._client.problem(
+                error, f"let this process listen to {self._topic}", needed
+            ) from error
         self._listening = asyncio.create_task(self._listen())
 
     async def close(self) -> None:
@@ -45,26 +47,29 @@ class Ear:
             await self._client.unsubscribe(self._name)
         except Exception as error:
             doing = f"delete the subscription {self._name}, which expires in {EXPIRES.days} day"
-            log.info("%s", problem(error, doing, "pubsub.subscriptions.delete").message)
+            log.info(
+                "%s", self._client.problem(error, doing, "pubsub.subscriptions.delete").message
+            )
 
     async def _listen(self) -> None:
         setback, doing = Setback(), f"give messages of {self._topic}"
         while True:
             try:
                 await self._pull()
-                setback.over()
             except Exception as error:
-                lost: Exception = error
-                if isinstance(error, NotFound):  # expired, or deleted by somebody
-                    try:
-                        await self._subscribe()
-                        continue
-                    except Exception as again:
-                        lost = again
-                await setback.failed(problem(lost, doing, "pubsub.subscriptions.consume").message)
+                needed = "pubsub.subscriptions.consume"
+                await setback.failed(self._client.problem(error, doing, needed).message)
+            else:
+                setback.over()
 
     async def _pull(self) -> None:
-        received = await self._client.pull(self._name, TOGETHER)
+        try:
+            received = await self._client.pull(self._name, TOGETHER)
+        except NotFound:  # expired, or deleted by somebody
+            await self._subscribe()
+            log.warning("the subscription %s was gone and is made again", self._name)
+            await asyncio.sleep(FIRST)
+            return
         for each in received:
             self._take(each)
         if received:

@@ -37,6 +37,9 @@ OWN: dict[str, Any] = {
 EXPIRES = timedelta(days=1)
 """The shortest that Pub/Sub allows."""
 
+TO_SUBSCRIBE = "pubsub.subscriptions.create and pubsub.topics.attachSubscription"
+"""The permissions that making a subscription needs."""
+
 
 def own(topic: str, origin: str) -> str:
     """The name of a process's own subscription of the topic."""

@@ -8,7 +8,6 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from google.api_core.exceptions import InvalidArgument
 
-from .client import problem
 from .envelope import Letter
 from .setback import Setback, log
 
@@ -25,33 +24,37 @@ LINGER = 0.01
 """Seconds for letters to come together."""
 
 SENDERS = 8
+"""Batches that are under way at once."""
 
 
 class Outbox:
-    """Sends in the background: in order for letters of one key, and again until it succeeds.
+    """Sends to one topic in the background: in order for letters of one key, and again until it
+    succeeds.
 
     When it is full, a live letter is dropped, and one that lasts pushes out the oldest.
     """
 
     def __init__(
         self,
-        send: Callable[[str, Sequence[Letter]], Awaitable[None]],
+        send: Callable[[Sequence[Letter]], Awaitable[None]],
+        say: Callable[[Exception], str] = str,
         capacity: int = CAPACITY,
         capacity_bytes: int = CAPACITY_BYTES,
     ) -> None:
-        self._send = send
+        """`say` makes a sentence of what `send` raises."""
+        self._send, self._say = send, say
         self._capacity, self._capacity_bytes = capacity, capacity_bytes
-        # By topic and key. A lane's letters are sent one batch after the other.
-        self._lanes: dict[tuple[str, str], deque[Letter]] = {}
-        self._ready: deque[tuple[str, str]] = deque()
+        # By key. A lane's letters are sent one batch after the other.
+        self._lanes: dict[str, deque[Letter]] = {}
+        self._ready: deque[str] = deque()
         self._arrived, self._empty = asyncio.Event(), asyncio.Event()
         self._empty.set()
+        self._setback = Setback()
         self.waiting = self.waiting_bytes = 0
         self.lost = 0
-        self._setback = Setback()
         self._senders = [asyncio.create_task(self._run()) for _ in range(SENDERS)]
 
-    def put(self, topic: str, letter: Letter, *, live: bool = False) -> None:
+    def put(self, letter: Letter, *, live: bool = False) -> None:
         """Never waits."""
         if letter.size > LARGEST:
             self.lose(f"a message of {letter.size} bytes is larger than {LARGEST}")
@@ -60,11 +63,10 @@ class Outbox:
             if live or not self._push_out():
                 self.lose("more waits to be sent than there is room for")
                 return
-        place = (topic, letter.key)
-        lane = self._lanes.get(place)
+        lane = self._lanes.get(letter.key)
         if lane is None:
-            lane = self._lanes[place] = deque()
-            self._ready.append(place)
+            lane = self._lanes[letter.key] = deque()
+            self._ready.append(letter.key)
             self._arrived.set()
         lane.append(letter)
         self._count(letter, 1)
@@ -89,18 +91,18 @@ class Outbox:
             while not self._ready:
                 self._arrived.clear()
                 await self._arrived.wait()
-            place = self._ready.popleft()
+            key = self._ready.popleft()
             await asyncio.sleep(LINGER)
-            lane = self._lanes[place]
+            lane = self._lanes[key]
             batch = self._take(lane)
             if batch:
-                await self._deliver(place[0], batch)
+                await self._deliver(batch)
                 for letter in batch:
                     self._count(letter, -1)
             if lane:
-                self._ready.append(place)
+                self._ready.append(key)
             else:
-                del self._lanes[place]
+                del self._lanes[key]
 
     def _take(self, lane: deque[Letter]) -> list[Letter]:
         batch: list[Letter] = []
@@ -112,28 +114,26 @@ class Outbox:
             batch.append(lane.popleft())
         return batch
 
-    async def _deliver(self, topic: str, batch: Sequence[Letter]) -> None:
+    async def _deliver(self, batch: Sequence[Letter]) -> None:
         while True:
             try:
-                await self._send(topic, batch)
+                await self._send(batch)
             except InvalidArgument as error:
-                await self._deliver_each(topic, batch, error)
+                await self._deliver_each(batch, error)
                 return
             except Exception as error:
-                await self._setback.failed(told(error, topic))
+                await self._setback.failed(self._say(error))
             else:
                 self._setback.over()
                 return
 
-    async def _deliver_each(
-        self, topic: str, batch: Sequence[Letter], error: InvalidArgument
-    ) -> None:
+    async def _deliver_each(self, batch: Sequence[Letter], error: InvalidArgument) -> None:
         """One letter of the batch was refused: the others need not suffer."""
         if len(batch) == 1:
-            self.lose(told(error, topic))
+            self.lose(self._say(error))
             return
         for letter in batch:
-            await self._deliver(topic, [letter])
+            await self._deliver([letter])
 
     def _full(self, letter: Letter) -> bool:
         return (
@@ -163,7 +163,3 @@ class Outbox:
         self.lost += 1
         if self.lost & (self.lost - 1) == 0:  # at the 1st, 2nd, 4th, 8th …
             log.warning("not sent, %d messages so far: %s", self.lost, why)
-
-
-def told(error: Exception, topic: str) -> str:
-    return problem(error, f"take messages for {topic}", "pubsub.topics.publish").message

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import random
 
-FIRST, MOST = 0.1, 5.0
+FIRST, MOST = 0.1, 3.0
 """Seconds between attempts."""
 
 log = logging.getLogger("assay.pubsub")

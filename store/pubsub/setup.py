@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Literal, TypeVar
 
 from ...graphs.errors import StoreError
-from .client import Client, problem
-from .names import SHARED, TOPICS
+from .client import Client
+from .names import SHARED, TO_SUBSCRIBE, TOPICS
 
 T = TypeVar("T")
 
@@ -39,17 +39,17 @@ async def setup(project: str, *, check: bool = False) -> list[Part]:
 
 async def _topic(client: Client, name: str, check: bool) -> Part:
     seen = client.has_topic(name)
-    if await _ask(seen, f"say whether there is a topic {name}", "pubsub.topics.get"):
+    if await _ask(client, seen, f"say whether there is a topic {name}", "pubsub.topics.get"):
         return Part("topic", name, "there")
     if check:
         return Part("topic", name, "missing")
-    await _ask(client.create_topic(name), f"make the topic {name}", "pubsub.topics.create")
+    await _ask(client, client.create_topic(name), f"make the topic {name}", "pubsub.topics.create")
     return Part("topic", name, "made")
 
 
 async def _subscription(client: Client, name: str, check: bool) -> Part:
     doing = f"say whether there is a subscription {name}"
-    topic = await _ask(client.topic_of(name), doing, "pubsub.subscriptions.get")
+    topic = await _ask(client, client.topic_of(name), doing, "pubsub.subscriptions.get")
     if topic == name:
         return Part("subscription", name, "there")
     if topic is not None:  # of a topic that was deleted meanwhile, perhaps
@@ -60,13 +60,12 @@ async def _subscription(client: Client, name: str, check: bool) -> Part:
     if check:
         return Part("subscription", name, "missing")
     made = client.subscribe(name, name, SHARED[name], None)
-    needed = "pubsub.subscriptions.create and pubsub.topics.attachSubscription"
-    await _ask(made, f"make the subscription {name}", needed)
+    await _ask(client, made, f"make the subscription {name}", TO_SUBSCRIBE)
     return Part("subscription", name, "made")
 
 
-async def _ask(call: Awaitable[T], doing: str, permission: str) -> T:
+async def _ask(client: Client, call: Awaitable[T], doing: str, permission: str) -> T:
     try:
         return await call
     except Exception as error:
-        raise problem(error, doing, permission) from error
+        raise client.problem(error, doing, permission) from error

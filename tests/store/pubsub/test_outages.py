@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from tests.emulators import VARIABLES, Emulators, private
 from assay.graphs.event import Event, EventType
 from assay.store.pubsub.bus import PubSubBus
 from assay.store.pubsub.envelope import Letter
+from assay.store.pubsub.names import EVENTS
 from assay.store.pubsub.outbox import CAPACITY, CAPACITY_BYTES, Outbox
 from assay.store.pubsub.setup import setup
 
@@ -50,8 +52,8 @@ async def test_after_an_outage_events_arrive_again_and_nobody_waited_meanwhile(
         if seq % 100 == 0:
             await asyncio.sleep(0)  # its senders try, too
     assert longest < 0.5  # a garbage collection, not a connection that is waited for
-    assert CAPACITY_BYTES * 0.9 < one._outbox.waiting_bytes <= CAPACITY_BYTES
-    assert one._outbox.waiting <= CAPACITY
+    assert CAPACITY_BYTES * 0.9 < one._outboxes[EVENTS].waiting_bytes <= CAPACITY_BYTES
+    assert one._outboxes[EVENTS].waiting <= CAPACITY
     assert await asyncio.wait_for(anext(here), 1)
 
     with private(tmp_path, "pubsub", int(address.rpartition(":")[2])):
@@ -80,15 +82,14 @@ async def test_a_full_outbox_drops_live_letters_and_the_oldest_of_the_others() -
     sent: list[bytes] = []
     away = asyncio.Event()
 
-    async def send(topic: str, letters: object) -> None:
+    async def send(letters: Sequence[Letter]) -> None:
         await away.wait()
-        assert isinstance(letters, list)
         sent.extend(letter.data for letter in letters)
 
     outbox = Outbox(send, capacity=5)
     for number in range(8):
-        outbox.put("t", Letter(b"%d" % number, key="e"))
-    outbox.put("t", Letter(b"live", key="e"), live=True)
+        outbox.put(Letter(b"%d" % number, key="e"))
+    outbox.put(Letter(b"live", key="e"), live=True)
     assert (outbox.waiting, outbox.lost) == (5, 4)
     away.set()
     assert await outbox.flush(10)
