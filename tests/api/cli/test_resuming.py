@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import signal
+import sys
 from pathlib import Path
 
 import pytest
@@ -30,11 +31,26 @@ steps:
     effects: once
     command: echo pay >> done; echo ready; until test -e go; do sleep 0.02; kill -0 $PPID; done
 """
+ORPHAN = """\
+name: orphan
+steps:
+  - id: long
+    type: shell
+    command: |
+      touch begun
+      for before in $(cat begun); do
+        # What has ended and was not reaped yet runs no program.
+        readlink "/proc/$before/exe" >> alive || true
+      done
+      echo $$ >> begun
+      echo ready
+      until test -e go; do sleep 0.02; done
+"""
 
 
 @pytest.fixture(autouse=True)
 def files(desk: Path) -> None:
-    for text in (STEPS, ONCE):
+    for text in (STEPS, ONCE, ORPHAN):
         (desk / f"{text.split()[1]}.yaml").write_text(text)
 
 
@@ -171,6 +187,20 @@ def test_a_worker_goes_on_with_what_others_left(begin: Begin, tell: Tell, desk: 
     assert done(desk) == ["one", "two", "three"]
     worker.process.send_signal(signal.SIGINT)
     assert worker.end() == 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="programs are found by /proc")
+def test_a_program_that_a_killed_worker_left_is_ended_before_its_step_runs_again(
+    begin: Begin, desk: Path
+) -> None:
+    run = in_the_middle(begin, "orphan.yaml")
+    run.kill()
+    again = begin("resume", run.id)
+    again.until("| ready")
+    (desk / "go").touch()
+    assert again.end() == 0
+    assert len((desk / "begun").read_text().split()) == 2
+    assert (desk / "alive").read_text() == ""
 
 
 def test_a_worker_that_ends_lets_go_of_what_it_drives(begin: Begin, tell: Tell, desk: Path) -> None:
