@@ -26,6 +26,8 @@ PATIENCE = 15.0
 LARGEST = 3_000_000
 """Bytes of one commit: Google's emulator refuses 4 MiB, Firestore 10."""
 MOST_WRITES = 400
+PAGE = 300
+"""Documents of a query that are read at once."""
 
 try:
     from google.api_core import exceptions as google
@@ -138,15 +140,15 @@ class Database:
 
         return await self._patiently(once, "Reading")
 
-    async def walk(self, query: Any, by: str, size: int = 300) -> AsyncIterator[Found]:
-        """Every document of a query that is in the order of the field `by`, page by page."""
-        after: Found | None = None
+    async def walk(self, query: Any) -> AsyncIterator[Found]:
+        """Every document of a query, page by page."""
+        after: Any = None
         while True:
-            rest = query if after is None else query.start_after({by: after[by]})
-            page = await self.find(rest.limit(size))
+            rest = query if after is None else query.start_after(after)
+            page = await self.snapshots("query", rest.limit(PAGE))
             for each in page:
-                yield each
-            if len(page) < size:
+                yield _found(each)
+            if len(page) < PAGE:
                 return
             after = page[-1]
 

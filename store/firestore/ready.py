@@ -63,7 +63,7 @@ async def _due(
 ) -> list[LeaseDocument]:
     """Those that nobody drives, and that wait for a time that has come."""
     query = where(database.all(names.QUESTIONS), "due", "<=", now).order_by("due")
-    asking = {each["execution"] async for each in database.walk(query, "due")}
+    asking = {each["execution"] async for each in database.walk(query)}
     places = [database.at(names.LEASES, name) for name in asking]
     found = [leases.read(each) for each in await database.get(*places) if each is not None]
     living = {

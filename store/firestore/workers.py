@@ -14,6 +14,8 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from google.cloud.firestore_v1 import SERVER_TIMESTAMP
+
 from ...graphs.errors import StoreError
 from . import names
 from .database import Conflict, where
@@ -137,8 +139,6 @@ class Workers:
         return time.monotonic() - since >= self._every
 
     async def _beat(self) -> None:
-        from google.cloud.firestore_v1 import SERVER_TIMESTAMP
-
         batch = self._database.batch()
         batch.put(self._place(self.own), {"beat": SERVER_TIMESTAMP})
         *_, at = await self._database.commit(batch, "Saying that this worker is alive")
