@@ -15,6 +15,7 @@ from .group import run_graph
 from .inputs import accept_inputs, declared_outputs
 from .journal import Journal
 from .plan import BlockPlan
+from .revival import go_through, over
 from .run import Definition, Outcome, Run
 from .runner import run_step
 from .scope import NOT_RUN, Scope
@@ -161,15 +162,20 @@ class Frame:
             return ended[id]
 
         ids = [s.id for s in plan.steps]
-        started = await run_graph(self.strand, ids, plan.before, plan.after, drive)
+        begun = {i for i in ids if f"{self.prefix}{i}" in self.run.journal.history.begun}
+        order = (self.strand, ids, plan.before, plan.after, drive, begun)
+        started = await run_graph(*order)
         outcomes = [ended[i] for i in ids if i in ended]
+        stopped = any(o.exit is Exit.STOP for o in outcomes)
+        if stopped and not over.get():
+            await go_through(self.run, run_graph(*order))
         out: State = {"exit": None, "writes": {}}
         for outcome in outcomes:
             light = self.run.journal.light
             out |= {f"result.{i}": light(r) for i, r in outcome.results.items()}
             out["writes"] |= outcome.writes
         failures = [o.failure for o in outcomes if o.failure is not None]
-        if any(o.exit is Exit.STOP for o in outcomes):
+        if stopped:
             out["exit"] = {"kind": "stop"}
         elif failures:
             wanted = any(f.rollback for f in failures)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .call import Call, Yield
 from .crew import Crew, Work
 from .execution import Exit, Failure, Status
+from .revival import go_through, over
 from .strands import Gate, Strand
 
 if TYPE_CHECKING:
@@ -15,15 +16,15 @@ if TYPE_CHECKING:
 
 
 async def settle(
-    strand: Strand, work: Sequence[Work[Outcome]], gate: Gate | None = None
+    call: Call, work: Sequence[Work[Outcome]], gate: Gate | None = None
 ) -> list[Outcome]:
     """Run every branch to its end; returns the outcomes, in order of the branches.
 
     When one ends with `stop` the others are cancelled. When one has failed and what is left
     waits for answers, that is cancelled too: no answer could save the step.
     """
-    crew: Crew[Outcome] = Crew(strand, gate)
-    tasks = [crew.start(w) for w in work]
+    crew: Crew[Outcome] = Crew(call.frame.strand, gate)
+    tasks = {crew.start(w): w for w in work}
     failed = stopped = False
     try:
         while not stopped:
@@ -32,10 +33,13 @@ async def settle(
                 break
             outcomes = [t.result() for t in done if not t.cancelled()]
             failed = failed or any(o.failure is not None for o in outcomes)
-            stopped = any(o.exit is Exit.STOP for o in outcomes)
+            stopped = not over.get() and any(o.exit is Exit.STOP for o in outcomes)
     finally:
         await crew.close()
-    return [t.result() for t in tasks if t.done() and not t.cancelled()]
+    # In an earlier life it may have come further than in this one.
+    for cut_off in [w for t, w in tasks.items() if t.cancelled()]:
+        await go_through(call.run, cut_off(call.frame.strand))
+    return [t.result() for t in tasks if not t.cancelled()]
 
 
 def writes(outcomes: Sequence[Outcome]) -> dict[str, Any]:
@@ -69,7 +73,7 @@ def failure_of(outcomes: Sequence[Outcome]) -> Failure | None:
 
 async def run_all(call: Call) -> Yield:
     """Every branch to its end; fails when one has failed."""
-    outcomes = await settle(call.frame.strand, _branches(call))
+    outcomes = await settle(call, _branches(call))
     seen = visible(outcomes)
     return Yield(
         _outputs(call, seen),
@@ -89,12 +93,9 @@ async def run_any(call: Call) -> Yield:
     ids = [step.id for step in call.step.steps]
     won = call.run.journal.decided(call.path, WINNER)
     crew: Crew[Outcome] = Crew(call.frame.strand)
+    branches = dict(zip(ids, _branches(call), strict=True))
     # What is decided stays so, also where another branch would be quicker this time.
-    tasks = {
-        crew.start(work): id
-        for work, id in zip(_branches(call), ids, strict=True)
-        if won in (None, id)
-    }
+    tasks = {crew.start(work): id for id, work in branches.items() if won in (None, id)}
     ended: dict[str, Outcome] = {}
     try:
         while (won is None or won not in ended) and (done := await crew.ended()):
@@ -113,8 +114,11 @@ async def run_any(call: Call) -> Yield:
             "step_failed", "no branch completed: every one was skipped", call.path
         )
         return Yield(None, visible=seen, failure=failure, context=writes(outcomes))
-    # Also those that had no time to begin, in this life or in an earlier one.
+    # Also those that had no time to begin, in this life or in an earlier one; but what they
+    # have left running is no part of them.
     call.run.cancel([s for s in call.step.steps if s.id != won], call.frame.within(call))
+    for lost in [work for id, work in branches.items() if id != won]:
+        await go_through(call.run, lost(call.frame.strand))
     return Yield(
         _outputs(call, seen),
         {"winner": won},
@@ -149,14 +153,15 @@ async def run_graph(
     before: Mapping[str, frozenset[str]],
     after: Mapping[str, frozenset[str]],
     drive: Callable[[str, Strand], Awaitable[Outcome]],
+    begun: Collection[str],
 ) -> set[str]:
     """Run a list that is a graph; returns the ids that were started. Each step starts as soon
     as the steps `before` it have finished.
 
     `before` holds what a step waits for; `after` what must not yet have failed for it to
     start. A step whose prerequisite failed does not run; the others run on. A `stop`
-    cancels what runs; a `skip` starts nothing more. When one has failed and what is left
-    waits for answers, that is cancelled.
+    cancels what runs; a `skip` starts nothing more, but what had `begun` in an earlier life.
+    When one has failed and what is left waits for answers, that is cancelled.
     """
 
     def work(id: str) -> Work[Outcome]:
@@ -172,7 +177,9 @@ async def run_graph(
     try:
         while True:
             for id in ids:
-                if closed or id in tasks.values() or not before[id] <= ended.keys():
+                if id in tasks.values() or not before[id] <= ended.keys():
+                    continue
+                if closed and id not in begun:
                     continue
                 if any(ended[p].failure is not None for p in after[id]):
                     continue
@@ -184,7 +191,7 @@ async def run_graph(
             for task in sorted(done, key=lambda t: ids.index(tasks[t])):
                 outcome = ended[tasks[task]] = task.result()
                 closed = closed or outcome.exit is not None
-                if outcome.exit is Exit.STOP:
+                if outcome.exit is Exit.STOP and not over.get():
                     return set(tasks.values())
     finally:
         await crew.close()

@@ -5,7 +5,7 @@ For that the attempts that are over are gone through once more, as far as they h
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
@@ -49,6 +49,15 @@ async def revive(
                     await kind.run(Past(bound, path, attempt, scope, frame))
     finally:
         Files.leave(token)
+
+
+async def go_through(run: Run, branch: Coroutine[Any, Any, object]) -> None:
+    """Let what a branch that is over left running in an earlier life run on."""
+    if not run.journal.history.begun:
+        branch.close()  # there was none
+        return
+    with _driven(True), suppress(StepError):
+        await branch
 
 
 @contextmanager

@@ -51,18 +51,21 @@ async def run_step(
 ) -> Ran:
     """Run the step at the path, or return the result that the journal already has."""
     run, journal = frame.run, frame.run.journal
-    if (done := journal.result(path)) is not None:
+    begun = journal.history.begun.get(path)
+    if (done := journal.result(path)) is None and over.get():
+        if begun is None:
+            return Ran(_not_reached(bound, path))
+        # It was cut off, and the process ended before anybody could say so.
+        done = journal.add(_ended(bound, path, begun.at, Status.CANCELLED))
+    if done is not None:
         if done.attempts > 0 and not done.cached:
             # A step that was cancelled does not say how often it was tried.
             known = None if done.status is Status.CANCELLED else done.attempts
             await revive(bound, path, known, scope, frame)
         return Ran(done, _remembered(bound, done, frame))
-    if over.get():
-        return Ran(_not_reached(bound, path))
     await run.crossing(frame.strand)
     # Whatever this step stands on is durable before it begins.
     await journal.flush()
-    begun = journal.history.begun.get(path)
     started = timestamp() if begun is None else begun.at
     token = Files.enter(run, path)
     try:

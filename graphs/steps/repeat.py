@@ -140,7 +140,7 @@ async def _foreach(call: Call) -> Yield:
 
     work = [one(index, item) for index, item in enumerate(items)]
     # An item that waits for an answer leaves its place to the next.
-    outcomes = await settle(call.frame.strand, work, Gate(step.concurrency))
+    outcomes = await settle(call, work, Gate(step.concurrency))
     return Yield(
         [outcome.last for outcome in outcomes],
         context=writes(outcomes),
