@@ -8,7 +8,7 @@ from collections.abc import Callable
 from google.api_core.exceptions import NotFound
 
 from .client import Client, Received
-from .names import EXPIRES, OWN, own
+from .names import EXPIRES, OWN, TO_SUBSCRIBE, own
 from .setback import FIRST, Setback, log
 
 TOGETHER = 500
@@ -31,10 +31,8 @@ class Ear:
         try:
             await self._subscribe()
         except Exception as error:
-            needed = "pubsub.subscriptions.create and pubsub.topics.attachSubscription"
-            raise self._client.problem(
-                error, f"let this process listen to {self._topic}", needed
-            ) from error
+            doing = f"let this process listen to {self._topic}"
+            raise self._client.problem(error, doing, TO_SUBSCRIBE) from error
         self._listening = asyncio.create_task(self._listen())
 
     async def close(self) -> None:
@@ -46,10 +44,9 @@ class Ear:
         try:
             await self._client.unsubscribe(self._name)
         except Exception as error:
-            doing = f"delete the subscription {self._name}, which expires in {EXPIRES.days} day"
-            log.info(
-                "%s", self._client.problem(error, doing, "pubsub.subscriptions.delete").message
-            )
+            doing = f"delete {self._name} (it expires in {EXPIRES.days} day)"
+            problem = self._client.problem(error, doing, "pubsub.subscriptions.delete")
+            log.info("%s", problem.message)
 
     async def _listen(self) -> None:
         setback, doing = Setback(), f"give messages of {self._topic}"
