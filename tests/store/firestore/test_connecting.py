@@ -88,9 +88,7 @@ def test_without_googles_client_it_says_how_to_install_it() -> None:
     assert "pip install 'assay[google]'" in done.stdout
 
 
-async def test_a_backup_is_left_to_google(
-    emulated: Emulators, project: str, tmp_path: Path
-) -> None:
+async def test_a_backup_is_left_to_google(project: str, tmp_path: Path) -> None:
     store = await connect(f"firestore://{project}")
     with pytest.raises(NotPossible, match="gcloud firestore export"):
         await store.backup(tmp_path / "copy")
