@@ -80,13 +80,16 @@ async def run_step(
         result, visible = _settled(bound, path, _failure(error, path), 0, started), {}
     finally:
         Files.leave(token)
-    _add(bound, result, scope, frame)
+    _add(bound, result, scope.extended(results=visible), frame)
     journal.hurry()
     return Ran(journal.results[path], visible)
 
 
 def _add(bound: BoundStep, result: StepResult, scope: Scope, frame: Frame) -> None:
-    """Into the journal, with what a rollback will need, before anything can intervene."""
+    """Into the journal, with what a rollback will need, before anything can intervene.
+
+    `scope` is what the step saw, and the steps inside it.
+    """
     journal = frame.run.journal
     try:
         if bound.step.rollback and result.status is Status.COMPLETED:

@@ -89,6 +89,48 @@ async def test_steps_inside_of_it_read_as_well(house: House, order: Order) -> No
     assert told == '[0,1] ["i","j"]'
 
 
+WITHIN = {
+    "a conditional": "type: conditional, condition: 'true', then: [{}]",
+    "a switch": "type: switch, value: '1', cases: {{'1': [{}]}}",
+    "a parallel": "type: parallel, steps: [{}]",
+    "the winner": "type: parallel, wait_for: any, steps: [{}]",
+    "one further in": "type: parallel, steps: [{{id: c, type: conditional, condition: 'true', "
+    "then: [{}]}}]",
+    "one that was tried again": "type: conditional, condition: 'true', retry: {{attempts: 2, "
+    "delay: 1ms}}, then: [{}, {{id: twice, type: python, function: twice}}]",
+}
+
+
+@pytest.mark.parametrize("place", WITHIN)
+async def test_it_reads_the_steps_inside_its_own(house: House, order: Order, place: str) -> None:
+    """As the steps after it could."""
+    tried: list[int] = []
+
+    async def twice() -> None:
+        tried.append(1)
+        if len(tried) == 1:
+            raise ValueError("the first attempt")
+
+    house.function(twice)
+    undo = tells('"{{ [made.output, made.status, first.output] }}"')
+    held = WITHIN[place].format(note("made"))
+
+    execution = await house.run(
+        f"- {note('first')}\n- {{id: own, {held}, rollback: [{undo}]}}\n- {BAD}"
+    )
+
+    assert execution.steps["own/rollback.u"].output == ["made", "completed", "first"]
+
+
+async def test_a_branch_that_was_not_taken_did_not_run(house: House, order: Order) -> None:
+    undo = tells('"{{ [made.status, other.status] }}"')
+    own = f"type: conditional, condition: 'false', then: [{note('made')}], else: [{note('other')}]"
+
+    execution = await house.run(f"- {{id: own, {own}, rollback: [{undo}]}}\n- {BAD}")
+
+    assert execution.steps["own/rollback.u"].output == ["skipped", "completed"]
+
+
 async def pinned(house: House, undo: str) -> Mapping[str, Any]:
     execution = await house.run(workflow(undo))
     return await decided(house, execution.id, "each[0].l[1].made")
