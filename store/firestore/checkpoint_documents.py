@@ -83,8 +83,8 @@ def documents_of(thread: str, namespace: str | None = None) -> Span:
 
 
 def writes_of(thread: str, namespace: str, checkpoint: str) -> str:
-    """The field `of` of the writes on top of a checkpoint; their ids begin with it, too."""
-    return f"{_key(thread)}-{_key(namespace, checkpoint)}"
+    """The field `of` of the writes on top of a checkpoint: the id of its document."""
+    return checkpoint_name(thread, namespace, checkpoint).id
 
 
 def run_of(run: str) -> str:

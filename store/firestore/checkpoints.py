@@ -27,7 +27,7 @@ from .checkpoint_documents import (
 )
 from .database import Conflict, again
 from .inventory import Inventory
-from .parts import Change, Part, add, cut
+from .parts import Change, Part, add, cut, cut_deletions
 from .snapshot import Snapshot, Tip, tip_of
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ class FirestoreCheckpoints:
                 return
             if tip is None:  # somebody left chunks who never got as far as the commit
                 tip = await self._commit(thread, None, [])
-            *first, last = cut(Change(name, None) for name in names)
+            *first, last = cut_deletions(names)
             for part in first:
                 tip = await self._commit(thread, tip, part)
             await self._commit(thread, tip, last, forget=True)
@@ -187,7 +187,7 @@ class FirestoreCheckpoints:
         known = self._known.get(thread)
         if known is not None and known.tip != tip:
             raise _Moved
-        for part in cut(Change(name, None) for name in inventory.without(thread, removes)):
+        for part in cut_deletions(inventory.without(thread, removes)):
             tip = await self._commit(thread, tip, part)
         self._remember(thread, _Known(tip))
 

@@ -18,7 +18,6 @@ from .checkpoint_documents import (
     chunks_apart,
     documents_of,
     places,
-    writes_of,
 )
 
 if TYPE_CHECKING:
@@ -35,20 +34,21 @@ _NAMES = 1000
 
 @dataclass(frozen=True, slots=True)
 class Inventory:
-    """The documents in the order in which they may go.
+    """The documents of a thread, by their names and those of the chunks that each names.
 
-    A checkpoint goes after those that were made of it, and what is named after whatever names
-    it: whoever ends in the middle leaves nothing that cannot be read.
+    They are given in the order in which they may go, those together that must go together:
+    a checkpoint with the writes on top of it, after those that were made of it; what is named
+    after whatever names it. Whoever ends in the middle leaves nothing that reads wrong.
     """
 
     checkpoints: Sequence[Document]
+    """The newest first."""
     writes: Sequence[Document]
     blobs: Sequence[Document]
     chunks: Sequence[Document]
 
     @classmethod
     async def of(cls, snapshot: Snapshot, thread: str) -> Self:
-        """Only their names, and those of the chunks that each names."""
         ids = documents_of(thread)
         field, (span,) = places(Query(thread), None)
 
@@ -64,34 +64,32 @@ class Inventory:
         )
         return cls(checkpoints[::-1], writes, blobs, chunks)
 
-    def all(self) -> list[Name]:
-        return [document.name for document in (*self._rows(), *self.chunks)]
+    def all(self) -> list[list[Name]]:
+        groups = (*self._rows(), *([chunk] for chunk in self.chunks))
+        return [[document.name for document in group] for group in groups]
 
-    def without(self, thread: str, removes: Sequence[Remove]) -> list[Name]:
+    def without(self, thread: str, removes: Sequence[Remove]) -> list[list[Name]]:
         """What goes with these checkpoints and blobs, and all chunks that nothing names then."""
-        doomed = {
-            checkpoint_name(thread, remove.namespace, id)
-            for remove in removes
-            for id in remove.checkpoints
-        }
-        doomed |= {
-            blob_name(thread, remove.namespace, key) for remove in removes for key in remove.blobs
-        }
-        of = {
-            writes_of(thread, remove.namespace, id)
-            for remove in removes
-            for id in remove.checkpoints
-        }
-        gone: list[Name] = []
+        doomed: set[Name] = set()
+        for remove in removes:
+            space = remove.namespace
+            doomed.update(checkpoint_name(thread, space, id) for id in remove.checkpoints)
+            doomed.update(blob_name(thread, space, key) for key in remove.blobs)
+        gone: list[list[Name]] = []
         named: set[Name] = set()
-        for document in self._rows():
-            if document.name in doomed or document.fields.get("of") in of:
-                gone.append(document.name)
-            else:
+        for group in self._rows():
+            if group[-1].name in doomed:
+                gone.append([document.name for document in group])
+                continue
+            for document in group:
                 named.update(chunk_name(thread, digest) for digest in chunks_apart(document.fields))
-        return gone + [chunk.name for chunk in self.chunks if chunk.name not in named]
+        return gone + [[chunk.name] for chunk in self.chunks if chunk.name not in named]
 
-    def _rows(self) -> Iterator[Document]:
-        yield from self.checkpoints
-        yield from self.writes
-        yield from self.blobs
+    def _rows(self) -> Iterator[list[Document]]:
+        on_top: dict[str, list[Document]] = {}
+        for document in self.writes:
+            on_top.setdefault(document.fields["of"], []).append(document)
+        for checkpoint in self.checkpoints:
+            yield [*on_top.pop(checkpoint.name.id, ()), checkpoint]
+        yield from on_top.values()  # of checkpoints that are not there (yet)
+        yield from ([blob] for blob in self.blobs)

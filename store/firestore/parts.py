@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 from .database import LARGEST, MOST_WRITES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from .database import Batch, Database
 
@@ -35,13 +35,13 @@ class Part:
         self.changes: list[Change] = []
         self._size = 0
 
-    def take(self, change: Change) -> list[Change]:
-        """Add the change; where it does not fit, to a new part. Returns the full one, or []."""
-        size = 500 + _size(change.fields)
+    def take(self, *changes: Change) -> list[Change]:
+        """Add the changes; where they do not fit, to a new part. Returns the full one, or []."""
+        size = sum(500 + _size(change.fields) for change in changes)
         full: list[Change] = []
-        if self._size + size > LARGEST or len(self.changes) >= MOST_WRITES - 1:
+        if self._size + size > LARGEST or len(self.changes) + len(changes) >= MOST_WRITES:
             full, self.changes, self._size = self.changes, [], 0
-        self.changes.append(change)
+        self.changes += changes
         self._size += size
         return full
 
@@ -50,6 +50,17 @@ def cut(changes: Iterable[Change]) -> list[list[Change]]:
     """The changes in their order, in parts that fit a commit; at least one, maybe empty."""
     part = Part()
     full = [some for some in map(part.take, changes) if some]
+    return [*full, part.changes]
+
+
+def cut_deletions(groups: Iterable[Sequence[Name]]) -> list[list[Change]]:
+    """The same for documents to be deleted; those of a group go together, if they can."""
+    part = Part()
+    full: list[list[Change]] = []
+    for group in groups:
+        changes = [Change(name, None) for name in group]
+        parted = [changes] if len(changes) < MOST_WRITES else [[change] for change in changes]
+        full += filter(None, (part.take(*some) for some in parted))
     return [*full, part.changes]
 
 

@@ -98,7 +98,7 @@ class Snapshot:
         return [_document(each) for each in read]
 
     async def every(
-        self, query: Any, by: str = "__name__", *, at_once: int = _SMALL
+        self, query: Any, by: str = "__name__", *, at_once: int
     ) -> AsyncGenerator[Document]:
         """All that the query finds, in the order of a field, so many held at a time."""
         rest = query = query.order_by(by)
@@ -145,7 +145,9 @@ class Snapshot:
         if len(queries) > 1:
             found = await self._highest(field, queries, limit)
         elif limit is None:
-            found = [document async for document in self.every(queries[0], field)][::-1]
+            found = [document async for document in self.every(queries[0], field, at_once=_SMALL)][
+                ::-1
+            ]
         else:
             highest = queries[0].order_by(field, direction="DESCENDING")
             found = await self.find(highest.limit(limit))
@@ -193,7 +195,9 @@ class Snapshot:
     async def blob_keys(self, thread: str, namespace: str) -> list[BlobKey]:
         query = self.within(BLOBS, documents_of(thread, namespace))
         query = query.select(["row.channel", "row.version"])
-        return [blob_key_of(document.fields) async for document in self.every(query)]
+        return [
+            blob_key_of(document.fields) async for document in self.every(query, at_once=_SMALL)
+        ]
 
     async def chunks(self, thread: str, digests: Collection[bytes]) -> dict[bytes, bytes]:
         names = {digest: chunk_name(thread, digest) for digest in digests}
