@@ -51,7 +51,7 @@ async def test_after_an_outage_events_arrive_again_and_nobody_waited_meanwhile(
         longest = max(longest, time.perf_counter() - before)
         if seq % 100 == 0:
             await asyncio.sleep(0)  # its senders try, too
-    assert longest < 0.5  # a garbage collection, not a connection that is waited for
+    assert longest < 2  # a machine that is busy, not a connection that is waited for
     assert CAPACITY_BYTES * 0.9 < one._outboxes[EVENTS].waiting_bytes <= CAPACITY_BYTES
     assert one._outboxes[EVENTS].waiting <= CAPACITY
     assert await asyncio.wait_for(anext(here), 1)
@@ -102,7 +102,7 @@ async def _until_heard(one: PubSubBus, other: PubSubBus, seq: int) -> int:
     """Publish until something arrives; the next `seq`."""
     listener = other.subscribe("e")
     arrived = asyncio.ensure_future(anext(listener))
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while not arrived.done():
             one.publish([event(seq)])
             seq += 1

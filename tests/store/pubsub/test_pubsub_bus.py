@@ -90,7 +90,9 @@ async def test_a_ring_is_heard_by_one_of_those_who_wait(two_buses: Two) -> None:
 async def test_a_ring_waits_for_a_worker_and_is_acknowledged_once_it_is_taken(
     two_buses: Two, stranger: Client
 ) -> None:
+    """So is one that nobody can read."""
     one, other = two_buses
+    await stranger.publish(WORK, [Letter(b"hello")])
     one.ring("e")
     assert await one.flush()
     rings = other.rings()
@@ -100,6 +102,9 @@ async def test_a_ring_waits_for_a_worker_and_is_acknowledged_once_it_is_taken(
     with pytest.raises(TimeoutError):  # longer than Pub/Sub would wait for its acknowledgement
         async with asyncio.timeout(11):
             await anext(other_rings)
+    assert await one.flush()
+    assert await other.flush()
+    assert len(await stranger.pull(DEAD, 10)) == 1
 
 
 async def test_a_worker_that_stops_waiting_loses_no_ring(two_buses: Two) -> None:
