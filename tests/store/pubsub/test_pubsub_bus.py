@@ -116,9 +116,17 @@ async def test_a_worker_that_stops_waiting_loses_no_ring(two_buses: Two) -> None
                 await anext(rings)
     one.ring("e")
     assert await heard(rings, 1) == ["e"]
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.05):
+            await anext(rings)
+    one.ring("f")
+    assert rings._fetching
+    await asyncio.wait({rings._fetching}, timeout=20)  # and nobody takes it
     await rings.aclose()
     with pytest.raises(StopAsyncIteration):
         await anext(rings)
+    async with asyncio.timeout(5):  # sooner than Pub/Sub alone would give it to another
+        assert await anext(one.rings()) == "f"
 
 
 async def test_a_control_message_reaches_every_process_and_its_own_once(
