@@ -11,6 +11,7 @@ from google.api_core.exceptions import ServiceUnavailable
 
 from assay.graphs.errors import StoreError
 from assay.store.checkpointing import values
+from assay.store.checkpointing.rows import Query, Remove
 from assay.store.checkpointing.saver import Saver
 from assay.store.firestore import inventory, parts, snapshot
 from assay.store.firestore.checkpoints import FirestoreCheckpoints
@@ -21,6 +22,8 @@ from .states import at, follow, pending, state
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+
+    from assay.store.checkpointing.rows import Change, Rows
 
     from .places import FirestorePlace
 
@@ -199,6 +202,28 @@ async def test_an_answer_that_is_lost_changes_nothing(
 
         assert deaf.lost == 0
         await check(firestore, saver, operation)
+
+
+async def test_what_is_written_while_a_thread_is_revised_is_not_lost(
+    firestore: FirestorePlace,
+) -> None:
+    """The revision is thought over again: it had seen nothing of it."""
+    async with firestore.open() as other, firestore.checkpoints() as checkpoints:
+        first = await follow(other, at(), {"n": 0})
+        seen: list[list[str]] = []
+
+        async def all_but_the_first(rows: Rows) -> list[Change]:
+            heads = await rows.heads(Query("t"), after=None, limit=None)
+            seen.append([head.id for head in heads])
+            if len(seen) < 3:
+                await follow(other, first, {"n": len(seen)})
+            return [Remove("", {head.id for head in heads[:-1]}, ())]
+
+        await follow(other, first, {"n": -1})
+        await checkpoints.revise("t", all_but_the_first)
+
+        assert [len(ids) for ids in seen] == [2, 3, 4]
+        assert [c.config async for c in other.alist(None)] == [first]
 
 
 async def test_deleting_takes_what_a_dead_process_left_of_a_thread_that_never_was(

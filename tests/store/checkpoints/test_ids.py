@@ -74,6 +74,21 @@ async def test_no_two_channels_or_nodes_share_anything(saver: Saver) -> None:
     )
 
 
+async def test_a_namespace_and_an_id_are_not_those_that_read_alike(saver: Saver) -> None:
+    base = await saver.aget_tuple(await follow(saver, at(), {}))
+    assert base is not None
+    places = [("", "abc"), ("a", "bc"), ("ab", "c"), ("abc", "d")]
+    for namespace, id in places:
+        checkpoint = {**base.checkpoint, "id": id}
+        await saver.aput(at("u", namespace), checkpoint, {"step": len(id)}, {})  # type: ignore[arg-type]
+
+    for namespace, id in places:
+        found = await saver.aget_tuple(at("u", namespace, id))
+        assert found is not None
+        assert found.metadata["step"] == len(id)
+    assert len([c async for c in saver.alist({"configurable": {"thread_id": "u"}})]) == 4
+
+
 async def test_checkpoint_ids_are_compared_as_they_are(saver: Saver) -> None:
     base = await saver.aget_tuple(await follow(saver, at(), {}))
     assert base is not None

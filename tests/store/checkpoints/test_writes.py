@@ -61,6 +61,15 @@ async def test_of_repeated_special_writes_the_last_stays(saver: Saver) -> None:
     ]
 
 
+async def test_the_last_of_many_special_writes_stays(saver: Saver) -> None:
+    """More than nine, of which each may be kept by a commit of its own."""
+    config = await follow(saver, at(), {})
+    for n in range(12):
+        await saver.aput_writes(config, [(ERROR, n), ("a", n)], "node")
+
+    assert sorted(await pending(saver, config)) == [("node", ERROR, 11), ("node", "a", 0)]
+
+
 async def test_writes_may_come_before_their_checkpoint(saver: Saver) -> None:
     """With `durability="async"` a node may end before its checkpoint is on the disk."""
     there = await follow(saver, at(), {})
