@@ -204,6 +204,31 @@ async def test_an_answer_that_is_lost_changes_nothing(
         await check(firestore, saver, operation)
 
 
+async def test_a_reader_sees_one_moment_whatever_happens_meanwhile(
+    firestore: FirestorePlace,
+) -> None:
+    async with firestore.open() as other, firestore.checkpoints() as checkpoints:
+        config = await follow(other, at(), {"n": 1, "large": b"l" * 5000})
+        await other.aput_writes(config, [("n", 2)], "task")
+
+        async def look(rows: Rows) -> list[int]:
+            before = await rows.heads(Query("t"), after=None, limit=5)
+            await other.adelete_thread("t")
+            await follow(other, at(), {"n": 3})
+            (key, _) = keys = sorted(await rows.blob_keys("t", ""))
+            large = (await rows.blobs("t", "", keys))[key]
+            after = await rows.heads(Query(), after=None, limit=5)
+            return [
+                len(before),
+                len(await rows.chunks("t", [large.digests])),
+                len(await rows.writes("t", "", before[0].id)),
+                len(after) if after == before else 0,
+            ]
+
+        assert await checkpoints.read(look) == [1, 1, 1, 1]
+        assert await state(other, at()) == {"n": 3}
+
+
 async def test_what_is_written_while_a_thread_is_revised_is_not_lost(
     firestore: FirestorePlace,
 ) -> None:
