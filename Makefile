@@ -11,6 +11,9 @@ PIP   = .venv/bin/python -m pip install -q --disable-pip-version-check
 LOCK  = $(UV) compile -q --upgrade --universal --python-version 3.11 \
         --generate-hashes --no-emit-index-url --no-annotate --no-header
 
+# Too long for `make bench`, or in need of emulators: started by name.
+ASIDE = bench/mutants.py bench/simulate.py bench/cloud_calls.py
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help run test lint emulators chaos bench mutants lock
@@ -37,7 +40,7 @@ chaos: .venv/ready ## Kill a thousand executions, and see that each ends as it s
 	@.venv/bin/python -m tests.durability.chaos
 
 bench: .venv/ready ## Measure, beside the reference in the same run
-	@for script in $(filter-out bench/mutants.py,$(wildcard bench/[a-z]*.py)); do \
+	@for script in $(filter-out $(ASIDE),$(wildcard bench/[a-z]*.py)); do \
 		test -e "$$script" || { echo 'No benchmarks yet: see bench/README.md'; break; }; \
 		.venv/bin/python "$$script" || exit 1; \
 	done
@@ -47,6 +50,8 @@ mutants: .venv/ready ## Plant bugs in the engine, and see that its tests notice 
 
 lock: .venv/ready ## Pin the newest versions that fit, with their hashes
 	@$(LOCK) pyproject.toml --group dev --extra google -o requirements/dev.txt
+	@$(LOCK) pyproject.toml --extra google -c requirements/dev.txt -o requirements/run.txt
+	@echo hatchling | $(LOCK) - -c requirements/dev.txt -o requirements/build.txt
 	@echo uv | $(LOCK) - -o requirements/uv.txt
 
 # pip is slower than uv, but knows every way its user may have set it up and
