@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 async def post(database: Database, clock: Clock, message: Message) -> None:
     what = f"A message to execution {message.execution_id}"
-    pack(message.data, what)
     attempt = 0
     while True:
         lease = await leases.load(database, message.execution_id)
