@@ -295,7 +295,7 @@ async def test_stopping_during_the_delay(house: House) -> None:
 
 async def test_pausing_during_the_delay_holds_it(house: House) -> None:
     trouble = Trouble(house, FULL)
-    execution = await house.start(document(f"{{{BOOM}}}", delay="100ms"))
+    execution = await house.start(document(f"{{{BOOM}}}", delay="600ms"))
     await happened(house, execution, EventType.EXECUTION_RESTARTING)
 
     await house.app.manager.pause(execution.id)
