@@ -13,9 +13,8 @@ from typing import Any
 from weakref import WeakSet
 
 from ...graphs.event import Event
-from ..bus import LocalBus, Subscription
+from ..bus import LocalBus, Subscription, Told
 from .client import Client, Received
-from .control import Told
 from .doorbell import Rings
 from .ear import Ear
 from .envelope import (
@@ -54,7 +53,7 @@ class PubSubBus:
         self._order = Order(lambda event: self._local.publish([event]))
         self._events = Ear(client, EVENTS, self.origin, self._hear_event)
         self._control = Ear(client, CONTROL, self.origin, self._hear_control)
-        self._told: WeakSet[Told] = WeakSet()
+        self._told: WeakSet[Told[Mapping[str, Any]]] = WeakSet()
         self._heard: OrderedDict[str, None] = OrderedDict()
         self._rings: WeakSet[Rings] = WeakSet()
         self._number = count(1)
@@ -108,9 +107,9 @@ class PubSubBus:
         if not self._closed:
             self._put(CONTROL, partial(seal_control, message))
 
-    def told(self) -> Told:
+    def told(self) -> Told[Mapping[str, Any]]:
         """Control messages from now on; `aclose` ends it."""
-        listener = Told()
+        listener: Told[Mapping[str, Any]] = Told()
         self._told.add(listener)
         return listener
 

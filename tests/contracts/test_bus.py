@@ -111,3 +111,10 @@ async def test_publishing_does_not_wait_for_a_listener_that_is_slow(line: Line) 
         async for each in listener:
             if each.seq == 5000:
                 break
+
+
+async def test_what_is_told_reaches_every_process_also_the_teller(line: Line) -> None:
+    near, far = line.near.told(), line.far.told()
+    line.near.tell({"execution": "e1"})
+    async with asyncio.timeout(10):
+        assert await anext(near) == await anext(far) == {"execution": "e1"}
