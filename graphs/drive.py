@@ -83,7 +83,8 @@ class Drive:
         if message.id in self._heard:
             return
         self._heard.add(message.id)
-        if self._run is None:
+        if self._run is None or self._run.leaving:
+            # What leaves memory can do nothing with it: it stays in the inbox, for the next go.
             self._early.append(message)
         else:
             self._take(message, self._run)
