@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from ...graphs.stored import ArtifactInfo
-from ..sqlite.records import fetch_size, page
+from ..records import fetch_size, page
 from . import names
 from .database import where
 from .values import number, pack, unpack

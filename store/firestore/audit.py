@@ -6,7 +6,7 @@ from dataclasses import fields as fields_of
 from typing import TYPE_CHECKING
 
 from ...graphs.stored import AuditEntry
-from ..sqlite.records import fetch_size, page
+from ..records import fetch_size, page
 from . import names
 from .database import where
 from .values import number, pack, unpack

@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from ...graphs.execution import StepResult
-from ..sqlite.records import checked, encode, revive
+from ..records import checked, encode, revive
 from . import names
 from .database import begins, where
 from .values import pack, unpack

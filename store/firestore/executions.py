@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...graphs.errors import ExecutionNotFound
 from ...graphs.execution import Execution, Status
-from ..sqlite.records import checked, fetch_size, page, revive
+from ..records import checked, fetch_size, page, revive
 from . import names
 from .database import where
 from .leases import not_found

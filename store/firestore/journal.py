@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...graphs.errors import StateCorrupted, StoreError
 from ...graphs.stored import Entry, Page
-from ..sqlite.records import fetch_size
+from ..records import fetch_size
 from . import names
 from .database import where
 from .values import MOST

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...graphs.errors import StoreError
 from ...graphs.stored import Principal
-from ..sqlite.records import checked, fetch_size, page
+from ..records import checked, fetch_size, page
 from . import names
 from .database import Conflict, again, where
 from .values import pack, unpack

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ...graphs.errors import QuestionNotFound
 from ...graphs.lease import Command
 from ...graphs.question import Question, QuestionStatus, Wait
-from ..sqlite.records import fetch_size, page, revive
+from ..records import fetch_size, page, revive
 from . import inbox, leases, names
 from .database import Conflict, again, where
 from .values import number, pack, unpack

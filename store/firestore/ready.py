@@ -10,7 +10,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from ...graphs.execution import Status
-from ..sqlite.records import fetch_size
+from ..records import fetch_size
 from . import inbox, leases, names
 from .database import where
 from .leases import LeaseDocument

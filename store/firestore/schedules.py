@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ...graphs.stored import Schedule
-from ..sqlite.records import checked, fetch_size, page
+from ..records import checked, fetch_size, page
 from . import names
 from .database import Conflict, where
 from .values import pack, unpack

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from ...graphs.errors import ExecutionNotFound, StoreError
 from ...graphs.lease import Command
 from ...graphs.question import Signal
-from ..sqlite.records import revive
+from ..records import revive
 from . import inbox, leases, names, questions
 from .database import Conflict, again, where
 from .values import pack, unpack

@@ -6,7 +6,7 @@ import zlib
 from typing import Any
 
 from ...graphs.errors import InvalidInput, StateCorrupted, StoreError
-from ..sqlite.records import decode, encode
+from ..records import decode, encode
 
 MOST = 900_000
 """Bytes of one field; Firestore takes documents up to 1 MiB."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ...graphs.errors import InvalidInput, WorkflowConflict, WorkflowNotFound
 from ...graphs.execution import timestamp
 from ...graphs.stored import Page, WorkflowInfo
-from ..sqlite.records import fetch_size, page
+from ..records import fetch_size, page
 from . import names
 from .database import Conflict, begins, where
 from .values import pack, unpack

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ...graphs.stored import ArtifactInfo
-from .records import fetch_size, number, page, where
+from ..records import fetch_size, number, page, where
 
 if TYPE_CHECKING:
     import sqlite3

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Sequence
 
-    from .records import Value
+    from ..records import Value
 
 _MOST = 1024
 

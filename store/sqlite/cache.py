@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from ...graphs.execution import StepResult
-from .records import checked, decode, encode, revive
+from ..records import checked, decode, encode, revive
 
 if TYPE_CHECKING:
     import sqlite3

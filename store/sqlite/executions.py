@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ...graphs.errors import ExecutionNotFound, NotPossible
 from ...graphs.execution import Execution, Status
-from .records import decode, encode, fetch_size, page, revive, where
+from ..records import decode, encode, fetch_size, page, revive, where
 
 if TYPE_CHECKING:
     import sqlite3

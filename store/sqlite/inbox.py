@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ...graphs.lease import Command, Message
+from ..records import OPEN, decode
 from .executions import not_found
-from .records import OPEN, decode
 
 if TYPE_CHECKING:
     import sqlite3

@@ -12,8 +12,8 @@ import orjson
 from ...graphs.errors import LeaseLost, StoreError
 from ...graphs.execution import Status
 from ...graphs.stored import Commit, Entry, Page
+from ..records import fetch_size, page
 from . import artifacts, bulk, executions, inbox, questions, signals, slots
-from .records import fetch_size, page
 from .writer import Joint
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from ...graphs.errors import ConcurrencyLimit, StoreError
 from ...graphs.execution import Execution, Status
 from ...graphs.lease import Lease, SlotRequest
+from ..records import checked, decode, encode, fetch_size
 from . import bulk, executions, inbox, journal, slots
-from .records import checked, decode, encode, fetch_size
 from .writer import Joint
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ...graphs.errors import StoreError
 from ...graphs.stored import Principal
-from .records import checked, decode, encode, fetch_size, page, where
+from ..records import checked, decode, encode, fetch_size, page, where
 
 if TYPE_CHECKING:
     import sqlite3

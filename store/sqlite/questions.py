@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from ...graphs.errors import QuestionNotFound
 from ...graphs.lease import Command
 from ...graphs.question import Question, QuestionStatus, Wait
+from ..records import Value, decode, encode, fetch_size, number, page, revive, where
 from . import inbox
-from .records import Value, decode, encode, fetch_size, number, page, revive, where
 
 if TYPE_CHECKING:
     import sqlite3

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ...graphs.stored import Schedule
-from .records import checked, decode, encode, fetch_size, page, where
+from ..records import checked, decode, encode, fetch_size, page, where
 
 if TYPE_CHECKING:
     import sqlite3

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from ...graphs.lease import Command
 from ...graphs.question import QuestionStatus, Signal
+from ..records import decode, encode, revive, where
 from . import inbox
-from .records import decode, encode, revive, where
 
 if TYPE_CHECKING:
     import sqlite3

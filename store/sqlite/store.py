@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 from ...graphs.errors import StoreError
 from ...graphs.lease import Pace
 from ..blobs import FolderBlobs
+from ..records import encode
 from . import (
     artifacts,
     audit,
@@ -27,7 +28,6 @@ from . import (
 )
 from .database import Database
 from .reader import Reader
-from .records import encode
 from .workers import Workers
 from .writer import Writer
 

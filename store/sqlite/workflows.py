@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ...graphs.errors import InvalidInput, WorkflowConflict, WorkflowNotFound
 from ...graphs.execution import timestamp
 from ...graphs.stored import Page, WorkflowInfo
-from .records import OPEN, decode, encode, fetch_size, page
+from ..records import OPEN, decode, encode, fetch_size, page
 
 if TYPE_CHECKING:
     import sqlite3

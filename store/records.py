@@ -7,9 +7,9 @@ from typing import Any, TypeVar
 
 import orjson
 
-from ...graphs.errors import InvalidInput, StateCorrupted, StoreError
-from ...graphs.execution import Status
-from ...graphs.stored import Page
+from ..graphs.errors import InvalidInput, StateCorrupted, StoreError
+from ..graphs.execution import Status
+from ..graphs.stored import Page
 
 T = TypeVar("T")
 R = TypeVar("R")
