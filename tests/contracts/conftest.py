@@ -7,17 +7,25 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
 import pytest
+from tests import query_plans
 
 from assay.store.connect import connect
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
     from assay.graphs.ports import Store
 
 LASTING = ["sqlite", "firestore"]
 """Stores that a second opening finds as the first left them, and that several may share."""
+
+
+@pytest.fixture(autouse=True)
+def queries_find_by_index() -> Iterator[None]:
+    """Hold every query of the test on SQLite against the plan that SQLite has for it."""
+    with query_plans.watched():
+        yield
 
 
 @pytest.fixture(params=LASTING)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from langgraph.checkpoint.base import empty_checkpoint
+from tests import query_plans
 from tests.stored import begun, entry, execution, journal, parked, question
 
 from assay.graphs.errors import InvalidInput, StateCorrupted, StoreError, StoreUnavailable
@@ -360,3 +361,10 @@ async def test_an_sqlite_that_is_too_old_is_named(
     monkeypatch.setattr(sqlite3, "sqlite_version_info", (3, 34, 1))
     with pytest.raises(StoreError, match=r"needs SQLite 3\.37\.0"):
         await SqliteStore.open(tmp_path / "store.db")
+
+
+async def test_a_query_that_reads_a_growing_table_whole_is_noticed(tmp_path: Path) -> None:
+    """The contract suites run under this watch: it must be able to bark."""
+    with pytest.raises(query_plans.ReadWhole, match="SCAN journal"), query_plans.watched():
+        async with opened(tmp_path / "store.db") as store:
+            await store._reader.run(lambda c: c.execute("SELECT * FROM journal").fetchall())
