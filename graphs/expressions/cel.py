@@ -140,7 +140,18 @@ class CelEnvironment:
             self._needs(found),
             found.calculates or not self._engine.functions.keys().isdisjoint(found.functions),
             Budget.of(found, self._engine.makers),
+            self._halves(source, found) if result in (Type.LIST, Type.DYN) else None,
         )
+
+    def _halves(self, source: str, found: Reading) -> tuple[CelExpression, CelExpression] | None:
+        """What is added to what, where that is only named and may be a list."""
+        if found.join is None:
+            return None
+        try:
+            first = self.compile(source[: found.join])
+            return (first, self.compile(source[found.join + 1 :])) if first.named else None
+        except ExpressionProblem:  # the whole stands in brackets
+            return None
 
     def _refusals(self, found: Reading) -> Iterator[tuple[int, str]]:
         """What CEL would accept and mean otherwise."""

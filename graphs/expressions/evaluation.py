@@ -6,6 +6,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -14,13 +15,16 @@ from typing import Any
 import orjson
 
 from ..errors import ExpressionError
-from .bounds import Budget, longest, weigh, weigh_quickly
+from .bounds import DATA, Budget, longest, weigh, weigh_quickly
 from .engine import ABSENT, Path, Reference, Resolve, Type, Value
 from .mending import mended
+from .weights import Weights
 from .wording import quote, run_sentence
 
 current_budget: ContextVar[Budget | None] = ContextVar("current_budget", default=None)
 """That of the evaluation under way: lists that functions make must fit it too."""
+
+WEIGHTS = Weights(2 * DATA)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,12 @@ class CelExpression:
     _needs: tuple[Need, ...]
     _calls_back: bool  # functions of ours, or mixed arithmetic
     _budget: Budget
+    _halves: tuple[CelExpression, CelExpression] | None
+
+    @property
+    def named(self) -> bool:
+        """Whether it only names a value, or one and what is added to that."""
+        return self._alone is not None or self._halves is not None
 
     def evaluate(self, resolve: Resolve) -> Value:
         try:
@@ -82,6 +92,8 @@ class CelExpression:
             parts.append((need, part))
             _place(data, (need.variable, *need.path[need.depth :]), part)
         self._check(parts)
+        if self._halves is not None and (joined := _joined(*self._halves, resolve)) is not None:
+            return joined
         if not self._calls_back:
             return self._run(data, missing)
         token = current_budget.set(self._budget)
@@ -125,10 +137,31 @@ def _weights(parts: Sequence[tuple[Need, Value]], weigh: Callable[[Value], int])
     """The weight of what the expression reads, and of what its loops read."""
     weight = looped = 0
     for need, part in parts:
-        weighed = weigh(part)
+        weighed = WEIGHTS.of(part)
+        if weighed is None:
+            weighed = weigh(part)
         weight += weighed * need.count
         looped += weighed * need.looped
     return weight, looped
+
+
+def _joined(first: CelExpression, second: CelExpression, resolve: Resolve) -> list[Value] | None:
+    """The elements of two lists; None unless both are lists: then CEL says what they come to.
+
+    A list that grows would take CEL longer each time, as it copies every element both ways.
+    """
+    try:
+        one = first.evaluate(resolve)
+        other = second.evaluate(resolve) if isinstance(one, list) else None
+    except ExpressionError:
+        return None
+    if not (isinstance(one, list) and isinstance(other, list)):
+        return None
+    joined = one + other
+    with suppress(ExpressionError):  # it cannot be read then, which whoever tries is told
+        known = WEIGHTS.of(one)
+        WEIGHTS.keep(joined, (weigh(one) if known is None else known) + weigh(other) - 1, one)
+    return joined
 
 
 def _place_parents(data: dict[str, Any], need: Need, resolve: Resolve) -> None:

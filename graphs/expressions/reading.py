@@ -74,6 +74,7 @@ class Reading:
     messages: list[tuple[int, str]] = field(default_factory=list)
     sums: list[tuple[int, tuple[Path, ...]]] = field(default_factory=list)
     joins: bool = False  # any `+` that may join texts or lists
+    join: int | None = None  # the place of such a `+` whose sum is the whole expression
     loose: list[int] = field(default_factory=list)  # optional values where CEL may crash
     elements: int = 0  # written in lists and maps, anywhere
     calculates: bool = False
@@ -181,6 +182,8 @@ class _Walk:
             self.found.divisions.append(node.name_at)
         if name == "_+_" and not any(map(_is_number, arguments)):
             self.found.joins = True
+            if node is self.found.root:
+                self.found.join = self.at(node)
             if loops:
                 chains = filter(None, map(_chain, arguments))
                 self.found.sums.append((self.at(node), tuple(chain.path for chain in chains)))
