@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import secrets
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from textwrap import dedent
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import pytest
 
@@ -107,8 +109,31 @@ async def open_house(
     """An app whose workspace and state are two folders inside `folder`."""
     workspace = folder / "workspace"
     workspace.mkdir(exist_ok=True)
-    async with assay.open(home=folder / "home", workspace=workspace, environ=environ) as app:
+    async with open_app(folder / "home", workspace=workspace, environ=environ) as app:
         yield House(app, workspace)
+
+
+Kind = Literal["sqlite", "firestore"]
+
+store_kind: Kind = "sqlite"
+"""The store of every app that a test opens here; a test of the engine sets it by a fixture."""
+
+
+def open_app(home: Path, **given: Any) -> AbstractAsyncContextManager[assay.App]:
+    """An app with that folder of local state. On Firestore the folder has a project of its
+    own, which is found again by whoever opens the folder again."""
+    return assay.open(store_url(home), home=home, **given)
+
+
+def store_url(home: Path) -> str:
+    """The store of whoever has that folder of local state."""
+    if store_kind == "sqlite":
+        return f"sqlite:///{home.resolve() / 'assay.db'}"
+    name = hashlib.sha256(f"{_RUN} {home.resolve()}".encode()).hexdigest()
+    return f"firestore://test-{name[:16]}"
+
+
+_RUN = secrets.token_hex(8)
 
 
 class Order:

@@ -22,6 +22,7 @@ import assay
 from assay.graphs.event import Event
 from assay.graphs.steps.deterministic import current_call
 
+from ..running import open_app
 from .outcome import Record, Result
 from .reference import LEAVES, Reference
 from .workflows import Case, case, cases
@@ -66,7 +67,7 @@ async def run(case: Case, *, fuse: bool) -> Run:
         home = Path(folder)
         for name, document in {**case.children, "random.json": case.document}.items():
             (home / name).write_text(json.dumps(document))
-        async with assay.open(home=home, workspace=home) as app:
+        async with open_app(home, workspace=home) as app:
             app.function("work", work.call)
             started = await app.manager.start(home / "random.json", case.inputs, fuse=fuse)
             ended = await asyncio.wait_for(app.wait(started.id), DEADLINE)

@@ -8,12 +8,13 @@ from typing import Literal
 import pytest
 from pydantic import Field
 
-import assay
 from assay.graphs.call import Call, Kind, Yield
 from assay.graphs.errors import InvalidSpec, Retryable
 from assay.graphs.language import Language
 from assay.graphs.step import Family, Step, Text
 from assay.graphs.steps import kinds
+
+from ..running import open_app
 
 pytestmark = pytest.mark.anyio
 
@@ -50,7 +51,7 @@ async def test_a_kind_of_ones_own_is_templated_retried_and_read_like_any_other(
         "outputs": {"said": {"value": "{{ hi.output }}"}},
         "steps": [step, check],
     }
-    async with assay.open(home=tmp_path) as app:
+    async with open_app(tmp_path) as app:
         app.kind("greet", GREET)
 
         execution = await app.run(document, {"name": "Ada"})
@@ -60,7 +61,7 @@ async def test_a_kind_of_ones_own_is_templated_retried_and_read_like_any_other(
 
 
 async def test_its_fields_are_validated(tmp_path: Path) -> None:
-    async with assay.open(home=tmp_path) as app:
+    async with open_app(tmp_path) as app:
         app.kind("greet", GREET)
 
         with pytest.raises(InvalidSpec, match="'whom' is missing"):

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
-import assay
 from assay.api.app import loader
 from assay.graphs.execution import Status
 from assay.graphs.picture import graph_mermaid
 from assay.graphs.plan import plan
 from assay.graphs.steps import kinds
+
+from ..running import open_app
 
 HOUSE = Path(__file__).resolve().parents[2]
 EXAMPLES = sorted(HOUSE.glob("graphs/examples/*.yaml"))
@@ -44,7 +45,7 @@ async def test_the_picture_of_an_example_is_what_runs(
     monkeypatch.chdir(tmp_path)
     shown, arrows = drawn(example)
 
-    async with assay.open(home=tmp_path / "home") as app:
+    async with open_app(tmp_path / "home") as app:
         started = await app.start(tmp_path / "graphs" / "examples" / example.name)
         waits = await app.manager.wait(started.id, until=(Status.WAITING,))
         if waits.status is Status.WAITING:

@@ -9,11 +9,13 @@ import pytest
 
 import assay
 
+from ..running import open_app
+
 pytestmark = pytest.mark.anyio
 
 
 async def run(home: Path, document: dict[str, Any]) -> assay.Execution:
-    async with assay.open(home=home) as app:
+    async with open_app(home) as app:
         started = await app.start(document)
         return await app.wait(started.id)
 
