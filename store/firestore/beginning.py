@@ -40,7 +40,9 @@ class Beginning:
         self._execution = execution
         self._worker = worker
         self._row = executions.given(execution)
-        self._entries = [journal.Written(database, execution.id, entry) for entry in entries]
+        # By whoever begins it: whether there is a lease is seen later.
+        by = (worker, 0)
+        self._entries = [journal.Written(database, execution.id, each, *by) for each in entries]
         self._birth = clock.next()
         reached = 0
         for entry in self._entries:

@@ -28,9 +28,12 @@ class Written:
     """An entry on its way into the journal, encoded when this is made.
 
     What is too large for one document is cut into parts, which are there before the entry is.
+    It says who wrote it: `worker`, under which `epoch` of the lease (0: as it began).
     """
 
-    def __init__(self, database: Database, execution_id: str, entry: Entry) -> None:
+    def __init__(
+        self, database: Database, execution_id: str, entry: Entry, worker: str, epoch: int
+    ) -> None:
         """Raises `StoreError` when the entry is numbered as none can be."""
         if not 0 < entry.first <= entry.last:
             raise StoreError(
@@ -39,6 +42,7 @@ class Written:
             )
         self.first, self.last = entry.first, entry.last
         self.data = entry.data
+        self._written_by = {"worker": worker, "epoch": epoch}
         journal = (names.JOURNAL, names.name(execution_id))
         id = names.digits(entry.last)
         self.place = database.at(*journal, names.ENTRIES, id)
@@ -73,6 +77,7 @@ class Written:
             "zipped": self._zipped,
             "parts": self._parts,
             "data": self._whole,
+            **self._written_by,
         }
 
 

@@ -36,7 +36,10 @@ class Work:
             _own(id, question.execution_id)
         for artifact in commit.artifacts:
             _own(id, artifact.execution_id)
-        self.entry = None if commit.entry is None else journal.Written(database, id, commit.entry)
+        self.entry = None
+        if commit.entry is not None:
+            lease = commit.lease
+            self.entry = journal.Written(database, id, commit.entry, lease.worker, lease.epoch)
         self.status = None if execution is None else execution.status
         self.row = None if execution is None else executions.changing(execution)
         self.questions = [Asked(question) for question in commit.questions]

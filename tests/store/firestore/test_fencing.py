@@ -126,6 +126,24 @@ async def test_of_many_who_take_over_again_and_again_no_two_share_an_epoch(proje
             assert epochs == list(range(1, len(epochs) + 1))
 
 
+async def test_an_entry_says_which_worker_wrote_it_and_under_which_epoch(project: str) -> None:
+    async with opened(project, 600) as one, opened(project, 600) as other:
+        of, lease = await begun(one, "e", entries=[entry(1)])
+        await one.commit(Commit(lease, entry(2), release=True))
+        await one.create(queued("f"), [entry(1)], "")
+        taken = await other.claim(of.id, other.worker)
+        assert taken is not None
+        await other.commit(Commit(taken, entry(3)))
+
+        async def writers(id: str) -> list[tuple[str, int]]:
+            below = one._database.all("journal", id, "entries")
+            found = await one._database.find(below)
+            return [(each["worker"], each["epoch"]) for each in found]
+
+        assert await writers("e") == [(one.worker, 0), (one.worker, 1), (other.worker, 2)]
+        assert await writers("f") == [("", 0)]
+
+
 async def test_a_commit_that_is_under_way_when_the_lease_is_taken_is_whole_or_nothing(
     project: str,
 ) -> None:
