@@ -114,10 +114,8 @@ class Executions(Protocol):
         """
 
     async def execution(self, execution_id: str) -> Execution:
-        """One execution without its steps, else `ExecutionNotFound`.
-
-        A unique prefix of the id is enough.
-        """
+        """One execution without its steps, else `ExecutionNotFound`. A unique prefix of the
+        id is enough."""
 
     async def executions(
         self,
@@ -293,7 +291,10 @@ class EventBus(Protocol):
         """Whether anybody may hear of that execution; False spares making its events."""
 
     def subscribe(self, execution_id: str | None = None) -> AsyncIterator[Event]:
-        """Events from now on; the subscription begins when this returns, not at first use."""
+        """Events from now on, not from first use; other processes' once `hears` has returned."""
+
+    async def hears(self, seconds: float = 5.0) -> bool:
+        """Wait, so long at most, until subscribers hear other processes; whether they do."""
 
     def tell(self, message: Mapping[str, Any]) -> None:
         """Say something, as JSON can, to every process; returns at once. It may be lost."""

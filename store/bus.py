@@ -43,6 +43,13 @@ class LocalBus:
     def wanted(self, execution_id: str) -> bool:
         return bool(self._listeners.get(execution_id) or self._listeners.get(None))
 
+    def listened(self) -> bool:
+        """Whether anybody listens to anything."""
+        return any(not each.closed for listeners in self._listeners.values() for each in listeners)
+
+    async def hears(self, seconds: float = 0) -> bool:
+        return True
+
     def tell(self, message: Mapping[str, Any]) -> None:
         for listener in self._told:
             listener.offer(message)
@@ -106,6 +113,11 @@ class Subscription:
         self._events: deque[Event] = deque(maxlen=capacity)
         self._arrived = asyncio.Event()
         self._closed = False
+
+    @property
+    def closed(self) -> bool:
+        """It takes nothing any more."""
+        return self._closed
 
     def offer(self, event: Event) -> None:
         """Hold the event for the reader, if there is room or it is durable."""

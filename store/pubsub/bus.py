@@ -16,7 +16,7 @@ from ...graphs.event import Event
 from ..bus import LocalBus, Subscription, Told
 from .client import Client, Received
 from .doorbell import Rings
-from .ear import Ear
+from .ear import LINGER, Attention, Ear
 from .envelope import (
     Letter,
     Unreadable,
@@ -34,6 +34,9 @@ from .outbox import Outbox
 FLUSH = 5.0
 """Seconds that closing waits for what is not sent yet."""
 
+HEARS = 5.0
+"""Seconds that a new listener waits until it hears other processes."""
+
 
 class PubSubBus:
     """The `EventBus` port for many processes, with a doorbell and a control topic.
@@ -43,7 +46,7 @@ class PubSubBus:
     while it is away a bounded number of messages is kept, and sent when it is back.
     """
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, linger: float = LINGER) -> None:
         """Use `open`."""
         self.origin = f"p{secrets.token_hex(8)}"
         self._client = client
@@ -51,7 +54,8 @@ class PubSubBus:
         # One each: what a topic cannot take for now holds up no other.
         self._outboxes = {topic: self._outbox(topic) for topic in TOPICS}
         self._order = Order(lambda event: self._local.publish([event]))
-        self._events = Ear(client, EVENTS, self.origin, self._hear_event)
+        events = Ear(client, EVENTS, self.origin, self._hear_event)
+        self._events = Attention(events, self._local.listened, linger)
         self._control = Ear(client, CONTROL, self.origin, self._hear_control)
         self._told: WeakSet[Told[Mapping[str, Any]]] = WeakSet()
         self._heard: OrderedDict[str, None] = OrderedDict()
@@ -60,16 +64,16 @@ class PubSubBus:
         self._closed = False
 
     @classmethod
-    async def open(cls, project: str) -> PubSubBus:
-        """Join the project's bus: from now on this process hears the others.
+    async def open(cls, project: str, *, linger: float = LINGER) -> PubSubBus:
+        """Join the project's bus. Events of others are fetched only while somebody listens
+        here, and `linger` seconds longer at most.
 
         Raises `ConfigurationError` without credentials, `StoreError` when a topic or a
         permission is missing, `StoreUnavailable` when Pub/Sub cannot be reached.
         """
-        bus = cls(await Client.open(project))
+        bus = cls(await Client.open(project), linger)
         async with AsyncExitStack() as undo:
             undo.push_async_callback(bus.close)
-            await bus._events.open()
             await bus._control.open()
             undo.pop_all()
         return bus
@@ -87,7 +91,13 @@ class PubSubBus:
         return not self._closed or self._local.wanted(execution_id)
 
     def subscribe(self, execution_id: str | None = None) -> Subscription:
-        return self._local.subscribe(execution_id)
+        subscription = self._local.subscribe(execution_id)
+        if not self._closed:
+            self._events.begin()
+        return subscription
+
+    async def hears(self, seconds: float = HEARS) -> bool:
+        return self._closed or await self._events.hears(seconds)
 
     def ring(self, execution_id: str) -> None:
         """Ask any one worker to look at the execution; returns at once."""

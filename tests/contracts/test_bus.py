@@ -27,6 +27,12 @@ class Line:
     near: EventBus
     far: EventBus
 
+    async def listen(self, execution_id: str | None = None) -> AsyncIterator[Event]:
+        """To what is published from now on."""
+        listener = self.far.subscribe(execution_id)
+        assert await self.far.hears(20)
+        return listener
+
 
 @pytest.fixture(params=["local", "pubsub", "pubsub, two processes"])
 async def line(request: pytest.FixtureRequest) -> AsyncIterator[Line]:
@@ -54,16 +60,16 @@ async def heard(listener: AsyncIterator[Event], count: int) -> list[Event]:
 
 
 async def test_a_subscription_begins_when_subscribe_returns(line: Line) -> None:
-    earlier = line.far.subscribe("e")
+    earlier = await line.listen("e")
     line.near.publish([event("e", 1)])
     assert await heard(earlier, 1) == [event("e", 1)]  # it is not under way any more
-    listener = line.far.subscribe("e")
+    listener = await line.listen("e")
     line.near.publish([event("e", 2)])
     assert await heard(listener, 1) == [event("e", 2)]
 
 
 async def test_a_listener_that_waits_is_woken(line: Line) -> None:
-    waiting = asyncio.ensure_future(heard(line.far.subscribe("e"), 2))
+    waiting = asyncio.ensure_future(heard(await line.listen("e"), 2))
     await asyncio.sleep(0)  # it waits now
     line.near.publish([event("e", 1)])
     line.near.publish([event("e", 2)])
@@ -71,7 +77,7 @@ async def test_a_listener_that_waits_is_woken(line: Line) -> None:
 
 
 async def test_events_arrive_as_they_were_and_in_order(line: Line) -> None:
-    listener = line.far.subscribe("e")
+    listener = await line.listen("e")
     sent = [event("e", seq) for seq in range(1, 101)]
     for first in range(0, 100, 10):
         line.near.publish(sent[first : first + 10])
@@ -79,7 +85,7 @@ async def test_events_arrive_as_they_were_and_in_order(line: Line) -> None:
 
 
 async def test_a_listener_hears_its_execution_only(line: Line) -> None:
-    mine, all_of_them = line.far.subscribe("mine"), line.far.subscribe()
+    mine, all_of_them = await line.listen("mine"), await line.listen()
     sent = [event("mine", 1), event("other", 1), event("mine", 2)]
     line.near.publish(sent)
     assert await heard(mine, 2) == [sent[0], sent[2]]
@@ -89,14 +95,14 @@ async def test_a_listener_hears_its_execution_only(line: Line) -> None:
 
 
 async def test_every_listener_hears_every_event(line: Line) -> None:
-    listeners = [line.far.subscribe("e") for _ in range(3)]
+    listeners = [await line.listen("e") for _ in range(3)]
     line.near.publish([event("e", 1)])
     for listener in listeners:
         assert await heard(listener, 1) == [event("e", 1)]
 
 
 async def test_live_events_are_carried_too(line: Line) -> None:
-    listener = line.far.subscribe("e")
+    listener = await line.listen("e")
     token = Event("e", EventType.TOKEN, "2026-01-01T00:00:00Z", "a", {"text": "é"})
     line.near.publish([token])
     assert await heard(listener, 1) == [token]
@@ -104,7 +110,7 @@ async def test_live_events_are_carried_too(line: Line) -> None:
 
 async def test_publishing_does_not_wait_for_a_listener_that_is_slow(line: Line) -> None:
     """And the last event reaches it, however many it missed."""
-    listener = line.far.subscribe("e")
+    listener = await line.listen("e")
     async with asyncio.timeout(10):
         for seq in range(1, 5001):
             line.near.publish([event("e", seq)])

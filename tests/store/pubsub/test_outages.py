@@ -39,6 +39,7 @@ async def test_after_an_outage_events_arrive_again_and_nobody_waited_meanwhile(
         await setup(PROJECT)
         one, other = await PubSubBus.open(PROJECT), await PubSubBus.open(PROJECT)
         here, there = one.subscribe("e"), other.subscribe("e")
+        assert await other.hears(20)
         rings = other.rings()
         waiting = asyncio.create_task(anext(rings))
         one.publish([event(1)])

@@ -52,7 +52,7 @@ async def test_a_subscription_of_another_topic_is_not_taken_for_ours(
 async def test_without_topics_a_bus_says_how_to_make_them(bare_project: str) -> None:
     with pytest.raises(StoreError, match="assay bus setup") as raised:
         await PubSubBus.open(bare_project)
-    assert "assay-events" in raised.value.message
+    assert "assay-control" in raised.value.message
     _is_one_line(raised.value)
 
 
