@@ -18,7 +18,7 @@ ONCE = {"pay", "all.all_e.all_f"}
 """The steps that must not run twice."""
 
 RACY = {"any.slow"}
-"""The loser of a race: cancelled, or never begun when the winner is known already."""
+"""The loser of a race: always cancelled, but never begun when the winner is known already."""
 
 ASKED = {"agent", "agent~2", "decide"}
 """The steps that ask the model."""
