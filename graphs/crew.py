@@ -21,9 +21,17 @@ class Crew(Generic[T]):
     all. Leave it by `close`, whatever happens.
     """
 
-    def __init__(self, strand: Strand, gate: Gate | None = None) -> None:
+    def __init__(
+        self,
+        strand: Strand,
+        gate: Gate | None = None,
+        *,
+        held: Callable[[Strand], bool] = lambda _: False,
+    ) -> None:
+        """`held`: whether something in the strand goes on without an answer, later."""
         self._strand = strand
         self._gate = gate
+        self._held = held
         self._strands: dict[asyncio.Task[T], Strand] = {}
         self._done: deque[asyncio.Task[T]] = deque()
         self._parked: list[Parked] = []
@@ -102,8 +110,9 @@ class Crew(Generic[T]):
         self._go_on()
 
     def _all_quiet(self) -> None:
-        self._quiet = True
-        self._go_on()
+        if not self._held(self._strand):
+            self._quiet = True
+            self._go_on()
 
     def _go_on(self) -> None:
         if self._wake is not None and not self._wake.done():

@@ -68,6 +68,7 @@ class Drive:
         self._overtime = False
         self._ending = False
         self._suspended = False
+        self._draining = False
         self._worked: Worktime | None = None
         self._cooling: asyncio.TimerHandle | None = None
         self._parking: asyncio.Task[None] | None = None
@@ -105,6 +106,20 @@ class Drive:
             case _:
                 run.desk.hear(message)
 
+    @property
+    def busy(self) -> bool:
+        """Something of it runs, or could; else it only waits, in memory."""
+        return not self.task.done() and (self._run is None or not self._run.strand.quiet)
+
+    def drain(self) -> None:
+        """Let the steps that run end, begin no other, and leave memory then."""
+        self._draining = True
+        run = self._run
+        if run is not None:
+            run.drain()
+            if run.strand.quiet or not run.strand.entered:
+                self.suspend()
+
     def suspend(self) -> None:
         """Leave memory soon, so that the execution goes on later, here or elsewhere."""
         self._suspended = True
@@ -115,6 +130,10 @@ class Drive:
         elif self._stop is None or self._ending:
             self._run.leave()
             self._interrupt()
+
+    @property
+    def _leaves(self) -> bool:
+        return self._suspended or self._draining
 
     def _interrupt(self) -> None:
         """Cancel what it does. A second time would cut off the record of the end."""
@@ -199,7 +218,7 @@ class Drive:
             lost = Failure(StateCorrupted.code, self._damage)
             return Verdict(Status.FAILED, failure=lost)
         try:
-            if self._suspended:
+            if self._leaves:
                 raise asyncio.CancelledError
             await await_restart(run)
             await run.strand.enter()
@@ -221,9 +240,9 @@ class Drive:
     async def _parked(self, run: Run) -> bool:
         """Out of memory, unless a message came in between: then there is more to do."""
         if not self._gives_back(run):
-            return await run.journal.release() or self._suspended
+            return await run.journal.release() or self._leaves
         self._wait(run)
-        if await run.journal.release() or self._suspended:
+        if await run.journal.release() or self._leaves:
             return True
         # Its slot may be somebody else's by now, and then it has to wait its turn.
         store = self._services.store
@@ -274,6 +293,8 @@ class Drive:
         run.journal.update(left, type, why="the worker ends")
         await run.journal.release()
         return True
+        if not paused:
+            self._services.bus.ring(left.id)  # whoever hears it goes on with it
 
     async def _panicked(self, run: Run, panicked: Panicked) -> bool:
         """The system failed: begin again after a while, as often as `panic` allows."""
@@ -337,6 +358,11 @@ class Drive:
             if not strand.quiet or self.task.done() or self.task.cancelling():
                 return
             if self._gives_back(run):
+            if self._draining and run.held(strand) and not run.paused:
+                # It could go on: it is not said to wait, and another takes it at once.
+                run.leave()
+                self._interrupt()
+                return
                 run.unwind()
                 return
             self._wait(run)
@@ -345,7 +371,7 @@ class Drive:
             self._interrupt()
             return
         if strand.quiet and not self.task.cancelling():
-            if self._suspended:
+            if self._leaves:
                 run.unwind()
             else:
                 self._warm(run)

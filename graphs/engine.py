@@ -163,7 +163,7 @@ class Frame:
 
         ids = [s.id for s in plan.steps]
         begun = {i for i in ids if f"{self.prefix}{i}" in self.run.journal.history.begun}
-        order = (self.strand, ids, plan.before, plan.after, drive, begun)
+        order = (self.run, self.strand, ids, plan.before, plan.after, drive, begun)
         started = await run_graph(*order)
         outcomes = [ended[i] for i in ids if i in ended]
         stopped = any(o.exit is Exit.STOP for o in outcomes)

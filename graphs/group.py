@@ -12,7 +12,7 @@ from .revival import go_through, over
 from .strands import Gate, Strand
 
 if TYPE_CHECKING:
-    from .run import Outcome
+    from .run import Outcome, Run
 
 
 async def settle(
@@ -23,7 +23,7 @@ async def settle(
     When one ends with `stop` the others are cancelled. When one has failed and what is left
     waits for answers, that is cancelled too: no answer could save the step.
     """
-    crew: Crew[Outcome] = Crew(call.frame.strand, gate)
+    crew: Crew[Outcome] = Crew(call.frame.strand, gate, held=call.run.held)
     tasks = {crew.start(w): w for w in work}
     failed = stopped = False
     try:
@@ -148,6 +148,7 @@ def _outputs(call: Call, seen: Mapping[str, Mapping[str, Any]]) -> dict[str, Any
 
 
 async def run_graph(
+    run: Run,
     strand: Strand,
     ids: Sequence[str],
     before: Mapping[str, frozenset[str]],
@@ -165,12 +166,12 @@ async def run_graph(
     """
 
     def work(id: str) -> Work[Outcome]:
-        async def run(own: Strand) -> Outcome:
+        async def begin(own: Strand) -> Outcome:
             return await drive(id, own)
 
-        return run
+        return begin
 
-    crew: Crew[Outcome] = Crew(strand)
+    crew: Crew[Outcome] = Crew(strand, held=run.held)
     tasks: dict[Any, str] = {}
     ended: dict[str, Outcome] = {}
     closed = False

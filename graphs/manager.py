@@ -120,6 +120,16 @@ class Manager:
         """From now on drive whatever nobody alive drives, also what other processes began."""
         self._provider.serve()
 
+    async def drain(self, grace: float) -> Sequence[str]:
+        """Take nothing more; let the steps that run end, for so many seconds at most.
+
+        Each execution is let go of before its next step, to go on elsewhere. Returns those
+        whose steps still run: closing cuts them off.
+        """
+        left = await self._provider.drain(grace)
+        _log.info("drained; %d executions are cut off", len(left))
+        return left
+
     async def wait(self, execution_id: str, *, until: Sequence[Status] = ()) -> Execution:
         """The execution when it has ended, or has one of the statuses wanted."""
         if not until and (ended := await self._provider.wait(execution_id)) is not None:

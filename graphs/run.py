@@ -88,7 +88,9 @@ class Run:
         self._saving: list[asyncio.Future[None]] = []
         self._detached: set[str] = set()
         self._said: list[str] = list(journal.execution.notices)
-        self._paused: list[Place] | None = None
+        self._paused = False
+        self._draining = False
+        self._held: list[Place] = []
         self._asked: tuple[Question, ...] = ()
 
     @property
@@ -106,7 +108,11 @@ class Run:
 
     @property
     def paused(self) -> bool:
-        return self._paused is not None
+        return self._paused
+
+    def held(self, strand: Strand) -> bool:
+        """In the strand the next step would begin, were it not for a pause, or `drain`."""
+        return any(place.strand.within(strand) for place in self._held)
 
     @property
     def asked(self) -> tuple[Question, ...]:
@@ -178,20 +184,20 @@ class Run:
 
     def pause(self) -> None:
         """Let steps that run end, and none begin."""
-        if self._paused is None:
-            self._paused = []
+        self._paused = True
 
     def go_on(self) -> None:
         """Take back `pause`."""
-        places, self._paused = self._paused or [], None
-        for place in places:
+        self._paused = False
+        held, self._held = self._held, []
+        for place in held:
             place.resolve()
 
     async def crossing(self, strand: Strand) -> None:
         """Between two steps: here a pause takes effect."""
-        while self._paused is not None:
+        while self._paused or self._draining:
             place = Place(strand)
-            self._paused.append(place)
+            self._held.append(place)
             await place.wait()
 
     def leave(self) -> None:
@@ -203,7 +209,7 @@ class Run:
         self.leave()
         self._asked = self.desk.open
         self.desk.unwind()
-        for place in self._paused or ():
+        for place in self._held:
             place.unwind(Parked())
 
     def when_panicked(self, call: Callable[[], None]) -> None:
@@ -215,6 +221,10 @@ class Run:
 
         Whoever comes by again only finds it running, or ended.
         """
+    def drain(self) -> None:
+        """As `pause`, for good and for this process only: to leave memory soon."""
+        self._draining = True
+
         if path in self._detached:
             return
         self._detached.add(path)

@@ -76,8 +76,8 @@ class Strand:
     """One line of control. `gate` is held while it is active."""
 
     __slots__ = (
-        *("_active", "_entering", "_gate", "_holds", "_on_quiet", "_on_wake", "_parent"),
-        "_priority",
+        *("_active", "_crew_quiet", "_entering", "_gate", "_holds", "_on_quiet", "_on_wake"),
+        *("_parent", "_priority"),
     )
 
     def __init__(
@@ -93,6 +93,7 @@ class Strand:
         self._gate = gate
         self._priority = priority
         self._on_quiet = on_quiet
+        self._crew_quiet: Callable[[], None] | None = None
         self._holds = False
         self._entering: asyncio.Future[None] | None = None
         self._active = 0
@@ -104,6 +105,18 @@ class Strand:
     def quiet(self) -> bool:
         """Nothing in it can go on before something is answered."""
         return self._active == 0
+
+    @property
+    def entered(self) -> bool:
+        """It holds its gate; else nothing in it runs."""
+        return self._holds
+
+    def within(self, other: Strand) -> bool:
+        """It is that strand, or one below it."""
+        strand: Strand | None = self
+        while strand is not None and strand is not other:
+            strand = strand._parent
+        return strand is other
 
     def up(self) -> None:
         """One more line in it can go on."""
@@ -121,14 +134,15 @@ class Strand:
         if self._active > 0:
             return
         self._let_go()
-        if self._on_quiet is not None:
-            self._on_quiet()
+        for call in (self._crew_quiet, self._on_quiet):
+            if call is not None:
+                call()
         if self._parent is not None:
             self._parent.down()
 
     def when_quiet(self, call: Callable[[], None] | None) -> None:
-        """Call it whenever the strand becomes quiet, and now if it is."""
-        self._on_quiet = call
+        """Call it whenever the strand becomes quiet, and now if it is, beside `on_quiet`."""
+        self._crew_quiet = call
         if call is not None and self.quiet:
             call()
 
@@ -155,7 +169,7 @@ class Strand:
 
     def end(self) -> None:
         """It has ended, and whoever waited for it knows."""
-        self._on_quiet = self._on_wake = None
+        self._crew_quiet = self._on_quiet = self._on_wake = None
         if self._active > 0:
             self._active = 0
             self._let_go()
@@ -174,10 +188,10 @@ class Strand:
 class Place:
     """Where one strand is parked until somebody resolves it."""
 
-    __slots__ = ("_future", "_strand", "_waits")
+    __slots__ = ("_future", "_waits", "strand")
 
     def __init__(self, strand: Strand) -> None:
-        self._strand = strand
+        self.strand = strand
         self._waits = False
         self._future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
@@ -186,14 +200,14 @@ class Place:
         if self._future.done():
             return
         self._waits = True
-        self._strand.down()
+        self.strand.down()
         try:
             await self._future
         except BaseException:
             if self._waits:
-                self._strand.up()
+                self.strand.up()
             raise
-        await self._strand.enter()
+        await self.strand.enter()
 
     def resolve(self) -> None:
         """Let it go on, now or as soon as it wants to wait. Resolving twice is harmless."""
@@ -202,7 +216,7 @@ class Place:
         if self._waits:
             # At once, or the execution would look as if all of it waited.
             self._waits = False
-            self._strand.up()
+            self.strand.up()
         self._future.set_result(None)
 
     def unwind(self, parked: Parked) -> None:

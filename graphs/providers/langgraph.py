@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from weakref import WeakValueDictionary
@@ -54,7 +54,9 @@ class LangGraphProvider:
         self._freed = asyncio.Event()
         self._watching: list[asyncio.Task[None]] = []
         self._serving = False
+        self._rings: AsyncIterator[str] | None = None
         self._closed = False
+        self._draining = False
 
     def name(self) -> str:
         return "langgraph"
@@ -82,6 +84,8 @@ class LangGraphProvider:
         self._own.add(id)
         drive.task.add_done_callback(lambda _: self._ended(id, drive))
         self._watch()
+        if self._draining:
+            drive.drain()
 
     def wait_turn(self, execution_id: str) -> None:
         """Drive it as soon as the slot that it needs is free."""
@@ -97,6 +101,8 @@ class LangGraphProvider:
             if execution_id in self._driving:
                 return True
             # First, for an execution that cannot be launched here must stay free for others.
+            if self._draining:
+                return False
             launch = await self._launcher(await store.execution(execution_id))
             lease = await store.claim(execution_id, store.worker, slotless=slotless)
             self._own.add(execution_id)
@@ -160,6 +166,21 @@ class LangGraphProvider:
             self._watching.append(asyncio.ensure_future(self._answer_rings()))
 
     async def close(self) -> None:
+    async def drain(self, grace: float) -> list[str]:
+        """Take nothing more, and let the steps that run end, for so many seconds; each
+        execution is let go of at its next step. Those still driven then; `close` cuts them off.
+        """
+        self._draining = True
+        if self._rings is not None:
+            await self._rings.aclose()  # type: ignore[attr-defined]
+        for drive in list(self._driving.values()):
+            drive.drain()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(grace):
+                while self._driving:
+                    await asyncio.wait([drive.task for drive in self._driving.values()])
+        return list(self._driving)
+
         """Let go of every execution, so that each goes on later, and wait for that."""
         self._closed = True
         for task in self._watching:
@@ -229,11 +250,11 @@ class LangGraphProvider:
 
     async def _answer_rings(self) -> None:
         """Executions that wait for a driver, one by one while there is room for them."""
-        rings = self._services.bus.rings()
-        while True:
+        self._rings = rings = self._services.bus.rings()
+        while not self._draining:
             await self._gate.room()
-            id = await anext(rings)
-            await _patiently(partial(self._take_one, id))
+            if (id := await anext(rings, None)) is not None:
+                await _patiently(partial(self._take_one, id))
 
     async def _sweep(self) -> None:
         while True:
@@ -243,6 +264,8 @@ class LangGraphProvider:
             self._freed.clear()
             if self._serving or self._own - self._driving.keys():
                 await _patiently(self._take_ready)
+            if self._draining:
+                return
 
     async def _take_ready(self) -> None:
         store = self._services.store
