@@ -26,6 +26,7 @@ from ..graphs.services import Services
 from ..graphs.skills import skills as built_in_skills
 from ..graphs.steps import kinds
 from ..graphs.workflow import Workflow
+from ..graphs.workspace.bounds import Workspaces
 from ..store.buses import connect_bus
 from ..store.connect import connect
 from .settings import Settings, read_settings
@@ -146,6 +147,12 @@ async def _compose(settings: Settings, workspace: Path, stack: AsyncExitStack) -
     thinkers = agents(settings.environ, default_profile="trusted")
     stack.push_async_callback(thinkers.close)
     known = kinds()
+    workspaces = Workspaces(
+        settings.home / "workspaces",
+        settings.bounds,
+        settings.shared,
+        many_machines=not settings.store.startswith("sqlite:"),
+    )
     services = Services(
         store=store,
         blobs=store.blobs(settings.home / "blobs"),
@@ -156,6 +163,7 @@ async def _compose(settings: Settings, workspace: Path, stack: AsyncExitStack) -
         functions=Registry("function", {}, group="assay.functions"),
         graphs=Registry("graph", {}, group="assay.graphs"),
         checkpointer=store.checkpointer(),
+        workspaces=workspaces,
     )
     provider = LangGraphProvider(services, at_once=settings.at_once)
     stack.push_async_callback(provider.close)
@@ -168,6 +176,9 @@ async def _compose(settings: Settings, workspace: Path, stack: AsyncExitStack) -
         frozenset(thinkers.tools()),
     )
     manager = Manager(
-        services, loader(catalogue, known), provider, Surroundings(workspace, environ)
+        services,
+        loader(catalogue, known),
+        provider,
+        Surroundings(workspace, environ, workspaces),
     )
     return App(manager, services)

@@ -11,6 +11,8 @@ from typing import Any
 
 from ..graphs.errors import ConfigurationError
 from ..graphs.registry import nearest
+from ..graphs.units import parse_size
+from ..graphs.workspace.bounds import Bounds
 
 KNOWN = {
     "ASSAY_HOME": "the folder of local state (default: .assay in the current folder)",
@@ -18,6 +20,10 @@ KNOWN = {
     "ASSAY_BUS": "how processes hear of each other: local (the default), or pubsub://PROJECT",
     "ASSAY_MODEL": "the model of agents that name none: openai:NAME, or demo (the default)",
     "ASSAY_BASE_URL": "an OpenAI-compatible server for models",
+    "ASSAY_SHARED": "a folder that every machine sees, for `workspace: {mode: shared}`",
+    "ASSAY_SNAPSHOT_FILE": "the largest file that follows an execution (64MiB)",
+    "ASSAY_SNAPSHOT_FILES": "how many files and folders may follow an execution (10000)",
+    "ASSAY_SNAPSHOT_TOTAL": "what all files that follow an execution may have together (1GiB)",
     "ASSAY_MAX_EXECUTIONS": "how many executions one process runs at once (100); others wait",
     "WORKFLOW_DEFAULT_PROVIDER": "what executes workflows (langgraph)",
 }
@@ -37,6 +43,8 @@ class Settings:
     provider: str = "langgraph"
     at_once: int = AT_ONCE
     bus: str = "local"
+    shared: Path | None = None
+    bounds: Bounds = field(default_factory=Bounds)
 
 
 def read_settings(environ: Mapping[str, str] | None = None, folder: Path | None = None) -> Settings:
@@ -52,16 +60,37 @@ def read_settings(environ: Mapping[str, str] | None = None, folder: Path | None 
     if provider != "langgraph":
         raise ConfigurationError(f"WORKFLOW_DEFAULT_PROVIDER is {provider!r}; there is: langgraph")
     store = given.get("ASSAY_STORE") or f"sqlite:///{home / 'assay.db'}"
-    at_once = _at_once(given.get("ASSAY_MAX_EXECUTIONS"))
-    return Settings(home, store, given, provider, at_once, given.get("ASSAY_BUS") or "local")
+    at_once = _number(given, "ASSAY_MAX_EXECUTIONS", AT_ONCE)
+    bus = given.get("ASSAY_BUS") or "local"
+    mount = given.get("ASSAY_SHARED")
+    shared = (folder / mount).resolve() if mount else None
+    return Settings(home, store, given, provider, at_once, bus, shared, _bounds(given))
 
 
-def _at_once(text: str | None) -> int:
-    if text is None:
-        return AT_ONCE
+def _bounds(given: Mapping[str, str]) -> Bounds:
+    usual = Bounds()
+    return Bounds(
+        _size(given, "ASSAY_SNAPSHOT_FILE", usual.file),
+        _number(given, "ASSAY_SNAPSHOT_FILES", usual.count),
+        _size(given, "ASSAY_SNAPSHOT_TOTAL", usual.total),
+    )
+
+
+def _number(given: Mapping[str, str], name: str, usual: int) -> int:
+    if (text := given.get(name)) is None:
+        return usual
     if not text.isascii() or not text.isdigit() or int(text) < 1:
-        raise ConfigurationError(f"ASSAY_MAX_EXECUTIONS is {text!r}; give a whole number from 1 on")
+        raise ConfigurationError(f"{name} is {text!r}; give a whole number from 1 on")
     return int(text)
+
+
+def _size(given: Mapping[str, str], name: str, usual: int) -> int:
+    if (text := given.get(name)) is None:
+        return usual
+    try:
+        return parse_size(text)
+    except ValueError as error:
+        raise ConfigurationError(f"{name}: {error}") from error
 
 
 def _file(path: Path) -> dict[str, str]:

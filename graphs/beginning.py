@@ -45,11 +45,13 @@ def beginning(execution: Execution, inherited: History | None = None) -> Beginni
         seq += 1
         results[result.path] = numbered = result.with_seq(seq)
         records.append(encoder.result(numbered, result.completed_at or at))
+    tries = {}
     for path, tried in inherited.tried.items():
         seq += 1
+        tries[path] = replace(tried, seq=seq)
         records.append(encoder.event(EventType.STEP_RETRYING, seq, at, path, _again(tried)))
     entry = encoder.entry(1, seq, records)
-    known = replace(inherited, results=results, seq=seq)
+    known = replace(inherited, results=results, tried=tries, seq=seq)
     return Beginning([entry], list(events(entry, execution.id)), known, encoder.blobs)
 
 
@@ -62,4 +64,5 @@ def _again(tried: Tried) -> dict[str, Any]:
         "delay": 0.0,
         "next_at": tried.next_at,
         "error": error,
+        "files": tried.files,
     }

@@ -162,7 +162,7 @@ class Drive:
         if self._worked is not None:
             self._worked.stop()
         if self._run is not None:
-            self._run.strand.end()
+            self._run.end()
         self._run = None
 
     async def _begin(self) -> Run:
@@ -258,6 +258,7 @@ class Drive:
     async def _execute(self, run: Run) -> Verdict:
         frame = root(run, run.definition, run.execution.inputs)
         try:
+            await run.prepare()
             # Its checkpoint may have to wait for the store; to drive it again repeats no step.
             saver = self._services.checkpointer
             outcome = await run.journal.patiently(lambda: frame.drive_root(saver))

@@ -265,3 +265,9 @@ class OutputMissing(Terminal):
     """A declared output or artifact was not there at the end of the step."""
 
     code = "output_missing"
+
+
+class WorkspaceRefused(Terminal):
+    """What a step left in its folder cannot follow the execution: too much, or a link outside."""
+
+    code = "workspace_refused"

@@ -104,7 +104,8 @@ class StepResult:
 
     `outputs` are its named values, `artifacts` the files it left, `context` the mutable
     context it wrote, `exit` what it ended beside itself. `seq` is its place in the journal,
-    0 until it is there. Times are RFC 3339 in UTC.
+    0 until it is there. Times are RFC 3339 in UTC. `files` is what it changed in a workspace
+    that is a `snapshot`, in the form of `workspace.tree`.
     """
 
     path: str
@@ -125,6 +126,7 @@ class StepResult:
     exit: Exit | None = None
     reason: str | None = None
     seq: int = 0
+    files: Mapping[str, Any] = field(default_factory=dict)
 
     def with_seq(self, seq: int) -> StepResult:
         # Not `replace`: it is slow enough to show where a step does nothing.
@@ -147,6 +149,7 @@ class StepResult:
             self.exit,
             self.reason,
             seq,
+            self.files,
         )
 
     def state(self) -> dict[str, Any]:
@@ -170,6 +173,8 @@ class StepResult:
             data["error"] = {**self.error.to_dict(), "rollback": self.error.rollback}
         data["cost"] = None if self.cost is None else self.cost.to_dict()
         data["exit"] = None if self.exit is None else self.exit.value
+        if not self.files:
+            del data["files"]
         return data
 
     @classmethod
@@ -289,7 +294,7 @@ _CHANGING = tuple(f.name for f in fields(Execution) if f.name not in (*_GIVEN, "
 
 def _public(result: StepResult) -> dict[str, Any]:
     data = result.to_dict()
-    for internal in ("path", "seq", "exit", "context"):
-        del data[internal]
+    for internal in ("path", "seq", "exit", "context", "files"):
+        data.pop(internal, None)
     data["error"] = None if result.error is None else result.error.to_dict()
     return data

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextvars import Token
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .call import Call, Yield
-from .errors import ExpressionError, NotAllowed, OutputMissing
-from .execution import timestamp
+from .errors import ExpressionError, NotAllowed, OutputMissing, WorkspaceRefused
+from .execution import Status, StepResult, timestamp
 from .expressions import FunctionScope, current_scope, text_of
+from .step import Family
+from .workspace.tree import Files as Left
 
 if TYPE_CHECKING:
+    from .binding import BoundStep
     from .run import Run
+    from .workspace.copy import WorkingCopy
 
 READ_LIMIT = 16 * 1024 * 1024
 """Bytes that an expression may read of one file."""
@@ -138,3 +143,49 @@ async def restore_file(artifact: Mapping[str, Any], run: Run) -> None:
     if not target.exists() or target.read_bytes() != data:
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(data)
+
+
+_APART = frozenset({"set", "emit", "http", "decide"})
+"""Kinds that do work, and none of it in the workspace unless they declare files."""
+
+
+def touches_files(bound: BoundStep, family: Family) -> bool:
+    """Whether the step may change files of the workspace."""
+    if family not in (Family.DETERMINISTIC, Family.AGENTIC):
+        return False
+    declares = isinstance(bound.step.outputs, dict) or bound.step.artifacts
+    return bound.kind not in _APART or bool(declares)
+
+
+def copy_of(bound: BoundStep, run: Run) -> WorkingCopy | None:
+    """Where changes of files must be recorded when the step ends; None: nowhere."""
+    if run.copy is None:
+        return None
+    return run.copy if touches_files(bound, run.services.kinds.get(bound.kind).family) else None
+
+
+async def with_files(
+    result: StepResult, copy: WorkingCopy, fail: Callable[[Exception], StepResult]
+) -> StepResult:
+    """The result with what the step left in the workspace, or as it fails by that.
+
+    It must go to the journal before anything else is awaited: see `WorkingCopy.record`.
+    """
+    left: list[Left] = []
+    failed = result.status is not Status.COMPLETED
+    try:
+        await copy.record(result.path, left.append, failed=failed)
+    except WorkspaceRefused as error:
+        return fail(error)
+    return replace(result, files=left[0])
+
+
+async def between_attempts(
+    bound: BoundStep, path: str, note: Callable[..., None], run: Run
+) -> None:
+    """Note in the journal that another attempt follows, with the files that it will find."""
+    copy = copy_of(bound, run)
+    if copy is None:
+        note()
+    else:
+        await copy.record(path, lambda files: note(files=files), failed=True, again=True)

@@ -98,7 +98,7 @@ def _event(record: Record, base: int, execution_id: str) -> Event | None:
             data: Mapping[str, Any] = {"step": step, "kind": kind}
             return Event(execution_id, EventType.STEP_STARTED, at, path, data, seq)
         case "t":
-            data = {"step": last_step(rest[2]), **dict(zip(RETRYING, rest[3:], strict=True))}
+            data = {"step": last_step(rest[2]), **dict(zip(RETRYING, rest[3:8], strict=True))}
             return Event(execution_id, EventType.STEP_RETRYING, at, rest[2], data, seq)
         case "u":
             data = {"step": last_step(rest[2]), "status": Status.COMPENSATED.value}
@@ -206,8 +206,9 @@ class Folder:
             case ["s", _, at, path, kind, *step]:
                 named = step[0] if step else last_step(path)
                 self._begun.setdefault(path, Begun(moment(base + at), kind, named))
-            case ["t", _, _, path, attempt, _, _, next_at, error]:
-                self._tried[path] = Tried(attempt - 1, next_at, Failure(**error))
+            case ["t", seq, _, path, attempt, _, _, next_at, error, *files]:
+                left = await self._files(files, path)
+                self._tried[path] = Tried(attempt - 1, next_at, Failure(**error), left, seq)
             case ["u", _, _, path]:
                 done = self._results[path]
                 self._results[path] = replace(done, status=Status.COMPENSATED)
@@ -238,7 +239,19 @@ class Folder:
                 case _:
                     outputs[name[1:]] = value
         self._written |= context
-        return replace(result, output=output, outputs=outputs, context=context)
+        files = await self._files([fields["f"]] if "f" in fields else [], result.path)
+        return replace(result, output=output, outputs=outputs, context=context, files=files)
+
+    async def _files(self, files: list[Any], path: str) -> Mapping[str, Any]:
+        """What a step left in its workspace; nothing when that is lost."""
+        match files:
+            case []:
+                return {}
+            case [{"changed": dict(), "with": list()} as left]:
+                return dict(left)
+            case [[str(), int()] as reference]:
+                return await self._blob(reference, (path, None)) or {}
+        raise ValueError(f"{files!r:.60} are no files")
 
     async def _filled(self, value: Any, parts: list[Any], where: Holder) -> Any:
         """A decision with what was kept apart from it; null when any of that is lost."""

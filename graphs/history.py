@@ -21,11 +21,14 @@ class Decision:
 @dataclass(frozen=True, slots=True)
 class Tried:
     """How far a step has come that has no result yet: attempts that failed, the next one's
-    time (seconds since 1970), and the last failure."""
+    time (seconds since 1970), the last failure, the `files` that they left (as those of a
+    `StepResult`), and the `seq` of the record of the last one."""
 
     attempts: int
     next_at: float
     error: Failure
+    files: Mapping[str, Any] = field(default_factory=dict)
+    seq: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,8 @@ from .ports import Workflows
 from .program import Program
 from .scope import Scope
 from .workflow import Workflow
+from .workspace.bounds import Workspaces
+from .workspace.place import mount, notices, place
 
 K = TypeVar("K")
 
@@ -35,10 +37,14 @@ _PROGRAMS = 256
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """Where executions work, and which variables they may read."""
+    """Where executions work, and which variables they may read.
+
+    `workspace` is for `mode: folder`, `workspaces` says where the others do.
+    """
 
     workspace: Path
     environ: Mapping[str, str]
+    workspaces: Workspaces
 
 
 class Launches:
@@ -78,7 +84,9 @@ class Launches:
         return program
 
     def queued(self, launch: Launch, inputs: Mapping[str, Any]) -> Execution:
+        """The record that an execution begins with. Raises `ConfigurationError`."""
         workflow, now = launch.program.workflow, timestamp()
+        workspaces = self._surroundings.workspaces
         names = frozenset[str]().union(*(p.env for p in programs(launch)))
         env = {name: launch.environ.get(name, "") for name in sorted(names)}
         return Execution(
@@ -89,9 +97,10 @@ class Launches:
             Status.QUEUED,
             inputs,
             env=env,
+            notices=notices(workflow, launch.workspace, workspaces),
             slot=slot_of(launch.program, inputs, env),
             pins=_pins(launch),
-            workspace=str(launch.workspace),
+            workspace=place(workflow, launch.workspace, workspaces),
             fuse=launch.fuse,
             created_at=now,
             updated_at=now,
@@ -124,7 +133,10 @@ class Launches:
 
     async def of(self, execution: Execution) -> Launch:
         """What an execution is pinned to, whatever has been registered since."""
-        return await self._pinned(execution, execution.digest)
+        launch = await self._pinned(execution, execution.digest)
+        if launch.program.workflow.workspace.mode == "shared":
+            mount(launch.program.workflow, self._surroundings.workspaces)
+        return launch
 
     async def _pinned(self, execution: Execution, digest: str) -> Launch:
         program = self._running.get(digest)

@@ -5,7 +5,8 @@ relative to `base`. A record begins with a letter:
 
     s  [seq, at, path, kind, step?]                        a step began
     r  [seq, at, path, kind, status, took, {…}, step?]     a step's result
-    t  [seq, at, path, attempt, of, delay, next_at, error] a step will be tried again
+    t  [seq, at, path, attempt, of, delay, next_at, error, files?]
+                                                           a step will be tried again
     u  [seq, at, path]                                     a step was compensated
     e  [seq, at, type, path, data]                         any other event
     d  [path, name, value, parts?]                         a decision
@@ -17,6 +18,9 @@ A list or text in the mutable context that only grows is written as what was add
 Version 2 added `parts` to `d`: where the value has null instead of a part of it. A part is
 [keys, sha256, size], a blob, or [keys, name], the mutable context as it was written last; a
 later one may hold the place of an earlier one.
+
+What a step changed in its workspace (`files`, see `workspace.tree`) is `f` of a result, or the
+end of a `t`; [sha256, size] of a blob where that is large. Nothing says that there is none.
 """
 
 from __future__ import annotations
@@ -89,7 +93,8 @@ class Encoder:
             case EventType.STEP_STARTED:
                 return dump(["s", seq, when, path, data["kind"], *_own(data["step"], path)])
             case EventType.STEP_RETRYING:
-                return dump(["t", seq, when, path, *(data[name] for name in RETRYING)])
+                files = self._files(data.get("files"))
+                return dump(["t", seq, when, path, *(data[n] for n in RETRYING), *files])
         return dump(["e", seq, when, type.value, path, data])
 
     def compensated(self, seq: int, at: str, path: str) -> bytes:
@@ -129,6 +134,8 @@ class Encoder:
             fields["c"] = result.cost.to_dict()
         if result.artifacts:
             fields["a"] = result.artifacts
+        if result.files:
+            (fields["f"],) = self._files(result.files)
         self._fresh, self._references = {}, []
         self._values(result, fields)
         status = LETTERS[result.status]
@@ -159,6 +166,12 @@ class Encoder:
                 fields.setdefault("O", {})[f"={name}"] = True
             else:
                 self._put(fields.setdefault("O", {}), f".{name}", value)
+
+    def _files(self, files: Mapping[str, Any] | None) -> list[Any]:
+        if not files:
+            return []
+        raw = dump(files)
+        return [orjson.Fragment(raw) if len(raw) <= LARGE else self._reference(raw)]
 
     def _put(self, fields: Fields, name: str, value: Any) -> None:
         raw = dump(value)

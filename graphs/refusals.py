@@ -29,9 +29,6 @@ def refusals(workflow: Workflow, document: Document) -> Iterator[Problem]:
     for field, why in _WORKFLOW.items():
         if getattr(workflow, field) is not None:
             yield refuse((field,), f"`{field}`", why)
-    if workflow.workspace.mode != "folder":
-        why = "files that follow an execution to another machine"
-        yield refuse(("workspace", "mode"), f"`mode: {workflow.workspace.mode}`", why)
     for where, step in placed_steps(workflow.steps, ("steps",)):
         for way, what, why in _of_step(step):
             yield refuse((*where, *way), what, why)

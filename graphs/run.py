@@ -20,6 +20,7 @@ from .question import Question
 from .services import Services
 from .step import Step
 from .strands import Panicked, Parked, Place, Strand
+from .workspace.copy import WorkingCopy
 
 if TYPE_CHECKING:
     from .compile import CompiledBlock
@@ -61,7 +62,7 @@ class Run:
     """What is one for the whole execution: journal, desk, services, workspace, work beside it.
 
     `leaving`: it leaves memory, to go on later, here or elsewhere. `resumed`: somebody
-    wants it to go on now.
+    wants it to go on now. `copy`: the files, where they follow it to other machines.
     """
 
     def __init__(
@@ -84,6 +85,7 @@ class Run:
         self.panicked: Panicked | None = None
         self._on_panic: Callable[[], None] = lambda: None
         self.limits = Limits.of_workflow(definition.program.workflow.resource_limits, self.notice)
+        self.copy = self._working_copy()
         self._beside: Crew[Outcome] = Crew(strand)
         self._saving: list[asyncio.Future[None]] = []
         self._detached: set[str] = set()
@@ -100,7 +102,33 @@ class Run:
 
     @property
     def workspace(self) -> Path:
+        if self.copy is not None:
+            return self.copy.folder
+        shared = self.services.workspaces.shared
+        if self.definition.program.workflow.workspace.mode == "shared" and shared is not None:
+            return shared
         return Path(self.execution.workspace)
+
+    def _working_copy(self) -> WorkingCopy | None:
+        wanted, services = self.definition.program.workflow.workspace, self.services
+        if wanted.mode != "snapshot":
+            return None
+        of, history = self.execution.id, self.journal.history
+        patiently = self.journal.patiently
+        return WorkingCopy(
+            services.workspaces, of, history, services.blobs, patiently, wanted.ignore
+        )
+
+    async def prepare(self) -> None:
+        """The files as they were. Raises `StateCorrupted` or `WorkspaceRefused`."""
+        if self.copy is not None:
+            await self.copy.ready()
+
+    def end(self) -> None:
+        """Nothing of it runs here any more."""
+        self.strand.end()
+        if self.copy is not None:
+            self.copy.remove()
 
     @property
     def notices(self) -> tuple[str, ...]:

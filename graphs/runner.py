@@ -10,6 +10,7 @@ import random
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ from .call import Call, InnerFailure, Yield
 from .errors import AssayError, AssertionFailed, Retryable, StepError, StepTimeout
 from .event import EventType
 from .execution import Failure, Status, StepResult, timestamp
-from .files import Files, keep_files
+from .files import Files, between_attempts, copy_of, keep_files, with_files
 from .panic import is_panic
 from .question import Question, Wait
 from .revival import over, revive
@@ -68,18 +69,26 @@ async def run_step(
     await journal.flush()
     started = timestamp() if begun is None else begun.at
     token = Files.enter(run, path)
+    copy = copy_of(bound, run)
     try:
         if not _wanted(bound, path, scope, frame):
             return Ran(journal.add(_skipped(bound, path, started)))
+        if copy is not None:
+            await copy.begin(path)
         result, visible = await _attempts(bound, path, scope, frame, feedback, started)
+        if copy is not None:
+            fail = partial(_failed, bound, path, result.attempts, started)
+            result = await with_files(result, copy, fail)
     except asyncio.CancelledError:
         if not run.leaving and journal.result(path) is None:
             journal.add(_ended(bound, path, started, Status.CANCELLED))
         raise
     except Exception as error:
-        result, visible = _settled(bound, path, _failure(error, path), 0, started), {}
+        result, visible = _failed(bound, path, 0, started, error), {}
     finally:
         Files.leave(token)
+        if copy is not None:
+            copy.end(path)
     _add(bound, result, scope.extended(results=visible), frame)
     journal.hurry()
     return Ran(journal.results[path], visible)
@@ -189,15 +198,9 @@ async def _attempts(
                 return result, inner.visible
         delay = pause(retry, attempt)
         next_at = time.time() + delay
-        journal.note(
-            EventType.STEP_RETRYING,
-            path,
-            attempt=attempt + 1,
-            of=retry.total,
-            delay=delay,
-            next_at=next_at,
-            error=failure.to_dict(),
-        )
+        note = partial(journal.note, EventType.STEP_RETRYING, path, attempt=attempt + 1)
+        note = partial(note, of=retry.total, delay=delay, next_at=next_at, error=failure.to_dict())
+        await between_attempts(bound, path, note, frame.run)
         await _until(next_at, path, frame)
 
 
@@ -302,6 +305,12 @@ def _failure(error: Exception, path: str) -> Failure:
     if isinstance(error, AssayError):
         return Failure(error.code, error.message, path)
     return Failure("unexpected", f"{type(error).__name__}: {error}", path)
+
+
+def _failed(
+    bound: BoundStep, path: str, attempts: int, started: str, error: Exception
+) -> StepResult:
+    return _settled(bound, path, _failure(error, path), attempts, started)
 
 
 def pause(retry: Retry, attempt: int) -> float:

@@ -9,6 +9,7 @@ from typing import Any
 from .event import Event
 from .ports import Agents, Blobs, EventBus, StepKind, Store
 from .registry import Registry
+from .workspace.bounds import Workspaces
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,7 @@ class Services:
     functions: Registry[Callable[..., Any]]
     graphs: Registry[Any]
     checkpointer: Any
+    workspaces: Workspaces
 
     def live(self, event: Event) -> None:
         """Publish a live event."""

@@ -11,6 +11,7 @@ import orjson
 from pydantic import Field, PrivateAttr
 
 from .step import (
+    LAX,
     Block,
     Data,
     Duration,
@@ -117,7 +118,12 @@ class Workspace(Model):
     """Where steps read and write files."""
 
     mode: Literal["folder", "snapshot", "shared"] = Field(
-        default="folder", description="folder: the current folder, or one per execution."
+        default="folder",
+        description="folder: the current folder. snapshot: a folder of the execution's own, "
+        "empty at first, that follows it to other machines. shared: the operator's mount.",
+    )
+    ignore: Annotated[tuple[Annotated[str, Field(min_length=1)], ...], LAX] = Field(
+        default=(), description="With `snapshot`: names, or paths with `*`, that do not follow."
     )
 
 

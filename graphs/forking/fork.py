@@ -13,6 +13,7 @@ from ..group import WINNER
 from ..history import History, Tried
 from ..program import Program
 from ..rollback import UNDO
+from ..workspace.tree import inherited
 from .lists import Child, Key, List
 from .redo import Entered, Redo, Walk
 from .target import way_to
@@ -90,14 +91,15 @@ def _kept(history: History, redo: Redo) -> History:
     for path, entered in redo.entered.items():
         if entered.attempt > 1:
             tried[path] = _tried(history, path, entered.attempt - 1)
+    files = inherited(history, results.keys() | tried.keys())
     return History(
-        results,
+        {path: replace(r, files=files.get(path, {})) for path, r in results.items()},
         {
             (path, name): value
             for (path, name), value in history.decisions.items()
             if _stays(path, redo) and _led_here(path, name, redo.entered)
         },
-        tried,
+        {path: replace(one, files=files.get(path, {})) for path, one in tried.items()},
         frozenset(p for p in history.intents if _stays(p, redo) and p not in redo.entered),
         seq=len(results),
     )

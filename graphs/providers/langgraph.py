@@ -25,6 +25,7 @@ from ..step import Family
 from ..strands import Gate
 from ..workflow import Workflow
 
+from ..workspace.copy import tidy
 KNOCK = "execution"
 """The member of a message to every process that names an execution with something in its inbox."""
 
@@ -263,6 +264,8 @@ class LangGraphProvider:
                     await self._freed.wait()
             self._freed.clear()
             if self._serving or self._own - self._driving.keys():
+        await _patiently(partial(tidy, self._services.workspaces.folder, self._services.store))
+        scatter = random.random()
                 await _patiently(self._take_ready)
             if self._draining:
                 return

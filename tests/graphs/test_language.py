@@ -77,8 +77,6 @@ def test_a_field_of_several_forms_is_one_problem(field: str, says: str) -> None:
 NOT_YET = {
     "budget": "¶budget: {tokens: 5}",
     "triggers": "¶triggers: []",
-    "mode: snapshot": "workspace: {¶mode: snapshot}",
-    "mode: shared": "workspace: {¶mode: shared}",
 }
 
 
