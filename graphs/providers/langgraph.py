@@ -24,8 +24,8 @@ from ..services import Services
 from ..step import Family
 from ..strands import Gate
 from ..workflow import Workflow
-
 from ..workspace.copy import tidy
+
 KNOCK = "execution"
 """The member of a message to every process that names an execution with something in its inbox."""
 
@@ -258,14 +258,14 @@ class LangGraphProvider:
                 await _patiently(partial(self._take_one, id))
 
     async def _sweep(self) -> None:
+        await _patiently(partial(tidy, self._services.workspaces.folder, self._services.store))
+        scatter = random.random()
         while True:
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._services.store.pace.sweep):
                     await self._freed.wait()
             self._freed.clear()
             if self._serving or self._own - self._driving.keys():
-        await _patiently(partial(tidy, self._services.workspaces.folder, self._services.store))
-        scatter = random.random()
                 await _patiently(self._take_ready)
             if self._draining:
                 return
