@@ -293,9 +293,9 @@ class Drive:
         left = replace(run.execution, status=status, current_step=None, worked=seconds)
         run.journal.update(left, type, why="the worker ends")
         await run.journal.release()
-        return True
         if not paused:
             self._services.bus.ring(left.id)  # whoever hears it goes on with it
+        return True
 
     async def _panicked(self, run: Run, panicked: Panicked) -> bool:
         """The system failed: begin again after a while, as often as `panic` allows."""
@@ -358,12 +358,12 @@ class Drive:
             await run.journal.flush()
             if not strand.quiet or self.task.done() or self.task.cancelling():
                 return
-            if self._gives_back(run):
             if self._draining and run.held(strand) and not run.paused:
                 # It could go on: it is not said to wait, and another takes it at once.
                 run.leave()
                 self._interrupt()
                 return
+            if self._gives_back(run):
                 run.unwind()
                 return
             self._wait(run)

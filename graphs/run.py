@@ -221,6 +221,10 @@ class Run:
         for place in held:
             place.resolve()
 
+    def drain(self) -> None:
+        """As `pause`, for good and for this process only: to leave memory soon."""
+        self._draining = True
+
     async def crossing(self, strand: Strand) -> None:
         """Between two steps: here a pause takes effect."""
         while self._paused or self._draining:
@@ -249,10 +253,6 @@ class Run:
 
         Whoever comes by again only finds it running, or ended.
         """
-    def drain(self) -> None:
-        """As `pause`, for good and for this process only: to leave memory soon."""
-        self._draining = True
-
         if path in self._detached:
             return
         self._detached.add(path)

@@ -101,9 +101,9 @@ class LangGraphProvider:
         async with self._taking.setdefault(execution_id, asyncio.Lock()):
             if execution_id in self._driving:
                 return True
-            # First, for an execution that cannot be launched here must stay free for others.
             if self._draining:
                 return False
+            # First, for an execution that cannot be launched here must stay free for others.
             launch = await self._launcher(await store.execution(execution_id))
             lease = await store.claim(execution_id, store.worker, slotless=slotless)
             self._own.add(execution_id)
@@ -166,7 +166,6 @@ class LangGraphProvider:
             self._watch()
             self._watching.append(asyncio.ensure_future(self._answer_rings()))
 
-    async def close(self) -> None:
     async def drain(self, grace: float) -> list[str]:
         """Take nothing more, and let the steps that run end, for so many seconds; each
         execution is let go of at its next step. Those still driven then; `close` cuts them off.
@@ -182,6 +181,7 @@ class LangGraphProvider:
                     await asyncio.wait([drive.task for drive in self._driving.values()])
         return list(self._driving)
 
+    async def close(self) -> None:
         """Let go of every execution, so that each goes on later, and wait for that."""
         self._closed = True
         for task in self._watching:
@@ -259,7 +259,6 @@ class LangGraphProvider:
 
     async def _sweep(self) -> None:
         await _patiently(partial(tidy, self._services.workspaces.folder, self._services.store))
-        scatter = random.random()
         while True:
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._services.store.pace.sweep):
