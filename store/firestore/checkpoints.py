@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
     from ..checkpointing import rows
     from .database import Database
+    from .drive import Drive
     from .parts import Name
 
 T = TypeVar("T")
@@ -52,9 +53,14 @@ def saver_for(
     *,
     serde: SerializerProtocol | None = None,
     may_prune: Callable[[str], Awaitable[bool]] | None = None,
+    drive_of: Callable[[str], Drive | None] = lambda thread: None,
 ) -> Saver:
-    """A checkpointer over an open database. Call it in the event loop that will use it."""
-    return Saver(FirestoreCheckpoints(database), serde=serde, may_prune=may_prune)
+    """A checkpointer over an open database. Call it in the event loop that will use it.
+
+    `drive_of` a thread is the lease that is needed to add to it; None: none is.
+    """
+    checkpoints = FirestoreCheckpoints(database, drive_of)
+    return Saver(checkpoints, serde=serde, may_prune=may_prune)
 
 
 class FirestoreCheckpoints:
@@ -65,8 +71,11 @@ class FirestoreCheckpoints:
     writes before checkpoints; checkpoints are deleted from the newest on, chunks last.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(
+        self, database: Database, drive_of: Callable[[str], Drive | None] = lambda thread: None
+    ) -> None:
         self._database = database
+        self._drive_of = drive_of
         self._known: dict[str, _Known] = {}
 
     async def read(self, work: Callable[[rows.Rows], Coroutine[Any, Any, T]]) -> T:
@@ -152,8 +161,9 @@ class FirestoreCheckpoints:
                 batch = add(self._database.batch(), self._database, part)
                 await self._database.commit(batch, "Keeping state")
             parts = cut(late)
+        drive = self._drive_of(thread)
         for part in parts:
-            tip = await self._commit(thread, tip, part)
+            tip = await self._commit(thread, tip, part, drive=drive)
         checkpoints = (*known.checkpoints, *map(_name, puts))[-_RECENT:]
         self._remember(thread, _Known(tip, checkpoints, (*known.chunks, *chunks)[-_RECENT:]))
 
@@ -196,9 +206,16 @@ class FirestoreCheckpoints:
         return await snapshot.tip(thread), await Inventory.of(snapshot, thread)
 
     async def _commit(
-        self, thread: str, tip: Tip | None, changes: Sequence[Change], *, forget: bool = False
+        self,
+        thread: str,
+        tip: Tip | None,
+        changes: Sequence[Change],
+        *,
+        forget: bool = False,
+        drive: Drive | None = None,
     ) -> Tip:
-        """Make the changes if the thread is as it was at the tip. Raises `_Moved` if it is not."""
+        """Make the changes if the thread is as it was at the tip. Raises `_Moved` if it is not,
+        `LeaseLost` if somebody else drives the execution by now."""
         number, by = 1 if tip is None else tip.number + 1, token_hex(8)
         batch = self._database.batch()
         mark = self._database.at(*thread_name(thread))
@@ -209,12 +226,16 @@ class FirestoreCheckpoints:
         else:
             batch.create(mark, {"thread": thread, "number": number, "by": by})
         add(batch, self._database, changes)
+        if drive is not None:
+            await drive.fence(batch)
         try:
             times = await self._database.commit(batch, "Keeping state")
         except Conflict as conflict:
             seen = await Snapshot(self._database).tip(thread) if conflict.unsure else tip
             if seen is not None and seen.by == by:
                 return seen  # an earlier try got through, only its answer did not
+            if drive is not None:
+                await drive.check()
             raise _Moved from None
         return Tip(number, by, times[0])
 

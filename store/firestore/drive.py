@@ -68,6 +68,19 @@ class Drive:
         self._parked = parked
         self._document, self._fence, self._last, self._mail = document, fence, last, set(mail)
 
+    async def fence(self, batch: Batch) -> None:
+        """Have a batch of something else write nothing if the lease is lost meanwhile.
+
+        Raises `LeaseLost` when it is lost already; `check` does so later.
+        """
+        if self._fence is None:
+            await self._check_fence()
+        batch.update(self._fence_at, {"epoch": self.lease.epoch}, self._fence)
+
+    async def check(self) -> None:
+        """Raises `LeaseLost` when somebody else has the lease."""
+        await self._check_fence()
+
     def commit(self, commit: Commit) -> asyncio.Future[bool]:
         """Begin to write it. Raises `StoreError` at once for what cannot be kept."""
         work = Work(self._database, self._clock, commit)

@@ -58,6 +58,9 @@ if TYPE_CHECKING:
 PACE = Pace(listen=1.0, sweep=2.0)
 """Every look is paid for."""
 
+_LATEST = 10_000
+"""Executions whose last lease here is known, so that no checkpoint is kept without it."""
+
 _TIDY = 60.0
 """Seconds between two looks for what has expired, and for events that were cut off."""
 
@@ -73,6 +76,7 @@ class FirestoreStore:
         self._workers = workers
         self._clock = Clock()
         self._drives: dict[tuple[str, int, int], Drive] = {}
+        self._latest: dict[str, Drive] = {}
         self._kept: set[str] = set()
         self._tidied = {"cache": 0.0, "signals": 0.0}
         self._closing = False
@@ -255,7 +259,7 @@ class FirestoreStore:
         """Call it in the event loop that will use it; langgraph is imported here at first."""
         from .checkpoints import saver_for
 
-        return saver_for(self._database, may_prune=self._has_ended)
+        return saver_for(self._database, may_prune=self._has_ended, drive_of=self._latest.get)
 
     def blobs(self, folder: Path) -> Blobs:
         """In this database, where every worker finds them."""
@@ -306,6 +310,11 @@ class FirestoreStore:
         key = (drive.lease.execution_id, drive.lease.handle, drive.lease.epoch)
         self._drives[key] = drive
         drive.forget = lambda: self._drives.pop(key, None)
+        # Longer, for a checkpoint may be on its way when the lease is lost or given back.
+        self._latest.pop(drive.lease.execution_id, None)
+        self._latest[drive.lease.execution_id] = drive
+        if len(self._latest) > _LATEST:
+            del self._latest[next(iter(self._latest))]
 
     def _is_time_to_tidy(self, what: str) -> bool:
         due = time.monotonic() - self._tidied[what] > _TIDY

@@ -11,8 +11,10 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
+from langgraph.checkpoint.base import empty_checkpoint
 from tests.stored import begun, entry, execution, journal, queued
 
 from assay.graphs.errors import LeaseLost
@@ -124,6 +126,32 @@ async def test_of_many_who_take_over_again_and_again_no_two_share_an_epoch(proje
             assert len(epochs) >= 8
             assert [e.first for e in await journal(stores[1], id)] == epochs
             assert epochs == list(range(1, len(epochs) + 1))
+
+
+async def test_a_worker_that_lost_its_lease_keeps_no_checkpoint(project: str) -> None:
+    """Its graph leaves one behind as it ends, wherever it is cut off."""
+    config: Any = {"configurable": {"thread_id": "e", "checkpoint_ns": ""}}
+    async with opened(project) as one, opened(project) as other:
+        savers = [one.checkpointer(), other.checkpointer()]
+
+        async def keep(by: int, id: str) -> None:
+            await savers[by].aput(config, {**empty_checkpoint(), "id": id}, {}, {})
+
+        await begun(one, "e")
+        await keep(0, "1")
+        one._workers._beating.cancel()  # type: ignore[union-attr]
+        await until_ready(other, "e")
+        lease = await other.claim("e", other.worker)
+        assert lease is not None
+        with pytest.raises(LeaseLost):
+            await keep(0, "2")
+        await keep(1, "3")
+        with pytest.raises(LeaseLost):
+            await keep(0, "4")
+        await other.commit(Commit(lease, entry(1), release=True))
+        await keep(1, "5")  # what was on its way when the lease was given back
+        kept = [each.checkpoint["id"] async for each in savers[0].alist(config)]
+    assert kept == ["5", "3", "1"]
 
 
 async def test_an_entry_says_which_worker_wrote_it_and_under_which_epoch(project: str) -> None:
