@@ -199,7 +199,8 @@ class Execution:
     the status is by now, `worked` the seconds that it did not wait.
     `pins` are the digests of the workflows that
     its steps name, by `digest of the one that names/name@version`; `workspace` is the folder
-    it works in.
+    it works in. `moved` says of one that another store drives now where that is (`to`), and
+    how it left.
     """
 
     id: str
@@ -228,6 +229,7 @@ class Execution:
     updated_at: str = ""
     started_at: str | None = None
     completed_at: str | None = None
+    moved: Mapping[str, Any] | None = None
     steps: Mapping[str, StepResult] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:

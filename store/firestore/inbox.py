@@ -95,6 +95,12 @@ async def listing(database: Database, worker: str) -> Sequence[Message]:
     return [_parse(each) for each in sorted(found, key=lambda each: int(each["number"]))]
 
 
+async def messages(database: Database, execution_id: str) -> Sequence[Message]:
+    """What lies in one inbox, oldest first."""
+    found = await of_execution(database, names.name(execution_id))
+    return [_parse(each) for each in sorted(found, key=lambda each: int(each["number"]))]
+
+
 def holds_stop(mail: Sequence[Found]) -> bool:
     return any(each["command"] == Command.STOP.value for each in mail)
 
