@@ -85,7 +85,7 @@ def _path(path: str) -> str:
 
 def loader(catalogue: Catalogue | None = None, known: Registry[StepKind] | None = None) -> Loader:
     """A loader of the language with all registered kinds; needs no store and no LangGraph."""
-    return Loader(Language(known or kinds()), default_engine(), catalogue or built_in())
+    return Loader(Language(known or kinds()), default_engine, catalogue or built_in())
 
 
 def built_in() -> Catalogue:

@@ -6,13 +6,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import islice
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
-import jsonschema_rs
 import orjson
 
 from .errors import InvalidInput, NotAuthorized, NotPossible, QuestionClosed
 from .question import Answer, Question, QuestionStatus, Wait
+
+if TYPE_CHECKING:
+    import jsonschema_rs
 
 _FAULTS = 5
 """How many faults of a value are told at once."""
@@ -49,6 +51,8 @@ def validator(schema: Mapping[str, Any]) -> jsonschema_rs.Validator:
 
     A schema may be a stranger's: it fetches nothing, and its patterns take linear time.
     """
+    import jsonschema_rs  # seldom needed, and among what takes longest to import
+
     return jsonschema_rs.validator_for(
         dict(schema), retriever=_refuse, pattern_options=jsonschema_rs.RegexOptions()
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,9 +21,17 @@ SUFFIXES = (".yaml", ".yml", ".json")
 
 
 class Loader:
-    """Loads definitions of one language; `catalogue` is what the linter knows to exist."""
+    """Loads definitions of one language; `catalogue` is what the linter knows to exist.
 
-    def __init__(self, language: Language, engine: ExpressionEngine, catalogue: Catalogue) -> None:
+    `engine` is called when an expression is met: to bring one up takes longer than most else.
+    """
+
+    def __init__(
+        self,
+        language: Language,
+        engine: Callable[[], ExpressionEngine],
+        catalogue: Catalogue,
+    ) -> None:
         self._catalogue = catalogue
         self._language = language
         self._engine = engine

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from .expressions import Reference
 from .registry import nearest
@@ -38,12 +39,16 @@ class Names:
 
     def __init__(self, workflow: Workflow, declarable: Callable[[str], bool]) -> None:
         self._workflow = workflow
+        self._declarable = declarable
         self._steps: dict[str, Step] = {}
         self._repeated: dict[str, str] = {}
         self._detached: dict[str, str] = {}
         for step in workflow.steps:
             self._collect(step)
-        self._bare = {i: i not in SCOPE_NAMES and declarable(i) for i in self._steps}
+
+    @cached_property
+    def _bare(self) -> dict[str, bool]:
+        return {i: i not in SCOPE_NAMES and self._declarable(i) for i in self._steps}
 
     @property
     def bare(self) -> frozenset[str]:

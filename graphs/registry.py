@@ -16,8 +16,8 @@ T = TypeVar("T")
 class Registry(Generic[T]):
     """What is registered under a name; built-ins and plugins come in by the same door.
 
-    Entry points of `group` are loaded at the first look-up, never over a name that was
-    registered by hand.
+    Entry points of `group` are loaded when a name is not among the others: never over one
+    that was registered by hand, and not at all as long as nobody asks for more.
     """
 
     def __init__(self, noun: str, built_in: Mapping[str, T], *, group: str | None = None) -> None:
@@ -31,13 +31,9 @@ class Registry(Generic[T]):
 
     def get(self, name: str) -> T:
         """The thing of that name; raises `NotRegistered` with the nearest match."""
-        self._discover()
-        try:
+        if name in self:
             return self._things[name]
-        except KeyError:
-            raise NotRegistered(
-                f"no {self._noun} is named {name!r}{nearest(name, self._things)}"
-            ) from None
+        raise NotRegistered(f"no {self._noun} is named {name!r}{nearest(name, self._things)}")
 
     def _discover(self) -> None:
         group, self._group = self._group, None
@@ -52,7 +48,8 @@ class Registry(Generic[T]):
         return len(self._things)
 
     def __contains__(self, name: object) -> bool:
-        self._discover()
+        if name not in self._things:
+            self._discover()
         return name in self._things
 
     def __iter__(self) -> Iterator[str]:

@@ -111,7 +111,12 @@ class Model(BaseModel):
     """A frozen piece of the definition; unknown fields and wrong types are refused."""
 
     model_config = ConfigDict(
-        frozen=True, extra="forbid", strict=True, serialize_by_alias=True, validate_by_name=True
+        frozen=True,
+        extra="forbid",
+        strict=True,
+        serialize_by_alias=True,
+        validate_by_name=True,
+        defer_build=True,  # until it is used: a definition has a few of the kinds, not all
     )
 
 

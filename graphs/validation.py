@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 from .binding import BoundField, BoundStep, Filled, Fixed, Formula, Reference, Tree
@@ -42,7 +43,10 @@ _TYPES = {
 
 
 def bind(
-    workflow: Workflow, document: Document, kinds: Registry[StepKind], engine: ExpressionEngine
+    workflow: Workflow,
+    document: Document,
+    kinds: Registry[StepKind],
+    engine: Callable[[], ExpressionEngine],
 ) -> Program:
     """Compile and check everything; raises `InvalidSpec` with all problems at once."""
     return _Binder(workflow, document, kinds, engine).program()
@@ -54,7 +58,7 @@ class _Binder:
         workflow: Workflow,
         document: Document,
         kinds: Registry[StepKind],
-        engine: ExpressionEngine,
+        engine: Callable[[], ExpressionEngine],
     ) -> None:
         self._workflow = workflow
         self._document = document
@@ -62,8 +66,7 @@ class _Binder:
         self._engine = engine
         self._problems: list[Problem] = []
         self._seen: dict[str, Where] = {}
-        self._names = Names(workflow, engine.declarable)
-        self._environment = self._declare()
+        self._names = Names(workflow, lambda id: engine().declarable(id))
 
     def program(self) -> Program:
         self._problems += refusals(self._workflow, self._document)
@@ -91,7 +94,8 @@ class _Binder:
         warnings = tuple(p for p in self._problems if p.warning)
         return Program(self._workflow, steps, outputs, frozenset(env), slot, warnings)
 
-    def _declare(self) -> Environment:
+    @cached_property
+    def _environment(self) -> Environment:
         names: dict[str, Type] = dict.fromkeys(("inputs", "context", "env", "steps"), Type.MAP)
         for name, given in self._workflow.inputs.items():
             sure = given.required or given.default is not None
@@ -99,7 +103,7 @@ class _Binder:
         for local in SCOPE_NAMES - names.keys():
             names[local] = Type.INT if local in ("index", "iteration") else Type.DYN
         names |= dict.fromkeys(sorted(self._names.bare), Type.DYN)
-        return self._engine.environment(names)
+        return self._engine().environment(names)
 
     def _list(self, steps: Sequence[Step], where: Where, view: View) -> tuple[BoundStep, ...]:
         """A list that runs in order, or as a graph when one of its steps says `needs`."""
@@ -270,7 +274,7 @@ class _Binder:
         place = ".".join(str(p) for p in where if not isinstance(p, int)) or "value"
         try:
             plain = unwrap_condition(source)
-            references = self._engine.references(plain)
+            references = self._engine().references(plain)
         except ExpressionProblem as problem:
             self._problem(where, self._hint(problem.message, source), offset + problem.offset)
             return Fixed(None)

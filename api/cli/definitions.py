@@ -39,7 +39,7 @@ class Reader:
             agent_names(),
             tool_names(),
         )
-        self._loader = Loader(self.language, default_engine(), catalogue)
+        self._loader = Loader(self.language, default_engine, catalogue)
 
     def program(self, file: str) -> Program:
         """Raises `InvalidSpec`, or `WorkflowNotFound` without a file."""

@@ -111,7 +111,7 @@ class Ran:
 
 
 def ran(case: Case) -> Ran:
-    loader = Loader(Language(kinds()), default_engine(), Catalogue())
+    loader = Loader(Language(kinds()), default_engine, Catalogue())
     children: dict[Name, Child] = {}
     for name in reversed(case.children):  # a child calls only those written after it
         children[name, None] = Child(loader.mapping(case.children[name]), dict(children))

@@ -22,7 +22,7 @@ from assay.graphs.step import Family
 from assay.graphs.steps import kinds
 
 KINDS = kinds()
-LOADER = Loader(Language(KINDS), default_engine(), Catalogue())
+LOADER = Loader(Language(KINDS), default_engine, Catalogue())
 
 
 def family(bound: BoundStep) -> Family:

@@ -16,7 +16,7 @@ from assay.graphs.step import Family
 from assay.graphs.steps import kinds
 
 KINDS = kinds()
-LOADER = Loader(Language(KINDS), default_engine(), Catalogue())
+LOADER = Loader(Language(KINDS), default_engine, Catalogue())
 INPUTS = {
     "host": {"type": "string", "default": "a.example"},
     "file": {"type": "string", "default": "out.txt"},

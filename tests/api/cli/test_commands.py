@@ -25,6 +25,11 @@ outputs:
 steps:
   - {id: greet, type: skill, skill: echo, inputs: {message: "hello {{ inputs.name }}"}}
 """
+PLAIN = """\
+name: plain
+steps:
+  - {id: only, type: skill, skill: echo, inputs: {message: hello}}
+"""
 DOUBTFUL = """\
 name: doubtful
 steps:
@@ -40,7 +45,7 @@ steps:
 
 @pytest.fixture(autouse=True)
 def files(desk: Path) -> None:
-    for text in (HELLO, DOUBTFUL, WRONG):
+    for text in (HELLO, PLAIN, DOUBTFUL, WRONG):
         (desk / f"{text.split()[1]}.yaml").write_text(text)
 
 
@@ -65,6 +70,12 @@ def test_help_imports_nothing_that_is_slow() -> None:
 @pytest.mark.parametrize("command", ["validate", "plan", "graph"])
 def test_reading_a_definition_imports_no_langgraph(command: str) -> None:
     assert not imported(command, "hello.yaml") & {"langgraph", "langchain", "langchain_core"}
+
+
+def test_a_definition_without_expressions_is_read_without_their_engine() -> None:
+    slow = {"cel_expr_python", "google", "httpx", "jsonschema_rs", "sqlite3"}
+    assert not imported("validate", "plain.yaml") & slow
+    assert imported("validate", "hello.yaml") & slow == {"cel_expr_python", "google"}
 
 
 @pytest.mark.parametrize("command", ["list", "questions", "slots", "export"])
