@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import orjson
 
-from .errors import WorkflowNotFound
+from .errors import NotPossible, WorkflowNotFound
 from .execution import Execution, Status, new_id, timestamp
 from .launch import Launch
 from .lease import SlotRequest
@@ -132,7 +132,13 @@ class Launches:
         return self._program(document, name), beside
 
     async def of(self, execution: Execution) -> Launch:
-        """What an execution is pinned to, whatever has been registered since."""
+        """What an execution is pinned to, whatever has been registered since.
+
+        Raises `NotPossible` for one that was moved to another store.
+        """
+        if execution.moved is not None:
+            to = execution.moved["to"]
+            raise NotPossible(f"execution {execution.id} was moved to {to}; go on with it there")
         launch = await self._pinned(execution, execution.digest)
         if launch.program.workflow.workspace.mode == "shared":
             mount(launch.program.workflow, self._surroundings.workspaces)
