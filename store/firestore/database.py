@@ -140,6 +140,16 @@ class Database:
 
         return await self._patiently(once, "Reading")
 
+    async def count(self, query: Any) -> int:
+        """How many documents a query finds: a read for each thousand."""
+        self._tell("count", query)
+
+        async def once() -> int:
+            ((counted,),) = await query.count().get(retry=None, timeout=DEADLINE)
+            return int(counted.value)
+
+        return await self._patiently(once, "Counting")
+
     async def walk(self, query: Any) -> AsyncIterator[Found]:
         """Every document of a query, page by page."""
         after: Any = None
@@ -220,11 +230,12 @@ class Database:
             delay = min(delay * 2, 2.0)
 
     def _fault(self, error: Exception, what: str) -> StoreError:
+        """What people put right outside is waited for: what runs meanwhile is not let go of."""
         said = f"{what} failed in the database {self.name}: {_line(error)}"
         if isinstance(error, google.Forbidden):
-            return StoreError(f"{said} Give this account the role roles/datastore.user.")
+            return StoreUnavailable(f"{said} Give this account the role roles/datastore.user.")
         if isinstance(error, google.NotFound):
-            return StoreError(f"{said} Create it: gcloud firestore databases create")
+            return StoreUnavailable(f"{said} Create it: gcloud firestore databases create")
         if isinstance(error, (google.Unauthorized, GoogleAuthError)):
             return StoreUnavailable(f"{said} Run: gcloud auth application-default login")
         return StoreError(said)
