@@ -69,7 +69,7 @@ class Gatekeeper(grpc.GenericRpcHandler):  # type: ignore[misc]
                 self.refused.set()
                 await context.abort(*self.refusal)
             except grpc.aio.AioRpcError as error:
-                await context.abort(error.code(), error.details(), error.trailing_metadata())
+                await context.abort(error.code(), error.details(), tuple(error.trailing_metadata()))
             finally:
                 self._open.discard(task)
 
