@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,8 +10,6 @@ import pytest
 from assay.graphs.errors import AssayError, ConcurrencyLimit
 from assay.graphs.event import EventType
 from assay.graphs.execution import Status
-from assay.graphs.lease import Pace
-from assay.store.sqlite import store as sqlite
 
 from ..running import House, open_house, statuses
 from .asking import answered, open_questions
@@ -26,9 +25,10 @@ def turns(house: House) -> Turns:
 
 
 @pytest.fixture
-def _nobody_sweeps(monkeypatch: pytest.MonkeyPatch) -> None:
+def _nobody_sweeps(house: House) -> None:
     """Whoever is next is told, and does not have to look."""
-    monkeypatch.setattr(sqlite, "PACE", Pace(listen=0.1, sweep=3600.0))
+    store = house.app.manager.store
+    store.pace = replace(store.pace, sweep=3600.0)
 
 
 @pytest.mark.usefixtures("_nobody_sweeps")

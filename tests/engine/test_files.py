@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from ..running import House
+from .kept import kept
 
 pytestmark = pytest.mark.anyio
 
@@ -36,8 +37,8 @@ async def test_a_declared_file_is_kept_by_its_content(
     result = execution.steps["s"]
     assert result.artifacts == {"f": {"path": "./d/f", "sha256": sha256(b"kept"), "size": 4}}
     assert execution.artifacts == {"s.f": result.artifacts["f"]}
-    (blob,) = [p for p in (tmp_path / "home" / "blobs").rglob("*") if p.is_file()]
-    assert blob.read_bytes() == b"kept"
+    (file,) = await kept(tmp_path)
+    assert file.data == b"kept"
 
 
 async def test_a_kept_file_is_what_its_step_left_even_when_it_changes_later(house: House) -> None:
@@ -253,9 +254,8 @@ async def test_a_result_is_forgotten_after_its_time(house: House) -> None:
 async def test_a_cached_file_that_is_lost_is_made_again(house: House, tmp_path: Path) -> None:
     document = step(COUNTED, cache=True, artifacts={"f": "f"})
     await house.run(document)
-    for blob in (tmp_path / "home" / "blobs").rglob("*"):
-        if blob.is_file():
-            blob.unlink()
+    for file in await kept(tmp_path):
+        await file.gone()
     (house.workspace / "f").unlink()
 
     execution = await house.run(document)

@@ -259,6 +259,7 @@ async def test_large_values_are_told_by_their_sum(house: House) -> None:
     assert len(str(state.values)) < 1000
 
 
+@pytest.mark.sqlite_only("it looks into its tables")
 async def test_nothing_stored_names_code(tmp_path: Path) -> None:
     """Plain data only, whatever the shape: a stored state can be read by anything."""
     async with open_house(tmp_path) as house:

@@ -15,6 +15,7 @@ from assay.graphs.execution import Status
 
 from ..running import House, note, open_house, statuses
 from .asking import answered
+from .kept import Kept, kept
 from .test_lost_values import LARGE, LOST, SIZE, Large, Lose
 
 pytestmark = pytest.mark.anyio
@@ -32,15 +33,14 @@ EACH = f"""
 """
 
 
-def blobs(folder: Path) -> dict[int, Path]:
-    """By size: a list of items is the larger one."""
-    found = [p for p in (folder / "home" / "blobs").rglob("*") if p.is_file()]
-    return dict(sorted((p.stat().st_size, p) for p in found))
+async def blobs(folder: Path) -> list[str]:
+    return [each.sha256 for each in await kept(folder)]
 
 
-def items(folder: Path) -> Path:
-    large, both = blobs(folder).values()
-    assert both.stat().st_size > large.stat().st_size > SIZE
+async def items(folder: Path) -> Kept:
+    """A list of items is larger than the value in it."""
+    large, both = await kept(folder)
+    assert len(both.data) > len(large.data) > SIZE
     return both
 
 
@@ -59,7 +59,7 @@ async def finished(house: House, execution: assay.Execution) -> assay.Execution:
 
 async def test_after_a_restart_it_is_what_was_decided(tmp_path: Path) -> None:
     execution = await parked(tmp_path)
-    before = blobs(tmp_path)
+    before = await blobs(tmp_path)
 
     async with open_house(tmp_path) as house:
         large = Large(house)
@@ -67,7 +67,7 @@ async def test_after_a_restart_it_is_what_was_decided(tmp_path: Path) -> None:
 
     assert (done.status, large.seen) == ("completed", ["end"])
     assert [done.steps[f"each[{n}].tell"].output for n in (0, 1)] == [SIZE, 2]
-    assert blobs(tmp_path) == before
+    assert await blobs(tmp_path) == before
 
 
 @LOST
@@ -75,18 +75,18 @@ async def test_what_has_ended_is_shown_without_it(tmp_path: Path, lose: Lose) ->
     async with open_house(tmp_path) as house:
         Large(house)
         execution = await house.run(EACH.replace("index == 1", "index == 2"))
-        lose(items(tmp_path))
+        await lose(await items(tmp_path))
         shown = await house.app.manager.get(execution.id)
 
     assert (shown.status, statuses(shown)) == ("completed", statuses(execution))
-    (notice,) = shown.notices
+    (notice,) = [each for each in shown.notices if "is lost" in each]
     assert "the decision `items` of step each of execution" in notice
 
 
 @LOST
 async def test_what_needs_it_fails_and_nothing_is_guessed(tmp_path: Path, lose: Lose) -> None:
     execution = await parked(tmp_path)
-    lose(items(tmp_path))
+    await lose(await items(tmp_path))
 
     async with open_house(tmp_path) as house:
         large = Large(house)
@@ -101,16 +101,15 @@ async def test_what_needs_it_fails_and_nothing_is_guessed(tmp_path: Path, lose: 
 
 async def test_once_it_is_back_a_retry_goes_on(tmp_path: Path) -> None:
     execution = await parked(tmp_path)
-    path = items(tmp_path)
-    kept = path.read_bytes()
-    path.unlink()
+    decided = await items(tmp_path)
+    await decided.gone()
     async with open_house(tmp_path) as house:
         large = Large(house)
         await house.app.resume(execution.id)
         await house.app.wait(execution.id)
         with pytest.raises(StateCorrupted, match=r"`items` of step each .*; begin at that step"):
             await house.app.manager.fork(execution.id, "each[1].ask")
-        path.write_bytes(kept)
+        await decided.back()
         retry = await house.app.manager.fork(execution.id, "each[1].ask")
         await answered(house, retry, "each[1].ask")
         done = await house.app.wait(retry.id)
@@ -121,7 +120,7 @@ async def test_once_it_is_back_a_retry_goes_on(tmp_path: Path) -> None:
 
 async def test_the_step_that_decided_can_decide_again(tmp_path: Path) -> None:
     execution = await parked(tmp_path)
-    items(tmp_path).unlink()
+    await (await items(tmp_path)).gone()
 
     async with open_house(tmp_path) as house:
         large = Large(house)
@@ -130,12 +129,12 @@ async def test_the_step_that_decided_can_decide_again(tmp_path: Path) -> None:
         done = await house.app.wait(fork.id)
 
     assert (done.status, large.seen) == ("completed", ["a", "a", "end"])
-    assert items(tmp_path).is_file()
+    assert await items(tmp_path)
 
 
 async def test_a_fork_inherits_it_and_outlives_its_origin(tmp_path: Path) -> None:
     execution = await parked(tmp_path)
-    before = blobs(tmp_path)
+    before = await blobs(tmp_path)
 
     async with open_house(tmp_path) as house:
         large = Large(house)
@@ -147,23 +146,24 @@ async def test_a_fork_inherits_it_and_outlives_its_origin(tmp_path: Path) -> Non
 
     assert (done.status, large.seen) == ("completed", ["a", "end"])
     assert [done.steps[f"each[{n}].tell"].output for n in (0, 1)] == [SIZE, 2]
-    assert blobs(tmp_path) == before
+    assert await blobs(tmp_path) == before
 
 
+@pytest.mark.sqlite_only("there was no other store when version 1 was written")
 async def test_a_fork_keeps_what_an_older_journal_had_in_itself(tmp_path: Path) -> None:
     """Version 1 wrote decisions whole, whatever their size."""
     execution = await parked(tmp_path)
-    path = items(tmp_path)
+    decided = await items(tmp_path)
     with closing(sqlite3.connect(tmp_path / "home" / "assay.db")) as database, database:
         for key, data in database.execute("SELECT key, data FROM journal").fetchall():
-            old = older(orjson.loads(data), orjson.loads(path.read_bytes()))
+            old = older(orjson.loads(data), orjson.loads(decided.data))
             database.execute("UPDATE journal SET data = ? WHERE key = ?", (old, key))
-    path.unlink()
+    await decided.gone()
 
     async with open_house(tmp_path) as house:
         Large(house)
         fork = await house.app.manager.fork(execution.id, "each[1].ask")
-        assert path.is_file()
+        assert await items(tmp_path) == decided
         await house.app.manager.stop(fork.id)
         done = await finished(house, execution)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -13,6 +13,7 @@ from assay.graphs.execution import Status
 
 from ..running import House, Order, note, open_house, statuses
 from .asking import answered
+from .kept import Kept, kept
 from .lasting import events, types
 
 pytestmark = pytest.mark.anyio
@@ -33,23 +34,14 @@ class Large(Order):
         return "x" * size
 
 
-def blob(folder: Path) -> Path:
+async def blob(folder: Path) -> Kept:
     """The one large value that is kept."""
-    (path,) = [p for p in (folder / "home" / "blobs").rglob("*") if p.stat().st_size > SIZE]
-    return path
+    (found,) = [each for each in await kept(folder) if len(each.data) > SIZE]
+    return found
 
 
-def gone(path: Path) -> None:
-    path.unlink()
-
-
-def damaged(path: Path) -> None:
-    path.chmod(0o600)
-    path.write_bytes(path.read_bytes().replace(b"x", b"y", 1))
-
-
-LOST = pytest.mark.parametrize("lose", [gone, damaged])
-Lose = Callable[[Path], None]
+LOST = pytest.mark.parametrize("lose", [Kept.gone, Kept.damaged], ids=["gone", "damaged"])
+Lose = Callable[[Kept], Awaitable[None]]
 
 
 async def parked(folder: Path, text: str) -> assay.Execution:
@@ -64,14 +56,14 @@ async def test_what_has_ended_is_shown_without_it(tmp_path: Path, lose: Lose) ->
     async with open_house(tmp_path) as house:
         Large(house)
         execution = await house.run(f"- {LARGE}\n- {AFTER}")
-        lose(blob(tmp_path))
+        await lose(await blob(tmp_path))
         shown = await house.app.manager.get(execution.id)
         found = await events(house, execution)
 
     assert (shown.status, shown.outputs) == (execution.status, execution.outputs)
     assert statuses(shown) == statuses(execution)
     assert (shown.steps["large"].output, shown.steps["after"].output) == (None, SIZE)
-    (notice,) = shown.notices
+    (notice,) = [each for each in shown.notices if "is lost" in each]
     assert "step large" in notice
     assert str(SIZE + 2) in notice
     assert types(found)[-1] == "ExecutionCompleted"
@@ -93,7 +85,7 @@ async def test_what_needs_it_fails_and_nothing_is_guessed_or_undone(
           - {note("b")}
         """,
     )
-    lose(blob(tmp_path))
+    await lose(await blob(tmp_path))
 
     async with open_house(tmp_path) as house:
         large = Large(house)
@@ -113,7 +105,7 @@ async def test_what_needs_it_fails_and_nothing_is_guessed_or_undone(
 async def test_others_go_on(tmp_path: Path) -> None:
     lost = await parked(tmp_path, f"- {LARGE}\n- {ASK}")
     other = await parked(tmp_path, f"- {note('a')}\n- {ASK}")
-    gone(blob(tmp_path))
+    await (await blob(tmp_path)).gone()
 
     async with open_house(tmp_path) as house:
         Large(house)
@@ -128,16 +120,15 @@ async def test_others_go_on(tmp_path: Path) -> None:
 async def test_once_it_is_back_a_retry_goes_on(tmp_path: Path) -> None:
     """A backup of the blobs is all that it takes."""
     execution = await parked(tmp_path, f"- {LARGE}\n- {ASK}\n- {AFTER}")
-    path = blob(tmp_path)
-    kept = path.read_bytes()
-    path.unlink()
+    value = await blob(tmp_path)
+    await value.gone()
     async with open_house(tmp_path) as house:
         Large(house)
         await house.app.resume(execution.id)
         failed = await house.app.wait(execution.id)
         with pytest.raises(StateCorrupted, match="step large"):
             await house.app.manager.fork(execution.id, "ask")
-        path.write_bytes(kept)
+        await value.back()
         retry = await house.app.manager.fork(failed.id, "ask")
         await answered(house, retry, "ask")
         done = await house.app.wait(retry.id)
@@ -149,7 +140,7 @@ async def test_once_it_is_back_a_retry_goes_on(tmp_path: Path) -> None:
 async def test_the_step_that_made_it_can_make_it_again(tmp_path: Path) -> None:
     """What a fork does not keep, it does not need."""
     execution = await parked(tmp_path, f"- {note('a')}\n- {LARGE}\n- {ASK}\n- {AFTER}")
-    gone(blob(tmp_path))
+    await (await blob(tmp_path)).gone()
 
     async with open_house(tmp_path) as house:
         large = Large(house)

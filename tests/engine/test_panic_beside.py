@@ -88,7 +88,7 @@ async def test_a_slot_that_it_gave_back_is_asked_for_again(house: House) -> None
     first, second = await house.start(text), await house.start(text)
     await happened(house, first, EventType.EXECUTION_RESTARTING)
     await trouble.gate("alone reached").wait()
-    await asyncio.sleep(0.8)  # longer than the delay, and than a sweep
+    await asyncio.sleep(house.app.manager.store.pace.sweep + 0.3)  # longer than the delay, too
     trouble.gate("alone").set()
     done = [await house.app.wait(e.id) for e in (first, second)]
 
