@@ -51,10 +51,8 @@ class Workflows(Protocol):
     """Definitions that outlive the process."""
 
     async def register(self, workflow: Workflow) -> None:
-        """Keep a workflow under name and version, with its canonical document.
-
-        The same digest again changes nothing; another digest raises `WorkflowConflict`.
-        """
+        """Keep a workflow under name and version, with its canonical document. The same digest
+        again changes nothing; another digest raises `WorkflowConflict`."""
 
     async def keep(self, workflow: Workflow) -> None:
         """Keep the document for `workflow_by_digest`, without registering name and version."""
@@ -87,9 +85,7 @@ class Executions(Protocol):
         The lease is the worker's, unless the execution has a slot request that cannot be
         met: then it stays `queued` without a lease, or `ConcurrencyLimit` is raised
         (`reject`), or those who hold the key or wait for it are sent STOP and it waits its
-        turn (`replace`).
-        An id that exists raises `StoreError`. An empty `worker` takes no lease.
-        """
+        turn (`replace`). An id that exists raises `StoreError`. No `worker`, no lease."""
 
     async def claim(
         self, execution_id: str, worker: str, *, slotless: bool = False
@@ -139,12 +135,15 @@ class Executions(Protocol):
     async def inbox(self, worker: str) -> Sequence[Message]:
         """What lies in the inboxes of every execution that the worker holds, oldest first."""
 
-    async def ready(self, worker: str, *, now: float, limit: int = 100) -> Sequence[str]:
+    async def ready(
+        self, worker: str, *, now: float, rung: float = 0, limit: int = 100
+    ) -> Sequence[str]:
         """Executions that somebody should claim: no worker that is alive holds them, and they
         are queued (with the slot they need free for them, or a STOP in the inbox), or were
         running, or wait with a message in the inbox or a question that is due.
 
-        By priority, then age.
+        By priority, then age. Those that became so in the last `rung` seconds may be left
+        out: a bell has rung for them.
         """
 
     async def holder(self, execution_id: str) -> str | None:
@@ -242,11 +241,8 @@ class Shelves(Protocol):
 
 
 class Store(Workflows, Executions, Questions, Shelves, Protocol):
-    """What outlives the process. Every write is durable when its call returns.
-
-    `worker` is this open store's own name as a worker: alive while it is open and its
-    process lives.
-    """
+    """What outlives the process. Every write is durable when its call returns. `worker` is
+    this open store's own name as a worker: alive while it is open and its process lives."""
 
     worker: str
     pace: Pace
@@ -259,6 +255,10 @@ class Store(Workflows, Executions, Questions, Shelves, Protocol):
 
     async def backup(self, target: Path) -> None:
         """Write a consistent copy of everything to a new file, while work goes on."""
+
+    async def lapse(self) -> None:
+        """Return, if ever, shortly before others may drive what this worker does, which the
+        store has not answered for so long. Its commits raise `LeaseLost` from then on."""
 
     async def close(self) -> None:
         """Write what is pending and let go of files. Calling it twice is harmless."""
@@ -279,10 +279,10 @@ class Blobs(Protocol):
 
 
 class EventBus(Protocol):
-    """Carries events to whoever listens in this process or, in the cloud, in others.
+    """Carries events to whoever listens in this process or others; durable ones after the commit
+    that holds them, by `seq`. `patience`: seconds in which a ring is heard; 0 where none is."""
 
-    Durable events are published after the commit that holds them, in order of `seq`.
-    """
+    patience: float
 
     def publish(self, events: Sequence[Event]) -> None:
         """Hand the events over; returns at once. Nobody waits for a listener."""

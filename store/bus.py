@@ -26,6 +26,8 @@ class LocalBus:
     what is missing can be read from the store.
     """
 
+    patience = 0.0
+
     def __init__(self, capacity: int = CAPACITY) -> None:
         self._capacity = capacity
         # Weak: a listener that just stops listening need not say so.

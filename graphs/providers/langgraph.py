@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import suppress
@@ -186,13 +187,7 @@ class LangGraphProvider:
         self._closed = True
         for task in self._watching:
             task.cancel()
-        drives = list(self._driving.values())
-        for drive in drives:
-            drive.suspend()
-        tasks = [drive.task for drive in drives]
-        _, stuck = await asyncio.wait(tasks, timeout=GRACE) if tasks else (None, [])
-        for task in stuck:  # it waits for a store that may never come back
-            task.cancel()
+        await self._let_go(list(self._driving.values()))
         await asyncio.gather(*self._watching, return_exceptions=True)
 
     def definition(self, launch: Launch) -> Definition:
@@ -210,6 +205,14 @@ class LangGraphProvider:
         children = {name: self.definition(child) for name, child in launch.children.items()}
         return Definition(program, block, children)
 
+    async def _let_go(self, drives: Sequence[Drive]) -> None:
+        for drive in drives:
+            drive.suspend()
+        tasks = [drive.task for drive in drives]
+        _, stuck = await asyncio.wait(tasks, timeout=GRACE) if tasks else (None, [])
+        for task in stuck:  # it waits for a store that may never come back
+            task.cancel()
+
     def _ended(self, id: str, drive: Drive) -> None:
         if self._driving.get(id) is drive:
             del self._driving[id]
@@ -217,6 +220,8 @@ class LangGraphProvider:
             _log.error("execution %s is left: %r", id, error, exc_info=error)
         if drive.failed is not None:
             self._refused.add(id)
+        if drive.ended is not None:
+            self._own.discard(id)
         # What it held may be what another one waits for.
         self._freed.set()
 
@@ -226,6 +231,7 @@ class LangGraphProvider:
                 asyncio.ensure_future(self._listen()),
                 asyncio.ensure_future(self._sweep()),
                 asyncio.ensure_future(self._be_told()),
+                asyncio.ensure_future(self._lapse()),
             ]
 
     async def _listen(self) -> None:
@@ -259,38 +265,71 @@ class LangGraphProvider:
 
     async def _sweep(self) -> None:
         await _patiently(partial(tidy, self._services.workspaces.folder, self._services.store))
+        scatter = random.random()
         while True:
             with suppress(TimeoutError):
-                async with asyncio.timeout(self._services.store.pace.sweep):
+                # Not all of a thousand workers that began together, at the same moments.
+                async with asyncio.timeout(self._services.store.pace.sweep * scatter):
                     await self._freed.wait()
             self._freed.clear()
-            if self._serving or self._own - self._driving.keys():
+            scatter = random.uniform(0.5, 1.5)
+            if (self._serving and not self._gate.full) or self._own - self._driving.keys():
                 await _patiently(self._take_ready)
             if self._draining:
                 return
 
     async def _take_ready(self) -> None:
-        store = self._services.store
-        ready = await store.ready(store.worker, now=time.time())
-        for id in ready:
-            # What others may drive is left to them when there is no room here.
-            if id in self._own or (self._serving and not self._gate.full):
+        store, rung = self._services.store, self._services.bus.patience if self._serving else 0
+        ready = await store.ready(store.worker, now=time.time(), rung=rung)
+        following = 0
+        for at, id in enumerate(ready):
+            if id in self._own:
                 await self._take_one(id)
+            # What others may drive is left to them when there is no room here.
+            elif at >= following and self._serving and not self._gate.full:
+                following = at + 1
+                if not await self._take_one(id):
+                    # Another goes through the same list: leave what comes next to it.
+                    following += random.randint(0, (len(ready) - at) // 2)
 
-    async def _take_one(self, id: str) -> None:
+    async def _take_one(self, id: str) -> bool:
+        """False when somebody else has it."""
         if id in self._refused:
-            return
+            return True
         try:
-            await self.take(id)
+            return await self.take(id)
         except StoreUnavailable:
             raise  # it may be possible later
         except AssayError as error:
             _log.error("execution %s cannot be driven here: %s", id, error.message)
             self._refused.add(id)
+            return True
+
+    async def _lapse(self) -> None:
+        """Let go of everything before others may take it, and take up again what they have not."""
+        store = self._services.store
+        while True:
+            await store.lapse()
+            driving = dict(self._driving)
+            if driving:
+                _log.error("the store is away: %d executions are let go of here", len(driving))
+            await self._let_go(list(driving.values()))
+            for id in driving:
+                await self._take_back(id)
+            await asyncio.sleep(store.pace.listen)
+
+    async def _take_back(self, id: str) -> None:
+        while True:
+            if await _patiently(partial(self._take_one, id)):
+                return
+            await asyncio.sleep(self._services.store.pace.listen)
 
 
-async def _patiently(work: Callable[[], Awaitable[None]]) -> None:
+async def _patiently(work: Callable[[], Awaitable[object]]) -> bool:
+    """False: the store could not be used."""
     try:
         await work()
     except StoreUnavailable as error:
         _log.error("the store cannot be read: %s", error.message)
+        return False
+    return True

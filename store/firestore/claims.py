@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ...graphs.lease import Lease
-from . import inbox, leases, names, slots
+from . import inbox, leases, names, questions, slots
 from .database import Conflict, again
 from .drive import Drive
 
@@ -48,6 +48,9 @@ async def claim(
             if lease == leases.read(found):
                 return None
         epoch = fence["epoch"] + 1
+        if taken and lease.deferred:
+            await questions.make_due(database, batch, lease.deferred)
+            lease.deferred = ()
         written = lease.write(database, batch)
         inbox.restamp(database, batch, mail, lease.worker)
         fenced = batch.update(fence_at, {"epoch": epoch}, fence.time) if taken else 0

@@ -37,6 +37,7 @@ class Drive:
         self.lease = lease
         self.over = False
         """Nothing is likely to be committed any more."""
+        self.given_up = False
         self.forget: Callable[[], object] = lambda: None
         """Called when it is over."""
         self._database, self._clock = database, clock
@@ -83,13 +84,22 @@ class Drive:
 
     def commit(self, commit: Commit) -> asyncio.Future[bool]:
         """Begin to write it. Raises `StoreError` at once for what cannot be kept."""
+        if self.given_up:
+            raise self._lapsed()
         work = Work(self._database, self._clock, commit)
         self._waiting += [*work.ahead(self._database, self._clock), work]
         if self.working is None:
             self.working = asyncio.create_task(self._work())
         return work.future
 
+    def give_up(self) -> None:
+        """Write nothing more: the lease may soon be another's. Who waits gets `LeaseLost`."""
+        self.given_up = True
+        if self.working is not None:
+            self.working.cancel()
+
     async def _work(self) -> None:
+        group: list[Work] = []
         try:
             while self._waiting:
                 group = self._take()
@@ -99,6 +109,10 @@ class Drive:
                 elif not await self._done(group) and len(group) > 1:
                     for work in group:  # one of them cannot be written: the others can
                         await self._done([work])
+        except asyncio.CancelledError:
+            for work in (*group, *self._waiting):
+                work.fail(self._lapsed())
+            self._waiting.clear()
         finally:
             self.working = None
             if self.over:
@@ -302,6 +316,12 @@ class Drive:
         except StoreError as error:
             # It is durable, and others will tell of it.
             _log.warning("event %r is told later: %s", sent.signal.name, error.message)
+
+    def _lapsed(self) -> LeaseLost:
+        return LeaseLost(
+            f"Execution {self.lease.execution_id} is let go of: {self._database.name} has not "
+            "answered for so long that another worker may drive it."
+        )
 
     def _lost(self) -> LeaseLost:
         return LeaseLost(

@@ -23,7 +23,7 @@ _HIGHEST = 10**15
 
 FIELDS = (
     *("about", "birth", "priority", "worker", "queued"),
-    *("parked", "mail", "stop", "ended", "told"),
+    *("parked", "mail", "stop", "ended", "told", "deferred"),
 )
 """What `read` needs."""
 
@@ -37,7 +37,8 @@ class LeaseDocument:
     `birth` is the execution's number in order of age, by which no two share a life. `queued`:
     it needs a slot and stands in the queue for one. `parked`: nobody drives it, and it waits.
     `mail`, `stop`: while nobody drives it something, or a STOP, lies in its inbox. `told` is
-    the highest number of its messages.
+    the highest number of its messages. `deferred` names questions whose time has come while
+    nothing can be done about it; whoever takes the lease makes them due again.
     """
 
     execution: str
@@ -52,6 +53,7 @@ class LeaseDocument:
     stop: bool = False
     ended: bool = False
     told: int = 0
+    deferred: tuple[str, ...] = ()
     time: Any = None
 
     @property
@@ -101,6 +103,7 @@ class LeaseDocument:
             "stop": self.stop,
             "ended": self.ended,
             "told": self.told,
+            "deferred": list(self.deferred) or None,
             "queue_key": key if wanted and (self.mail or not self.parked) else None,
         }
 
@@ -136,6 +139,7 @@ def read(found: Found) -> LeaseDocument:
         found["stop"],
         found["ended"],
         found["told"],
+        tuple(found.get("deferred", ())),
         found.time,
     )
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from ...graphs.stored import Page
     from .database import Batch, Database, Found
+    from .leases import LeaseDocument
     from .names import Clock
 
 _CANDIDATES = 5
@@ -141,6 +142,22 @@ async def listing(
 async def of_execution(database: Database, execution: str) -> list[Found]:
     """All that the execution of that name ever asked."""
     return await database.find(where(database.all(names.QUESTIONS), "execution", "==", execution))
+
+
+def defer(database: Database, batch: Batch, lease: LeaseDocument, found: Sequence[Found]) -> None:
+    """Let the questions be found no more by their time, until somebody takes the lease."""
+    for each in found:
+        batch.update(database.at(names.QUESTIONS, each.id), {"due": None}, each.time)
+    lease.deferred += tuple(each.id for each in found)
+
+
+async def make_due(database: Database, batch: Batch, deferred: Sequence[str]) -> None:
+    """Those of them that are open can be found by their time again."""
+    for found in await database.get(*(database.at(names.QUESTIONS, each) for each in deferred)):
+        if found is not None and found["status"] == _OPEN:
+            batch.update(
+                database.at(names.QUESTIONS, found.id), {"due": _parse(found).due}, found.time
+            )
 
 
 async def waiting_for(database: Database, event: str) -> Sequence[Question]:

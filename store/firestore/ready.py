@@ -7,12 +7,14 @@ wait for a time that has come, are looked through.
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from ...graphs.execution import Status
 from ..records import fetch_size
-from . import inbox, leases, names
-from .database import where
+from . import inbox, leases, names, questions
+from .database import Conflict, where
 from .leases import LeaseDocument
 
 if TYPE_CHECKING:
@@ -22,11 +24,18 @@ if TYPE_CHECKING:
     from .workers import Workers
 
 _BEGUN = (Status.QUEUED.value, Status.RUNNING.value)
+_MOST = 100
+"""Leases of one dead worker, and due questions, that one sweep looks at."""
 
 
-async def ready(database: Database, workers: Workers, now: float, limit: int) -> Sequence[str]:
+async def ready(
+    database: Database, workers: Workers, now: float, rung: float, limit: int
+) -> Sequence[str]:
     most = fetch_size(limit) - 1
     free, dead = await asyncio.gather(_free(database, most), workers.dead())
+    if rung:
+        before = workers.now() - timedelta(seconds=rung)
+        free = [lease for lease in free if lease.time <= before]
     left = await asyncio.gather(*(_left_by(database, workers, worker) for worker in dead))
     due = await _due(database, workers, now, set(dead))
     found = {lease.execution: lease for each in (free, *left, due) for lease in each}
@@ -39,22 +48,27 @@ async def _free(database: Database, limit: int) -> list[LeaseDocument]:
 
 
 async def _left_by(database: Database, workers: Workers, worker: str) -> list[LeaseDocument]:
-    """What a dead worker has left to do."""
-    held = await database.find(where(database.all(names.LEASES), "worker", "==", worker))
+    """What a dead worker has left to do. What it has left as it should be is given back for
+    it: else it would be looked at by every sweep."""
+    of_it = where(database.all(names.LEASES), "worker", "==", worker).limit(_MOST)
+    held = [leases.read(each) for each in await database.find(of_it)]
     if not held:
         await workers.bury(worker)
         return []
     mail: dict[str, list[Found]] = {}
     for each in await inbox.of_worker(database, worker):
         mail.setdefault(each["execution"], []).append(each)
-    open = [lease for lease in map(leases.read, held) if not lease.ended]
-    statuses = await _statuses(database, open)
-    left = []
-    for lease in open:
-        messages = mail.get(lease.name, [])
+    statuses = await _statuses(database, [lease for lease in held if not lease.ended])
+    left, idle = [], []
+    for lease in held:
+        messages, status = mail.get(lease.name, []), statuses.get(lease.name)
         lease.stop = inbox.holds_stop(messages)
-        if lease.runnable and (messages or statuses.get(lease.name) in _BEGUN):
+        if not lease.ended and lease.runnable and (messages or status in _BEGUN):
             left.append(lease)
+        elif lease.ended or not messages:
+            lease.let_go(parked=status in leases.PARKED)
+            idle.append(lease)
+    await asyncio.gather(*(_write(database, lease) for lease in idle))
     return left
 
 
@@ -62,8 +76,10 @@ async def _due(
     database: Database, workers: Workers, now: float, dead: set[str]
 ) -> list[LeaseDocument]:
     """Those that nobody drives, and that wait for a time that has come."""
-    query = where(database.all(names.QUESTIONS), "due", "<=", now).order_by("due")
-    asking = {each["execution"] async for each in database.walk(query)}
+    query = where(database.all(names.QUESTIONS), "due", "<=", now).order_by("due").limit(_MOST)
+    asking: dict[str, list[Found]] = {}
+    for each in await database.find(query):
+        asking.setdefault(each["execution"], []).append(each)
     places = [database.at(names.LEASES, name) for name in asking]
     found = [leases.read(each) for each in await database.get(*places) if each is not None]
     living = {
@@ -71,13 +87,34 @@ async def _due(
         for worker in {lease.worker for lease in found}
         if worker
     }
-    idle = [
-        lease
-        for lease in found
-        if not lease.ended and lease.runnable and not living.get(lease.worker, False)
-    ]
+    idle = [lease for lease in found if not living.get(lease.worker, False)]
     statuses = await _statuses(database, idle)
-    return [lease for lease in idle if statuses.get(lease.name) == Status.WAITING.value]
+    waiting = []
+    for lease in idle:
+        if statuses.get(lease.name) == Status.WAITING.value and lease.runnable and not lease.ended:
+            waiting.append(lease)
+        elif not lease.worker:
+            await _defer(database, lease, asking[lease.name])
+    return waiting
+
+
+async def _defer(database: Database, lease: LeaseDocument, due: Sequence[Found]) -> None:
+    """It is paused, or waits for its slot: its time is looked at when somebody takes it."""
+    batch = database.batch()
+    questions.defer(database, batch, lease, due)
+    # Paused, it goes on when somebody says so; whose turn has come is to be taken.
+    lease.mail = lease.mail or lease.queued
+    lease.write(database, batch)
+    with suppress(Conflict):
+        await database.commit(batch, f"Execution {lease.execution}")
+
+
+async def _write(database: Database, lease: LeaseDocument) -> None:
+    """Unless somebody else was first."""
+    batch = database.batch()
+    lease.write(database, batch)
+    with suppress(Conflict):
+        await database.commit(batch, f"The lease of execution {lease.execution}")
 
 
 async def _statuses(database: Database, of: Iterable[LeaseDocument]) -> dict[str, str]:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import importlib.util
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
 from ...graphs.errors import NotPossible
@@ -79,6 +80,7 @@ class FirestoreStore:
         self._latest: dict[str, Drive] = {}
         self._kept: set[str] = set()
         self._tidied = {"cache": 0.0, "signals": 0.0}
+        self._sweep = PACE.sweep
         self._closing = False
 
     @classmethod
@@ -167,10 +169,16 @@ class FirestoreStore:
     async def inbox(self, worker: str) -> Sequence[Message]:
         return await inbox.listing(self._database, worker)
 
-    async def ready(self, worker: str, *, now: float, limit: int = 100) -> Sequence[str]:
+    async def ready(
+        self, worker: str, *, now: float, rung: float = 0, limit: int = 100
+    ) -> Sequence[str]:
         if self._is_time_to_tidy("signals"):
             await signals.tell_late(self._database, self._clock, before=time.time() - _TIDY)
-        return await ready.ready(self._database, self._workers, now, limit)
+        found = await ready.ready(self._database, self._workers, now, rung, limit)
+        if self.pace.sweep == self._sweep:  # nobody else has set it
+            self._sweep = await self._workers.sweep(PACE.sweep)
+            self.pace = replace(self.pace, sweep=self._sweep)
+        return found
 
     async def holder(self, execution_id: str) -> str | None:
         return await claims.holder(self._database, self._workers, execution_id)
@@ -270,6 +278,14 @@ class FirestoreStore:
             f"{self._database.name} is not copied into a file: Google backs it up where it is. "
             "Run: gcloud firestore export gs://BUCKET"
         )
+
+    async def lapse(self) -> None:
+        await self._workers.lapse()
+        for key, drive in list(self._drives.items()):
+            if drive.given_up:  # by an earlier one
+                del self._drives[key]
+            elif drive.lease.worker == self.worker:
+                drive.give_up()
 
     async def close(self) -> None:
         if self._closing:

@@ -29,7 +29,11 @@ TTL = 15.0
 _log = logging.getLogger(__name__)
 _LONG_AGO = datetime.fromtimestamp(0, UTC)
 _BEATS = 4  # in one TTL
-_BURIED_AFTER = 10  # TTLs, when nothing of a dead worker is left
+_LAPSES = 0.8  # of a TTL; what is left is for ending what runs
+_LINGERS = 30.0  # seconds in which something that a dead worker sent may still be written
+_CREW = 10  # workers of which each sweeps as often as it can
+_RAREST = 60.0  # seconds between two sweeps of one worker
+_COUNTED = 60.0  # seconds for which a number of workers is taken for true
 
 
 class Workers:
@@ -47,7 +51,12 @@ class Workers:
         self._every = ttl / _BEATS
         self._beating: asyncio.Task[None] | None = None
         self._heard: tuple[datetime, float] = (_LONG_AGO, 0.0)
+        self._said = 0.0
         self._suspects: dict[str, tuple[Any, float]] = {}
+        self._unsure = False
+        self._crew = 1
+        self._count_at = 0.0
+        self._sweeps_until = 0.0
         self._known: set[str] = set()
 
     async def start(self) -> None:
@@ -67,15 +76,42 @@ class Workers:
 
     async def dead(self) -> list[str]:
         """Those that may have left something behind."""
-        silent = where(
-            self._database.all(names.WORKERS), "beat", "<=", self._now() - self._lifetime
-        )
-        return [each.id for each in await self._database.find(silent) if self._dead(each)]
+        silent = where(self._database.all(names.WORKERS), "beat", "<=", self.now() - self._lifetime)
+        found = [each for each in await self._database.find(silent) if each.id != self.own]
+        dead = [each.id for each in found if self._dead(each)]
+        ids = {each.id for each in found}
+        self._suspects = {id: self._suspects[id] for id in self._suspects.keys() & ids}
+        self._unsure = len(dead) < len(found)
+        return dead
+
+    async def sweep(self, every: float) -> float:
+        """Seconds until this worker's next sweep, when a few workers sweep `every` so often.
+
+        Many share what is to be seen: together they sweep no more often than a few do. Who
+        has seen a silent worker looks a second time soon.
+        """
+        now = time.monotonic()
+        self._sweeps_until = now + 2 * _RAREST
+        if now >= self._count_at:
+            sweepers = where(self._database.all(names.WORKERS), "sweeps", "==", True)
+            self._crew = max(1, await self._database.count(sweepers))
+            # The first time others may not have said yet that they sweep.
+            self._count_at = now + (_COUNTED if self._count_at else 2 * self._every)
+        seconds = min(max(every, every * self._crew / _CREW), max(every, _RAREST))
+        return min(seconds, max(every, self._every)) if self._unsure else seconds
 
     async def refresh(self) -> None:
         """Before something is begun: be known as alive, also after a long standstill."""
         if time.monotonic() - self._heard[1] > self._ttl / 2:
             await self._beat()
+
+    async def lapse(self) -> None:
+        """Return when this worker has not been heard of for so long that it is soon dead."""
+        while True:
+            left = self._said + self._ttl * _LAPSES - time.monotonic()
+            if left <= 0:
+                return
+            await asyncio.sleep(left)
 
     async def know(self, worker: str) -> None:
         """See to it that a worker that is not ours is looked after when it is dead."""
@@ -88,14 +124,23 @@ class Workers:
         self._known.add(worker)
 
     async def bury(self, worker: str) -> None:
-        """Forget a dead worker that has left nothing, once it can begin nothing any more."""
+        """Forget a dead worker that has left nothing, once it can begin nothing any more.
+
+        Before, it is looked at once in a lifetime, by whoever comes first. If it is not dead,
+        its next beat brings it back.
+        """
         (found,) = await self._database.get(self._place(worker))
-        if found is not None and self._now() - found.time > self._lifetime * _BURIED_AFTER:
-            batch = self._database.batch()
+        if found is None:
+            return
+        batch, since = self._database.batch(), found.get("silent_since", found.time)
+        if self.now() - since > max(2 * self._lifetime, timedelta(seconds=_LINGERS)):
             batch.delete(self._place(worker), found.time)
-            with contextlib.suppress(Conflict):
-                await self._database.commit(batch, "Forgetting a worker")
             self._known.discard(worker)
+        else:
+            seen = {"beat": SERVER_TIMESTAMP, "closed": True, "sweeps": None, "silent_since": since}
+            batch.update(self._place(worker), seen, found.time)
+        with contextlib.suppress(Conflict):
+            await self._database.commit(batch, "Forgetting a worker")
 
     async def close(self, *, leaving: bool) -> None:
         """Be alive no more; `leaving` behind what others have to find. Twice is harmless."""
@@ -121,7 +166,7 @@ class Workers:
     def _place(self, worker: str) -> Any:
         return self._database.at(names.WORKERS, worker)
 
-    def _now(self) -> datetime:
+    def now(self) -> datetime:
         """The server's time."""
         at, monotonic = self._heard
         return at + timedelta(seconds=time.monotonic() - monotonic)
@@ -129,7 +174,7 @@ class Workers:
     def _dead(self, found: Found) -> bool:
         if found.get("closed"):
             return True
-        if self._now() - found["beat"] < self._lifetime:
+        if self.now() - found["beat"] < self._lifetime:
             self._suspects.pop(found.id, None)
             return False
         beat, since = self._suspects.get(found.id, (None, 0.0))
@@ -140,15 +185,19 @@ class Workers:
 
     async def _beat(self) -> None:
         batch = self._database.batch()
-        batch.put(self._place(self.own), {"beat": SERVER_TIMESTAMP})
+        sweeps = True if time.monotonic() < self._sweeps_until else None
+        batch.put(self._place(self.own), {"beat": SERVER_TIMESTAMP, "sweeps": sweeps})
+        said = time.monotonic()
         *_, at = await self._database.commit(batch, "Saying that this worker is alive")
         # What is taken for the server's time may be behind, never ahead: nobody dies early.
-        self._heard = (at, time.monotonic())
+        self._heard, self._said = (at, time.monotonic()), said
 
     async def _keep_beating(self) -> None:
         while True:
-            await asyncio.sleep(self._every)
+            # One that took long may have been written at its beginning.
+            await asyncio.sleep(max(0.0, self._said + self._every - time.monotonic()))
             try:
                 await self._beat()
             except StoreError as error:
                 _log.warning("%s", error.message)
+                await asyncio.sleep(self._every / 4)

@@ -46,6 +46,8 @@ class PubSubBus:
     while it is away a bounded number of messages is kept, and sent when it is back.
     """
 
+    patience = 5.0
+
     def __init__(self, client: Client, linger: float = LINGER) -> None:
         """Use `open`."""
         self.origin = f"p{secrets.token_hex(8)}"

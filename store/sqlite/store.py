@@ -176,7 +176,9 @@ class SqliteStore:
     async def inbox(self, worker: str) -> Sequence[Message]:
         return await self._read(partial(inbox.listing, worker=worker))
 
-    async def ready(self, worker: str, *, now: float, limit: int = 100) -> Sequence[str]:
+    async def ready(
+        self, worker: str, *, now: float, rung: float = 0, limit: int = 100
+    ) -> Sequence[str]:
         return await self._read(
             partial(leases.ready, now=now, limit=limit, alive=self._workers.alive)
         )
@@ -290,6 +292,10 @@ class SqliteStore:
 
     async def backup(self, target: Path) -> None:
         await self._read(partial(backup.write, target=target))
+
+    async def lapse(self) -> None:
+        """Never: what says that this worker is alive is a lock that the kernel keeps."""
+        await asyncio.Event().wait()
 
     async def close(self) -> None:
         if self._reader is not None:

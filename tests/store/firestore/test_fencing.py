@@ -19,6 +19,7 @@ from tests.stored import begun, entry, execution, journal, queued
 
 from assay.graphs.errors import LeaseLost
 from assay.graphs.stored import Commit
+from assay.store.firestore import workers
 from assay.store.firestore.database import Database
 from assay.store.firestore.store import FirestoreStore
 
@@ -197,7 +198,10 @@ async def test_a_commit_that_is_under_way_when_the_lease_is_taken_is_whole_or_no
             await one.commit(Commit(new, entry(2)))
 
 
-async def test_a_dead_worker_is_forgotten_when_nothing_of_it_is_left(project: str) -> None:
+async def test_a_dead_worker_is_forgotten_when_nothing_of_it_is_left(
+    project: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers, "_LINGERS", 1.0)
     async with opened(project, 0.2) as one:
         await one.create(execution("e"), [], "gone")
         database = Database(project, "(default)")
