@@ -10,7 +10,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..graphs.errors import StoreError
 from ..graphs.execution import Execution
@@ -31,12 +31,25 @@ from ..store.buses import connect_bus
 from ..store.connect import connect
 from .settings import Settings, read_settings
 
+if TYPE_CHECKING:
+    from ..graphs.providers.langgraph import LangGraphProvider
+    from ..store.bus import LocalBus
+    from ..store.pubsub.bus import PubSubBus
+
 
 class App:
     """An open house: start workflows, wait for them, register what they may call."""
 
-    def __init__(self, manager: Manager, services: Services) -> None:
+    def __init__(
+        self,
+        manager: Manager,
+        services: Services,
+        provider: LangGraphProvider,
+        bus: LocalBus | PubSubBus,
+    ) -> None:
         self.manager = manager
+        self.provider = provider
+        self.bus = bus
         self._services = services
 
     def kind(self, name: str, kind: StepKind) -> None:
@@ -153,10 +166,11 @@ async def _compose(settings: Settings, workspace: Path, stack: AsyncExitStack) -
         settings.shared,
         many_machines=not settings.store.startswith("sqlite:"),
     )
+    bus = await stack.enter_async_context(connect_bus(settings.bus))
     services = Services(
         store=store,
         blobs=store.blobs(settings.home / "blobs"),
-        bus=await stack.enter_async_context(connect_bus(settings.bus)),
+        bus=bus,
         agents=thinkers,
         kinds=known,
         skills=built_in_skills(),
@@ -181,4 +195,4 @@ async def _compose(settings: Settings, workspace: Path, stack: AsyncExitStack) -
         provider,
         Surroundings(workspace, environ, workspaces),
     )
-    return App(manager, services)
+    return App(manager, services, provider, bus)

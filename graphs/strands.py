@@ -37,7 +37,7 @@ class Gate:
     """Lets so many in at once; higher priority first, then who came first."""
 
     def __init__(self, limit: int) -> None:
-        self._free = limit
+        self.limit = self._free = limit
         self._turn = count()
         self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
 

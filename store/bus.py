@@ -28,6 +28,9 @@ class LocalBus:
 
     patience = 0.0
 
+    away = ""
+    """Why other processes are not heard: never, for there are none."""
+
     def __init__(self, capacity: int = CAPACITY) -> None:
         self._capacity = capacity
         # Weak: a listener that just stops listening need not say so.

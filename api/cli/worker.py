@@ -1,14 +1,19 @@
-"""`assay worker`: drive whatever nobody drives, until a signal says that it is enough."""
+"""`assay worker`: drive whatever nobody drives, until a signal, or until nothing is left to do."""
 
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
+from ...graphs.errors import StoreUnavailable
 from ...graphs.event import Event, EventType
-from ..app import open_app
+from ..app import App, open_app
+from ..duty import Duty, read_duty
+from ..settings import read_settings
 from .exits import OK
 from .following import LAST
 from .lines import describe
@@ -33,21 +38,99 @@ _TOLD = frozenset(
 )
 
 
-async def worker(*, json: bool, quiet: bool) -> int:
+async def worker(
+    *,
+    json: bool,
+    quiet: bool,
+    concurrency: int | None = None,
+    grace: float | None = None,
+    health: str | None = None,
+    idle_exit: float | None = None,
+) -> int:
     """Work until a signal comes; then let go of everything, so that it goes on elsewhere."""
-    out = Output()
+    environ = dict(os.environ)
+    if concurrency is not None:
+        environ["ASSAY_MAX_EXECUTIONS"] = str(concurrency)
+    given = read_settings(environ).environ
+    duty = read_duty(given, grace=grace, health=health, idle_exit=idle_exit)
+    out, err = Output(), Output(sys.stderr)
     with signals() as stop:
-        async with open_app() as app:
+        async with open_app(environ=environ) as app, _healthy(app, duty) as url:
             telling = asyncio.create_task(_tell(app.manager, out, json=json, quiet=quiet))
-            app.manager.serve()
+            app.provider.serve(rings=duty.audience is None)
+            if url and not quiet:
+                err.line(f"how it is: {url}/readyz")
             if not json and not quiet:
                 out.line(f"working as {app.manager.store.worker}; Ctrl-C ends it in order")
-            await stop.wait()
-            Output(sys.stderr).line("stopping …: letting go of what runs; it goes on elsewhere")
+            if await _until_enough(app, duty, stop):
+                err.line(
+                    f"stopping …: steps have {duty.grace:g} s to end; the rest goes on elsewhere"
+                )
+                await _drain(app, duty, stop)
+            elif not quiet:
+                err.line("nothing is left to do")
             telling.cancel()
             with suppress(asyncio.CancelledError):
                 await telling
     return OK
+
+
+@asynccontextmanager
+async def _healthy(app: App, duty: Duty) -> AsyncIterator[str]:
+    """Within, the worker says how it is where it was told to; yields that URL, or nothing."""
+    if duty.health is None:
+        yield ""
+        return
+    # Imported here: who is not asked for it pays nothing.
+    from ..health import Pushing, health
+    from ..serving import served
+
+    pushing = None
+    if duty.audience is not None:
+        from ...store.pubsub.push import Keys
+
+        pushing = Pushing(duty.audience, duty.sender, Keys())
+    async with served(health(app, pushing), duty.health) as url:
+        yield url
+
+
+async def _until_enough(app: App, duty: Duty, stop: asyncio.Event) -> bool:
+    """Until somebody says so (True), or nothing was to do for as long as it may idle."""
+    if duty.idle_exit is None:
+        return await stop.wait()
+    loop = asyncio.get_running_loop()
+    since, begun = loop.time(), app.provider.begun
+    while True:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(min(duty.idle_exit / 4, 1.0)):
+                return await stop.wait()
+        if app.provider.busy or app.provider.begun != begun:
+            since, begun = loop.time(), app.provider.begun
+        elif loop.time() - since >= duty.idle_exit:
+            if not await _wanted(app):
+                return False
+            since = loop.time()
+
+
+async def _wanted(app: App) -> bool:
+    """Whether something is to be done, or it cannot be known."""
+    try:
+        return await app.provider.wanted()
+    except StoreUnavailable:
+        return True
+
+
+async def _drain(app: App, duty: Duty, stop: asyncio.Event) -> None:
+    """Until what ran has ended or its time has; or at once, if somebody says so again."""
+    stop.clear()
+    draining = asyncio.ensure_future(app.manager.drain(duty.grace))
+    again = asyncio.ensure_future(stop.wait())
+    await asyncio.wait({draining, again}, return_when=asyncio.FIRST_COMPLETED)
+    for task in (draining, again):
+        task.cancel()
+    await asyncio.gather(again, return_exceptions=True)
+    with suppress(asyncio.CancelledError):
+        await draining
 
 
 async def _tell(manager: Manager, out: Output, *, json: bool, quiet: bool) -> None:

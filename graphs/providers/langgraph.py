@@ -55,10 +55,13 @@ class LangGraphProvider:
         self._rung = asyncio.Event()
         self._freed = asyncio.Event()
         self._watching: list[asyncio.Task[None]] = []
-        self._serving = False
         self._rings: AsyncIterator[str] | None = None
-        self._closed = False
+        self._called = 0
+        self.begun = 0
+        """How many executions have been taken to be driven here, so far."""
+        self._serving = False
         self._draining = False
+        self._closed = False
 
     def name(self) -> str:
         return "langgraph"
@@ -83,11 +86,12 @@ class LangGraphProvider:
         drive = Drive(self._services, definition, lease, launch.environ, self._gate, known)
         id = lease.execution_id
         self._driving[id] = drive
+        self.begun += 1
         self._own.add(id)
         drive.task.add_done_callback(lambda _: self._ended(id, drive))
-        self._watch()
         if self._draining:
             drive.drain()
+        self._watch()
 
     def wait_turn(self, execution_id: str) -> None:
         """Drive it as soon as the slot that it needs is free."""
@@ -160,12 +164,50 @@ class LangGraphProvider:
             self._services.bus.tell({KNOCK: execution_id})
             self._services.bus.ring(execution_id)
 
-    def serve(self) -> None:
-        """From now on drive whatever nobody drives, also what others began."""
-        if not self._serving:
-            self._serving = True
-            self._watch()
+    def serve(self, *, rings: bool = True) -> None:
+        """From now on drive whatever nobody drives, also what others began; `rings`: look at
+        what the bus rings for."""
+        if self._serving:
+            return
+        self._serving = True
+        self._watch()
+        if rings:
             self._watching.append(asyncio.ensure_future(self._answer_rings()))
+
+    @property
+    def busy(self) -> int:
+        """How many executions run here, or could; those that wait do not count."""
+        return sum(drive.busy for drive in self._driving.values())
+
+    @property
+    def draining(self) -> bool:
+        return self._draining or self._closed
+
+    @property
+    def alive(self) -> bool:
+        """Nothing that looks after executions here has come to an unexpected end."""
+        return self.draining or not any(task.done() for task in self._watching)
+
+    async def wanted(self) -> bool:
+        """Whether an execution waits for a driver, and it could be this process."""
+        store = self._services.store
+        return not self._refused.issuperset(await store.ready(store.worker, now=time.time()))
+
+    async def answer(self, execution_id: str) -> bool:
+        """Look at an execution that somebody rings for; False when there is no room here.
+
+        True: it is driven here, or elsewhere, or there is nothing to drive.
+        """
+        if execution_id in self._driving:
+            return True
+        if self.draining or self.busy + self._called >= self._gate.limit:
+            return False
+        self._called += 1
+        try:
+            await self._take_one(execution_id)
+        finally:
+            self._called -= 1
+        return not self._draining
 
     async def drain(self, grace: float) -> list[str]:
         """Take nothing more, and let the steps that run end, for so many seconds; each
@@ -273,10 +315,10 @@ class LangGraphProvider:
                     await self._freed.wait()
             self._freed.clear()
             scatter = random.uniform(0.5, 1.5)
-            if (self._serving and not self._gate.full) or self._own - self._driving.keys():
-                await _patiently(self._take_ready)
             if self._draining:
                 return
+            if (self._serving and not self._gate.full) or self._own - self._driving.keys():
+                await _patiently(self._take_ready)
 
     async def _take_ready(self) -> None:
         store, rung = self._services.store, self._services.bus.patience if self._serving else 0

@@ -80,6 +80,11 @@ class PubSubBus:
             undo.pop_all()
         return bus
 
+    @property
+    def away(self) -> str:
+        """Why other processes are not heard for now; empty while they are."""
+        return "the bus is closed" if self._closed else self._control.away
+
     def publish(self, events: Sequence[Event]) -> None:
         self._local.publish(events)
         if self._closed:

@@ -29,6 +29,8 @@ class Ear:
         self._client, self._topic = client, topic
         self._name = own(topic, origin)
         self._take = take
+        self.away = ""
+        """Why nothing is heard for now; empty while all is well."""
         self._made = False
         self._listening: asyncio.Task[None] | None = None
 
@@ -65,8 +67,10 @@ class Ear:
                 await self._pull()
             except Exception as error:
                 needed = "pubsub.subscriptions.consume"
-                await setback.failed(self._client.problem(error, doing, needed).message)
+                self.away = self._client.problem(error, doing, needed).message
+                await setback.failed(self.away)
             else:
+                self.away = ""
                 setback.over()
 
     async def _pull(self) -> None:

@@ -27,6 +27,10 @@ _ASKED_AGAIN: Final = 60.0
 """Seconds: how long keys are kept, and how soon they are asked for again for an unknown one."""
 
 
+class Unauthenticated(NotAuthorized):
+    """Nobody knows who pushes: the token is missing, or not one that Google signed for us."""
+
+
 @dataclass(frozen=True, slots=True)
 class Pushed:
     """A message as it was pushed. Answer 2xx to acknowledge it."""
@@ -80,8 +84,8 @@ async def verify(
 
     `sender` is the e-mail address of the service account that the subscription pushes as;
     without it, any account of Google will do: give it unless the audience is a secret.
-    Raises `NotAuthorized`, `InvalidInput` for a body that is no push, `StoreUnavailable` when
-    the keys cannot be had.
+    Raises `Unauthenticated`, `NotAuthorized` for somebody else's token, `InvalidInput` for a
+    body that is no push, `StoreUnavailable` when the keys cannot be had.
     """
     claims = await _claims(_token(headers), audience, keys)
     said = claims.get("email") if claims.get("email_verified") is True else None
@@ -94,7 +98,7 @@ def _token(headers: Mapping[str, str]) -> str:
     given = next((v for n, v in headers.items() if n.lower() == "authorization"), "")
     scheme, _, token = given.partition(" ")
     if scheme.lower() != "bearer" or not token.strip():
-        raise NotAuthorized("The push has no bearer token; let the subscription push with OIDC")
+        raise Unauthenticated("The push has no bearer token; let the subscription push with OIDC")
     return token.strip()
 
 
@@ -102,15 +106,15 @@ async def _claims(token: str, audience: str, keys: Keys) -> Mapping[str, Any]:
     try:
         header = jwt.decode_header(token)  # type: ignore[no-untyped-call]
         if header.get("alg") != "RS256" or not isinstance(header.get("kid"), str):
-            raise NotAuthorized("The push's token is not signed with RS256 by a named key")
+            raise Unauthenticated("The push's token is not signed with RS256 by a named key")
         certificates = await keys.having(header["kid"])
         claims: Mapping[str, Any] = jwt.decode(  # type: ignore[no-untyped-call]
             token, certs=certificates, audience=audience, clock_skew_in_seconds=SKEW
         )
     except (GoogleAuthError, ValueError, TypeError) as error:
-        raise NotAuthorized(f"The push's token is not valid: {error}") from error
+        raise Unauthenticated(f"The push's token is not valid: {error}") from error
     if claims.get("iss") not in ISSUERS:
-        raise NotAuthorized(f"The push's token was not issued by Google: {claims.get('iss')!r}")
+        raise Unauthenticated(f"The push's token was not issued by Google: {claims.get('iss')!r}")
     return claims
 
 

@@ -175,8 +175,39 @@ def fork(
 def worker(
     json: Annotated[bool, typer.Option("--json", help="Write what happens as JSON.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing.")] = False,
+    concurrency: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", min=1, help="Executions that run at once (ASSAY_MAX_EXECUTIONS, 100)."
+        ),
+    ] = None,
+    grace: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SECONDS",
+            min=0,
+            help="What steps have to end in after a signal (ASSAY_GRACE, 25).",
+        ),
+    ] = None,
+    health: Annotated[
+        str | None,
+        typer.Option(metavar="HOST:PORT", help="Serve /healthz and /readyz there (ASSAY_HEALTH)."),
+    ] = None,
+    idle_exit: Annotated[
+        float | None,
+        typer.Option(metavar="SECONDS", min=0.1, help="End when nothing was to do for that long."),
+    ] = None,
 ) -> None:
     """Drive whatever nobody drives."""
     from ..worker import worker as work
 
-    raise run(work(json=json, quiet=quiet))
+    raise run(
+        work(
+            json=json,
+            quiet=quiet,
+            concurrency=concurrency,
+            grace=grace,
+            health=health,
+            idle_exit=idle_exit,
+        )
+    )

@@ -4,76 +4,23 @@ from __future__ import annotations
 
 import base64
 import json
-import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
-from google.auth import jwt
-from google.auth.crypt import RSASigner
-from tests.servers import Site, http_site
+from tests.pushing import AUDIENCE, FOREIGN, SENDER, Signer, key_site, push
 
 from assay.graphs.errors import InvalidInput, NotAuthorized, StoreUnavailable
-from assay.store.pubsub.envelope import read_ring, seal_ring
-from assay.store.pubsub.push import Keys, verify
+from assay.store.pubsub.envelope import read_ring
+from assay.store.pubsub.push import verify
 
 pytestmark = pytest.mark.anyio
-
-AUDIENCE = "https://assay.example/push"
-SENDER = "pusher@project.iam.gserviceaccount.com"
-
-
-def new_key() -> rsa.RSAPrivateKey:
-    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
-
-
-OURS, FOREIGN = new_key(), new_key()
-
-
-@dataclass
-class Signer:
-    """A local key set, and tokens signed with its key."""
-
-    keys: Keys
-    site: Site
-
-    def headers(
-        self, key: rsa.RSAPrivateKey = OURS, key_id: str = "k1", **claims: Any
-    ) -> dict[str, str]:
-        now = int(time.time())
-        given = {
-            "iss": "https://accounts.google.com",
-            "aud": AUDIENCE,
-            "iat": now,
-            "exp": now + 600,
-            "email": SENDER,
-            "email_verified": True,
-            **claims,
-        }
-        signer = RSASigner.from_string(_private_pem(key), key_id)  # type: ignore[no-untyped-call]
-        token = jwt.encode(signer, given)  # type: ignore[no-untyped-call]
-        return {"Authorization": f"Bearer {token.decode()}"}
 
 
 @pytest.fixture
 def signer() -> Iterator[Signer]:
-    with http_site() as (address, site):
-        site.body = {"k1": _public_pem(OURS)}
-        yield Signer(Keys(address), site)
-
-
-def push(execution_id: str = "e-1") -> bytes:
-    letter = seal_ring(execution_id, "p1", 7)
-    message = {
-        "data": base64.b64encode(letter.data).decode(),
-        "attributes": letter.attributes,
-        "messageId": "42",
-        "publishTime": "2026-01-01T00:00:00Z",
-    }
-    return json.dumps({"message": message, "subscription": "projects/p/subscriptions/s"}).encode()
+    with key_site() as signer:
+        yield signer
 
 
 async def test_what_google_signed_for_us_is_read(signer: Signer) -> None:
@@ -145,16 +92,3 @@ async def test_without_keys_nothing_is_believed(signer: Signer) -> None:
     with pytest.raises(StoreUnavailable, match="cannot be had"):
         await verify(signer.headers(), push(), AUDIENCE, signer.keys)
     await verify(signer.headers(), push(), AUDIENCE, signer.keys)  # they can be had again
-
-
-def _private_pem(key: rsa.RSAPrivateKey) -> bytes:
-    return key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    )
-
-
-def _public_pem(key: rsa.RSAPrivateKey) -> str:
-    encoding, form = serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-    return key.public_key().public_bytes(encoding, form).decode()

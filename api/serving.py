@@ -1,0 +1,74 @@
+"""Serves an ASGI application from within the process's own event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import socket
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import TYPE_CHECKING
+
+from ..graphs.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
+
+_ADDRESS = re.compile(r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<host>[^:\s\[\]]*)):(?P<port>[0-9]{1,5})")
+_BACKLOG = 128
+_GRACE = 2
+"""Seconds that requests have when the server ends."""
+
+
+@asynccontextmanager
+async def served(application: Starlette, address: str) -> AsyncIterator[str]:
+    """Within, the application answers at HOST:PORT; yields its URL. Port 0: a free one.
+
+    Without a host it listens on every address. Raises `ConfigurationError`.
+    """
+    import uvicorn
+
+    class Server(uvicorn.Server):
+        """Signals are for who runs the event loop, not for a server in it."""
+
+        @contextmanager
+        def capture_signals(self) -> Iterator[None]:
+            yield
+
+    listening = _listen(address)
+    config = uvicorn.Config(
+        application,
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        server_header=False,
+        timeout_graceful_shutdown=_GRACE,
+    )
+    server = Server(config)
+    serving = asyncio.create_task(server.serve([listening]))
+    try:
+        yield _url(listening)
+    finally:
+        server.should_exit = True
+        await serving
+
+
+def _listen(address: str) -> socket.socket:
+    found = _ADDRESS.fullmatch(address)
+    if found is None or int(found["port"]) > 65535:
+        raise ConfigurationError(
+            f"{address!r} is no address to listen at; give HOST:PORT, as 127.0.0.1:8080, or :8080"
+        )
+    host, port = found["v6"] or found["host"] or "0.0.0.0", int(found["port"])
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=_BACKLOG)
+    except OSError as error:
+        raise ConfigurationError(
+            f"nothing can listen at {address}: {error.strerror or error}"
+        ) from error
+
+
+def _url(listening: socket.socket) -> str:
+    host, port = listening.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
