@@ -14,6 +14,7 @@ from .ending import (
     broken,
     concluded,
     ended,
+    let_go,
     rolled_back,
     stopped,
     worked_too_long,
@@ -277,20 +278,10 @@ class Drive:
         # From here on nothing may interrupt: two ends would contradict each other.
         self.ended = replace(last, steps=run.journal.results)
         run.journal.update(last, ENDINGS[verdict.status], status=verdict.status.value)
-        while not await run.journal.release() and await self._drop_mail(run):
-            pass
+        await let_go(run)
         self.ended = replace(run.execution, steps=run.journal.results)
         await run.saved()
         return True
-
-    async def _drop_mail(self, run: Run) -> bool:
-        """What came too late for an execution that has ended; whether there is any."""
-        store = self._services.store
-        mail = await run.journal.patiently(lambda: store.inbox(store.worker))
-        late = [m.id for m in mail if m.execution_id == self.lease.execution_id]
-        for id in late:
-            run.journal.consume(id)
-        return bool(late)
 
     async def _leave(self, run: Run) -> bool:
         """Give the execution back as it is, to go on later."""

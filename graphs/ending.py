@@ -125,3 +125,15 @@ ENDINGS = {
     Status.FAILED: EventType.EXECUTION_FAILED,
     Status.CANCELLED: EventType.EXECUTION_CANCELLED,
 }
+
+
+async def let_go(run: Run) -> None:
+    """Give the lease of an execution that has ended back; what came too late for it is dropped."""
+    store = run.services.store
+    while not await run.journal.release():
+        mail = await run.journal.patiently(lambda: store.inbox(store.worker))
+        late = [message for message in mail if message.execution_id == run.execution.id]
+        for message in late:
+            run.journal.consume(message.id)
+        if not late:
+            return

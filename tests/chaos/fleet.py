@@ -45,7 +45,15 @@ class Ship:
         return bool(self.worker) and not self.frozen
 
     async def launch(self, seed: str) -> None:
-        """A new process; returns when it serves."""
+        """A new process; returns when it serves. Where Pub/Sub is away as it starts it ends, and
+        is started again, as by whatever runs services."""
+        for _ in range(10):
+            await self._launch(seed)
+            if self.worker:
+                return
+            await asyncio.sleep(1)
+
+    async def _launch(self, seed: str) -> None:
         self.lives += 1
         environ = {
             **self._environ,
@@ -106,6 +114,8 @@ class Ship:
         try:
             return await asyncio.wait_for(process.wait(), ENDED_WITHIN)
         except TimeoutError:
+            process.send_signal(signal.SIGUSR1)  # it says in its log what it waits for
+            await asyncio.sleep(1)
             process.kill()
             return await process.wait()
         finally:

@@ -56,6 +56,8 @@ class Storm:
         self.did: Counter[str] = Counter()
         self._fleet, self._pubsub, self._database = fleet, pubsub, database
         self._ttl, self._random = ttl, random
+        self._hit: set[Ship] = set()
+        self._restarting = asyncio.Lock()
         self._acts: list[tuple[Act, int]] = [
             (self._kill, 5),
             (self._freeze, 4),
@@ -67,6 +69,11 @@ class Storm:
         ]
 
     async def rage(self, over: asyncio.Event) -> None:
+        """To all ships but one at a time."""
+        gusts = max(1, len(self._fleet.ships) - 1)
+        await asyncio.gather(*(self._blow(over) for _ in range(gusts)))
+
+    async def _blow(self, over: asyncio.Event) -> None:
         """Every act is done soon, then all again in another order, some more often."""
         while not over.is_set():
             round = [act for act, often in self._acts for _ in range(often)]
@@ -75,11 +82,17 @@ class Storm:
                 pause = self._random.uniform(0.2, 1.5)
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(over.wait(), pause)
-                sailing = [ship for ship in self._fleet.ships if ship.sails]
+                free = [s for s in self._fleet.ships if s.sails and s not in self._hit]
                 if over.is_set():
                     return
-                if sailing:
-                    await act(self._random.choice(sailing))
+                if not free:
+                    continue
+                ship = self._random.choice(free)
+                self._hit.add(ship)
+                try:
+                    await act(ship)
+                finally:
+                    self._hit.discard(ship)
 
     async def _kill(self, ship: Ship) -> None:
         self.did["killed"] += 1
@@ -93,11 +106,11 @@ class Storm:
         self._fleet.relaunch(ship)
 
     async def _freeze(self, ship: Ship) -> None:
-        """Until another has taken from it what it held, or nobody can any more."""
+        """Until another has taken from it some of what it held, or long enough for that."""
         ship.freeze()
         self.did["frozen"] += 1
         held = await self._held(ship)
-        for _ in range(int(4 * self._ttl / 0.25)):
+        for _ in range(int(3 * self._ttl / 0.25)):
             await asyncio.sleep(0.25)
             if held - await self._held(ship):
                 self.did["frozen and robbed"] += 1
@@ -123,8 +136,10 @@ class Storm:
         ship.pubsub.restore()
 
     async def _restart_pubsub(self, ship: Ship) -> None:
-        self.did["Pub/Sub restarted"] += 1
-        await self._pubsub.restart()
+        """For everybody, but not twice at once."""
+        async with self._restarting:
+            self.did["Pub/Sub restarted"] += 1
+            await self._pubsub.restart()
 
     async def _held(self, ship: Ship) -> set[str]:
         """The leases that its worker has."""

@@ -133,7 +133,7 @@ def late_writers(written: Sequence[Written], ids: Sequence[str]) -> Iterator[str
                 if commit.touches(own) and holder not in ("", commit.worker):
                     what = {document.split("/")[0] for document in commit.documents}
                     yield f"{id}: {commit.worker} wrote {sorted(what)} in epoch {epoch}"
-            elif now < epoch or (now == epoch and commit.worker != holder):
+            elif now < epoch or (now == epoch > 0 and commit.worker != holder):
                 yield f"{id}: {commit.worker} wrote in epoch {now}, after {holder} began {epoch}"
             elif now:
                 holder, epoch = commit.worker, now

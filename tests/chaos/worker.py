@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import signal
 import sys
 from pathlib import Path
 from random import Random
@@ -34,12 +35,13 @@ async def main(folder: Path, seed: str) -> None:
     logging.basicConfig(
         stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(name)s %(message)s"
     )
-    for noisy in ("httpx", "httpcore", "google", "openai"):
+    for noisy in ("httpx", "httpx2", "httpcore", "google", "openai"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     drive.WARM, runner.PARK_AFTER, desk.LOOK_AGAIN = WARM, PARK_AFTER, 2.0
     counts = Ledger(folder / "faults")
     faults = Faults(Random(seed), lambda what, n: counts.write(f"{what} {n}"))
     faults.install()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, waiting)
     with signals() as stop:
         async with assay.open(
             os.environ["ASSAY_STORE"], workspace=folder / "workspace", environ=os.environ
@@ -72,6 +74,12 @@ async def hear(app: assay.App) -> None:
             say(f"failed {case}")
         else:
             say(f"begun {case} {begun.id}")
+
+
+def waiting() -> None:
+    """Where each task stands, in the log."""
+    for task in asyncio.all_tasks():
+        task.print_stack()
 
 
 def say(line: str) -> None:

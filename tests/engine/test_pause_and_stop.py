@@ -13,8 +13,6 @@ import assay
 from assay.graphs.errors import ExecutionNotFound, NotPossible
 from assay.graphs.event import EventType
 from assay.graphs.execution import Status
-from assay.graphs.lease import Command, Message
-from assay.graphs.steps.deterministic import current_call
 
 from ..running import House, Order, note, open_house, statuses
 from .asking import answered, asked, open_questions
@@ -395,19 +393,3 @@ async def test_an_execution_that_several_resume_at_once_goes_on_once(tmp_path: P
         assert order.seen == ["hold", "a"]
         resumed = [e for e in await events(house, left) if e.type is EventType.EXECUTION_RESUMED]
         assert len(resumed) <= 1
-
-
-async def test_what_comes_as_an_execution_ends_keeps_nothing_back(tmp_path: Path) -> None:
-    """Its lease is given back, and no message lies in its inbox for ever."""
-    async with open_house(tmp_path) as house:
-        store = house.app.manager.store
-
-        async def tell() -> None:
-            call = current_call()
-            await store.post(Message(call.run.execution.id, Command.RESUME))
-
-        house.app.function("tell", tell)
-        execution = await house.run("- {id: tell, type: python, function: tell}")
-        assert execution.status is Status.COMPLETED
-        assert await store.inbox(store.worker) == []
-        assert await store.holder(execution.id) is None
