@@ -10,8 +10,6 @@ from .document import Document
 from .errors import Problem
 from .expressions import ExpressionProblem, Hole, Template
 from .fields import Where
-from .shell import place
-from .shell.rules import SPECIAL
 from .step import Step
 
 
@@ -21,6 +19,8 @@ def misplaced(
     """Values in a shell command that could become program text, and doubtful ones."""
     if step.kind != "shell":
         return
+    from .shell import place  # bash's grammar, for definitions that have commands
+
     yield from _of_env(where, fields, document)
     if not isinstance(fields.get(("command",)), Filled):
         return
@@ -56,6 +56,8 @@ def _of_env(
     where: Where, fields: Mapping[Where, BoundField], document: Document
 ) -> Iterator[Problem]:
     """Variables in which bash finds commands, settings or files to run."""
+    from .shell.rules import SPECIAL
+
     env = fields.get(("env",))
     if not isinstance(env, Tree) or not isinstance(env.entries, Mapping):
         return

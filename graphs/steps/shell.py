@@ -17,7 +17,6 @@ from ..event import EventType
 from ..expressions import text_of
 from ..orphans import KEY, end_orphans
 from ..processes import Finished, Stream, run_process
-from ..shell import invocation, place
 from ..step import Data, Family, Role, Step, Text
 
 _TAIL = 20
@@ -37,6 +36,8 @@ class ShellStep(Step):
 
 
 async def _work(call: Call) -> Yield:
+    from ..shell import invocation, place  # loading the definition has imported it
+
     step: ShellStep = call.step
     cwd = folder(call.workspace, call.text("cwd"))
     parts = call.parts("command")
