@@ -115,8 +115,7 @@ class Drive:
     def drain(self) -> None:
         """Let the steps that run end, begin no other, and leave memory then."""
         self._draining = True
-        run = self._run
-        if run is not None:
+        if (run := self._run) is not None:
             run.drain()
             if run.strand.quiet or not run.strand.entered:
                 self.suspend()
@@ -360,10 +359,8 @@ class Drive:
             if not strand.quiet or self.task.done() or self.task.cancelling():
                 return
             if self._draining and run.held(strand) and not run.paused:
-                # It could go on: it is not said to wait, and another takes it at once.
-                run.leave()
-                self._interrupt()
-                return
+                run.leave()  # It could go on: it is not said to wait, and another takes it.
+                return self._interrupt()
             if self._gives_back(run):
                 run.unwind()
                 return

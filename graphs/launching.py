@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
+from weakref import WeakValueDictionary
 
 import orjson
 
@@ -56,6 +58,7 @@ class Launches:
         self._surroundings = surroundings
         self._programs: OrderedDict[bytes, Program] = OrderedDict()
         self._running: OrderedDict[str, Program] = OrderedDict()
+        self._reading: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def load(self, definition: Definition) -> Program:
         """The program a definition means; raises `InvalidSpec` or `WorkflowNotFound`."""
@@ -145,11 +148,7 @@ class Launches:
         return launch
 
     async def _pinned(self, execution: Execution, digest: str) -> Launch:
-        program = self._running.get(digest)
-        if program is None:
-            document = await self._store.workflow_by_digest(digest)
-            program = self._loader.pinned(document, execution.workflow)
-            _keep(self._running, digest, program)
+        program = await self._read(digest, execution.workflow)
         children = {}
         for step in every_step(program.workflow.steps):
             if step.kind == "workflow":
@@ -159,6 +158,17 @@ class Launches:
                 children[key] = await self._pinned(execution, pin)
         workspace = Path(execution.workspace)
         return Launch(program, children, workspace, self._surroundings.environ, execution.fuse)
+
+    async def _read(self, digest: str, name: str) -> Program:
+        """Read once in this process, however many executions are pinned to it."""
+        async with self._reading.setdefault(digest, asyncio.Lock()):
+            if (program := self._running.get(digest)) is not None:
+                self._running.move_to_end(digest)
+                return program
+            document = await self._store.workflow_by_digest(digest)
+            program = self._loader.pinned(document, name)
+            _keep(self._running, digest, program)
+            return program
 
 
 def programs(launch: Launch) -> list[Program]:
