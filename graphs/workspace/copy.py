@@ -8,6 +8,7 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
@@ -18,7 +19,7 @@ from ..ports import Blobs, Executions
 from .bounds import Bounds, Workspaces
 from .keeping import keep
 from .restoring import remove, restore
-from .scan import IGNORED, Found, scan
+from .scan import IGNORED, Found, Ignored, scan
 from .tree import Changes, Entry, Files, changes, same, tree_of
 
 Patiently = Callable[[Callable[[], Awaitable[Any]]], Awaitable[Any]]
@@ -55,7 +56,7 @@ class WorkingCopy:
         self._history = history
         self._blobs = blobs
         self._patiently = patiently
-        self._ignore = (*IGNORED, *ignore)
+        self._ignore = Ignored([*IGNORED, *ignore])
         self._bounds = workspaces.bounds
         self._ready = False
         self._turn = asyncio.Lock()
@@ -144,39 +145,52 @@ class WorkingCopy:
         await self._patiently(
             lambda: restore(self.folder, self._tree, self._blobs, sources, self._ignore)
         )
-        self._signs = {}
-        found = await asyncio.to_thread(scan, self.folder, self._ignore, _UNBOUND)
-        self._look(found, time.time_ns())
+        self._signs = (await asyncio.to_thread(self._look, _UNBOUND)).signs
 
     async def _changes(self) -> Changes:
         """Find what has changed, keep it, and take it for known."""
-        now = time.time_ns()
-        found = await asyncio.to_thread(scan, self.folder, self._ignore, self._bounds)
-        tree = {path: _entry(one) for path, one in found.items() if one.kind != "f"}
-        doubtful: list[tuple[str, Found]] = []
-        for path, one in found.items():
-            known = self._tree.get(path)
-            if one.kind == "f":
-                if known is not None and known[0] == "f" and self._signs.get(path) == one.sign:
-                    tree[path] = known if known[1] == one.mode else ["f", one.mode, *known[2:]]
-                else:
-                    doubtful.append((path, one))
-        if doubtful:
+        looked = await asyncio.to_thread(self._look, self._bounds)
+        tree = looked.tree
+        if looked.doubtful:
             kept = {entry[3]: entry for entry in self._tree.values() if entry[0] == "f"}
-            tree |= await keep(self.folder, doubtful, kept, self._blobs)
-        changed: dict[str, Entry | None] = {p: None for p in self._tree if p not in tree}
-        changed |= {p: entry for p, entry in tree.items() if not same(entry, self._tree.get(p))}
-        self._tree = tree
-        self._look(found, now)
+            tree |= await keep(self.folder, looked.doubtful, kept, self._blobs)
+        changed: dict[str, Entry | None] = {}
+        if looked.doubtful or looked.differs or len(tree) != len(self._tree):
+            changed |= {p: None for p in self._tree if p not in tree}
+            changed |= {p: e for p, e in tree.items() if not same(e, self._tree.get(p))}
+        self._tree, self._signs = tree, looked.signs
         return changed
 
-    def _look(self, found: dict[str, Found], now: int) -> None:
-        """Remember by what a change of each file would show; not where it may not show."""
-        self._signs = {
-            path: one.sign
-            for path, one in found.items()
-            if one.kind == "f" and one.changed_at < now - _doubt(one)
-        }
+    def _look(self, bounds: Bounds) -> _Looked:
+        """What is there, as far as that can be told without reading files."""
+        now = time.time_ns()
+        looked = _Looked()
+        for path, one in scan(self.folder, self._ignore, bounds).items():
+            known = self._tree.get(path)
+            if one.kind == "f":
+                if max(one.sign[1:3]) < now - (_TICK if one.sign[1] % 10**9 else _COARSE):
+                    looked.signs[path] = one.sign
+                if known is None or known[0] != "f" or self._signs.get(path) != one.sign:
+                    looked.doubtful.append((path, one))
+                    continue
+                entry = known if known[1] == one.mode else ["f", one.mode, *known[2:]]
+            else:
+                entry = ["d", one.mode] if one.kind == "d" else ["l", one.target]
+                entry = known if known == entry else entry
+            looked.tree[path] = entry
+            looked.differs = looked.differs or entry is not known
+        return looked
+
+
+@dataclass(slots=True)
+class _Looked:
+    """`signs` tell by what a change of a file would show, where it would; `doubtful` files
+    must be read; `differs`: something else than these is not as it was."""
+
+    tree: dict[str, Entry] = field(default_factory=dict)
+    signs: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    doubtful: list[tuple[str, Found]] = field(default_factory=list)
+    differs: bool = False
 
 
 async def tidy(home: Path, store: Executions) -> None:
@@ -201,14 +215,6 @@ def _listed(home: Path) -> list[Path]:
         return list(home.iterdir())
     except FileNotFoundError:
         return []
-
-
-def _entry(one: Found) -> Entry:
-    return ["d", one.mode] if one.kind == "d" else ["l", one.target]
-
-
-def _doubt(one: Found) -> int:
-    return _COARSE if one.sign[1] % 1_000_000_000 == 0 else _TICK
 
 
 _UNBOUND = Bounds(2**63, 2**63, 2**63)

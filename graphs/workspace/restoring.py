@@ -13,7 +13,7 @@ from pathlib import Path
 from ..errors import StateCorrupted, StoreError, StoreUnavailable, WorkspaceRefused
 from ..ports import Blobs
 from .keeping import PASSING
-from .scan import ignored
+from .scan import Ignored
 from .tree import Entry, Tree
 
 _AT_ONCE = 8
@@ -23,7 +23,7 @@ _OURS = 0o700
 
 
 async def restore(
-    folder: Path, tree: Tree, blobs: Blobs, sources: Sequence[Path], ignore: Sequence[str]
+    folder: Path, tree: Tree, blobs: Blobs, sources: Sequence[Path], ignore: Ignored
 ) -> None:
     """Make the folder hold what the tree names, and nothing else but what is ignored.
 
@@ -56,7 +56,7 @@ def remove(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def _prepare(folder: Path, tree: Tree, ignore: Sequence[str]) -> None:
+def _prepare(folder: Path, tree: Tree, ignore: Ignored) -> None:
     """The folders of the tree, and nothing that it does not have or has as something else."""
     folder.mkdir(parents=True, exist_ok=True)
     _clear(folder, "", tree, ignore)
@@ -64,7 +64,7 @@ def _prepare(folder: Path, tree: Tree, ignore: Sequence[str]) -> None:
         (folder / path).mkdir(mode=_OURS, exist_ok=True)
 
 
-def _clear(folder: Path, prefix: str, tree: Tree, ignore: Sequence[str]) -> None:
+def _clear(folder: Path, prefix: str, tree: Tree, ignore: Ignored) -> None:
     if prefix:
         os.chmod(folder / prefix, _OURS)
     with os.scandir(folder / prefix) as listed:
@@ -72,7 +72,7 @@ def _clear(folder: Path, prefix: str, tree: Tree, ignore: Sequence[str]) -> None
     for one in entries:
         path = f"{prefix}{one.name}"
         wanted = tree.get(path)
-        if wanted is None and ignored(path, ignore):
+        if wanted is None and ignore.has(path, one.name):
             continue
         mode = one.stat(follow_symlinks=False).st_mode
         if wanted is None or wanted[0] != _kind(mode):

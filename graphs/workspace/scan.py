@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from fnmatch import fnmatchcase
+from collections.abc import Sequence
+from fnmatch import translate
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from ..errors import WorkspaceRefused
 from ..units import format_size
@@ -18,10 +18,9 @@ IGNORED = ("__pycache__", ".pytest_cache", ".mypy_cache", ".ruff_cache")
 """What tools make again whenever it is not there."""
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
-    """One thing in the folder. `sign` changes whenever the bytes of a file do, unless that
-    happens within one tick of the clock of the file system."""
+class Found(NamedTuple):
+    """One thing in the folder. `sign` (size, time of change and of its record, inode) changes
+    whenever the bytes of a file do, unless that happens within one tick of the clock."""
 
     kind: Literal["d", "f", "l"]
     mode: int
@@ -29,92 +28,109 @@ class Found:
     sign: tuple[int, ...] = ()
     target: str = ""
 
-    @property
-    def changed_at(self) -> int:
-        """Nanoseconds since 1970."""
-        return max(self.sign[1:3])
+
+class Ignored:
+    """Patterns: one without a slash is held against the name, any other against the path."""
+
+    def __init__(self, patterns: Sequence[str]) -> None:
+        by_path = [translate(p.strip("/")) for p in patterns if "/" in p]
+        self._names = re.compile("|".join(translate(p) for p in patterns if "/" not in p) or "$^")
+        self._paths = re.compile("|".join(by_path) or "$^")
+        self._any_path = bool(by_path)
+
+    def has(self, path: str, name: str) -> bool:
+        if self._names.match(name) is not None:
+            return True
+        return self._any_path and self._paths.match(path) is not None
 
 
-def scan(folder: Path, ignore: Sequence[str], bounds: Bounds) -> dict[str, Found]:
-    """Everything in the folder by relative path, folders before what is in them.
+def scan(folder: Path, ignore: Ignored, bounds: Bounds) -> dict[str, Found]:
+    """Everything in the folder by relative path.
 
     Sockets, pipes and devices are passed over, and so is what is ignored, with all that is in
     it. Raises `WorkspaceRefused` for what cannot be kept, and names it.
     """
     found: dict[str, Found] = {}
     total = 0
-    for path, one in _walk(folder, "", ignore):
-        found[path] = one
-        total += one.size
-        if len(found) > bounds.count:
-            raise WorkspaceRefused(
-                f"the workspace holds more than {bounds.count} files and folders, of which "
-                f"{path!r} is one too many; {_HOW} or raise ASSAY_SNAPSHOT_FILES"
-            )
-        if one.size > bounds.file:
-            raise WorkspaceRefused(
-                f"the file {path!r} has {format_size(one.size)}, and more than "
-                f"{format_size(bounds.file)} are not kept; {_HOW} or raise ASSAY_SNAPSHOT_FILE"
-            )
-        if total > bounds.total:
-            raise WorkspaceRefused(
-                f"the workspace holds more than {format_size(bounds.total)}, of which {path!r} is "
-                f"too much; {_HOW} or raise ASSAY_SNAPSHOT_TOTAL"
-            )
+    within = [""]
+    while within:
+        prefix = within.pop()
+        for entry in _listed(folder, prefix):
+            path = prefix + entry.name
+            if ignore.has(path, entry.name):
+                continue
+            try:
+                one = _found(folder, path, entry)
+            except FileNotFoundError:
+                continue  # what runs beside has removed it
+            if one is None:
+                continue
+            found[path] = one
+            if one.kind == "d":
+                within.append(f"{path}/")
+            total += one.size
+            if total > bounds.total or one.size > bounds.file or len(found) > bounds.count:
+                raise _too_much(path, one, len(found), bounds)
     return found
 
 
-_HOW = "name what need not be kept under `workspace.ignore`, let the step remove it,"
+def _too_much(path: str, one: Found, count: int, bounds: Bounds) -> WorkspaceRefused:
+    how = (
+        "name what need not be kept under `workspace.ignore`, let the step remove it, or raise "
+        "ASSAY_SNAPSHOT_"
+    )
+    if one.size > bounds.file:
+        most = format_size(bounds.file)
+        return WorkspaceRefused(
+            f"the file {path!r} has {format_size(one.size)}, and more than {most} are not kept; "
+            f"{how}FILE"
+        )
+    if count > bounds.count:
+        return WorkspaceRefused(
+            f"the workspace holds more than {bounds.count} files and folders, of which {path!r} is "
+            f"one too many; {how}FILES"
+        )
+    return WorkspaceRefused(
+        f"the workspace holds more than {format_size(bounds.total)}, of which {path!r} is too "
+        f"much; {how}TOTAL"
+    )
 
 
-def ignored(path: str, ignore: Sequence[str]) -> bool:
-    """Whether a pattern fits the name, or where it has a slash the whole path."""
-    name = path.rpartition("/")[2]
-    return any(fnmatchcase(path if "/" in p else name, p.strip("/")) for p in ignore)
-
-
-def _walk(folder: Path, prefix: str, ignore: Sequence[str]) -> Iterator[tuple[str, Found]]:
+def _listed(folder: Path, prefix: str) -> list[os.DirEntry[str]]:
     try:
-        with os.scandir(folder / prefix) as listed:
-            names = sorted(listed, key=lambda one: one.name)
+        with os.scandir(f"{folder}/{prefix}") as listed:
+            return sorted(listed, key=lambda one: one.name)
     except FileNotFoundError:
-        return  # what runs beside has removed it
+        return []
     except OSError as error:
         raise WorkspaceRefused(
             f"the folder {prefix.rstrip('/')!r} of the workspace cannot be read: {error.strerror}"
         ) from error
-    for entry in names:
-        path = f"{prefix}{entry.name}"
-        if ignored(path, ignore):
-            continue
-        try:
-            one = _found(folder, path, entry)
-        except FileNotFoundError:
-            continue
-        if one is None:
-            continue
-        yield path, one
-        if one.kind == "d":
-            yield from _walk(folder, f"{path}/", ignore)
 
 
 def _found(folder: Path, path: str, entry: os.DirEntry[str]) -> Found | None:
+    if not path.isascii() and not _is_text(path):
+        raise WorkspaceRefused(
+            f"the name {path!r} in the workspace is not UTF-8; give the file another one"
+        )
+    seen = entry.stat(follow_symlinks=False)
+    mode = seen.st_mode
+    if stat.S_ISREG(mode):
+        sign = (seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns, seen.st_ino)
+        return Found("f", mode & 0o777, seen.st_size, sign)
+    if stat.S_ISDIR(mode):
+        return Found("d", mode & 0o777)
+    if stat.S_ISLNK(mode):
+        return Found("l", 0, target=_target(folder, path))
+    return None
+
+
+def _is_text(path: str) -> bool:
     try:
         path.encode()
     except UnicodeEncodeError:
-        raise WorkspaceRefused(
-            f"the name {path!r} in the workspace is not UTF-8; give the file another one"
-        ) from None
-    seen = entry.stat(follow_symlinks=False)
-    mode = stat.S_IMODE(seen.st_mode) & 0o777
-    if stat.S_ISDIR(seen.st_mode):
-        return Found("d", mode)
-    if stat.S_ISLNK(seen.st_mode):
-        return Found("l", 0, target=_target(folder, path))
-    if stat.S_ISREG(seen.st_mode):
-        sign = (seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns, seen.st_ino)
-        return Found("f", mode, seen.st_size, sign)
-    return None
+        return False
+    return True
 
 
 def _target(folder: Path, path: str) -> str:
@@ -131,8 +147,6 @@ def _target(folder: Path, path: str) -> str:
             "on another machine; make it relative and inside, remove it, or name it under "
             "`workspace.ignore`"
         )
-    try:
-        target.encode()
-    except UnicodeEncodeError:
-        raise WorkspaceRefused(f"the link {path!r} leads to {target!r}: not UTF-8") from None
+    if not _is_text(target):
+        raise WorkspaceRefused(f"the link {path!r} leads to {target!r}, which is not UTF-8")
     return target

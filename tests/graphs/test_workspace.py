@@ -147,7 +147,8 @@ def test_whatever_steps_do_is_there_again_exactly(steps: list[tuple[list[Do], st
 
     async def play(root: Path) -> None:
         story = Story(root)
-        copy, recorded = await story.copy(), {}
+        copy = await story.copy()
+        recorded: dict[str, Any] = {}
         for number, (doings, then) in enumerate(steps):
             for doing in doings:
                 doing.to(copy.folder)
