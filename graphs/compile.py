@@ -77,7 +77,8 @@ class CompiledBlock:
         the journal and is not done again. Raises `Parked`.
 
         Its thread is the execution. A checkpoint is written when it parks and when it ends:
-        for whoever looks at the thread, and nothing here depends on it.
+        for whoever looks at the thread, and nothing here depends on it. A block of one node
+        needs LangGraph only for the one that it parks at.
         """
         execution = frame.run.execution
         config: RunnableConfig = {
@@ -85,26 +86,31 @@ class CompiledBlock:
             "configurable": {"thread_id": execution.id},
             "metadata": {"workflow": execution.workflow, "version": execution.version},
         }
-        if self._direct and self.plan.fused:
+        within: Frame | Parked = frame
+        if self._direct:
             (node,) = self._nodes.values()
-            final = {**state, **await node(state, frame)}
-            frame.run.save(_save(checkpointer, config, final))
-            return final
+            try:
+                final = {**state, **await node(state, frame)}
+            except Parked as parked:
+                within = parked
+            else:
+                frame.run.save(_save(checkpointer, config, final))
+                return final
         try:
-            result = await self._invoke(state, frame, config, checkpointer)
+            result = await self._invoke(state, within, config, checkpointer)
         except StateCorrupted as damaged:
             frame.run.notice(f"its checkpoint was damaged and is made anew: {damaged.message}")
             await checkpointer.adelete_thread(execution.id)
-            result = await self._invoke(state, frame, config, checkpointer)
+            result = await self._invoke(state, within, config, checkpointer)
         if "__interrupt__" in result:
             raise _parked(result["__interrupt__"])
         return result
 
     async def _invoke(
-        self, state: State, frame: Frame, config: RunnableConfig, checkpointer: Any
+        self, state: State, within: Frame | Parked, config: RunnableConfig, checkpointer: Any
     ) -> State:
         graph = self.graph(checkpointer)
-        result: State = await graph.ainvoke(state, config, context=frame, durability="exit")
+        result: State = await graph.ainvoke(state, config, context=within, durability="exit")
         return result
 
     def holding(self, id: str) -> CompiledBlock:
@@ -194,8 +200,11 @@ def _reads(plan: BlockPlan, segment: tuple[BoundStep, ...]) -> dict[str, Any]:
 
 def _adapt(node: Node) -> Any:
     async def run(state: State, runtime: Runtime[Frame]) -> State:
+        within: Frame | Parked = runtime.context
         try:
-            return await node(state, runtime.context)
+            if isinstance(within, Parked):  # the node has been called, and this came of it
+                raise within
+            return await node(state, within)
         except Parked as parked:
             # To LangGraph an execution that waits is a graph that was interrupted.
             questions = [Interrupt(q.to_dict(), id=q.id) for q in parked.questions]

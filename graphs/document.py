@@ -183,19 +183,20 @@ def _walk_python(value: object, builder: Builder) -> None:
 
 def _enter(value: object, builder: Builder, containers: list[_Open]) -> None:
     """Reports a scalar, or opens a container."""
+    if not isinstance(value, (Mapping, list, tuple)):
+        scalar = _scalar(value, builder)
+        # Python refuses to write out integers of thousands of digits.
+        vast = isinstance(scalar, int) and scalar.bit_length() > 256
+        builder.scalar(scalar, "a vast one" if vast else str(scalar), 0)
+        return
     if any(container.identity == id(value) for container in containers):
         builder.stop(0, "this value contains itself; build it without the cycle")
     if isinstance(value, Mapping):
         builder.open({}, 0)
         containers.append(_Open(id(value), iter(value.items())))
-    elif isinstance(value, (list, tuple)):
+    else:
         builder.open([], 0)
         containers.append(_Open(id(value), iter((None, member) for member in value)))
-    else:
-        scalar = _scalar(value, builder)
-        # Python refuses to write out integers of thousands of digits.
-        vast = isinstance(scalar, int) and scalar.bit_length() > 256
-        builder.scalar(scalar, "a vast one" if vast else str(scalar), 0)
 
 
 def _scalar(value: object, builder: Builder) -> Json:

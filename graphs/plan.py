@@ -22,7 +22,6 @@ class BlockPlan:
 
     `segments` are the nodes of its graph, in order. A list with `needs` or `async` has none:
     its steps start when those `before` them have finished, unless one of `after` failed.
-    `fused`: all of it is one segment of steps that hold no others and ask nobody.
     """
 
     name: str
@@ -32,7 +31,6 @@ class BlockPlan:
     after: Mapping[str, frozenset[str]] = field(default_factory=dict)
     inner: Mapping[tuple[str, Way], tuple[BlockPlan, ...]] = field(default_factory=dict)
     singles: Mapping[str, BlockPlan] = field(default_factory=dict)
-    fused: bool = False
 
     @property
     def visible(self) -> tuple[str, ...]:
@@ -63,13 +61,11 @@ def _block(name: str, steps: Sequence[BoundStep], family: FamilyOf, fuse: bool) 
         return _graph(name, steps, family, fuse, before, before)
     if any(s.step.async_ for s in steps):
         return _graph(name, steps, family, fuse, *_joined(steps))
-    segments = tuple(_segments(steps, family, fuse))
     return BlockPlan(
         name,
         tuple(steps),
-        segments,
+        tuple(_segments(steps, family, fuse)),
         inner=_inner(name, steps, family, fuse),
-        fused=len(segments) == 1 and family(segments[0][0]) in _FUSED,
     )
 
 

@@ -124,6 +124,39 @@ async def test_while_it_waits_it_shows_where_and_for_what(
     plain(state.values)
 
 
+@FUSE
+@pytest.mark.parametrize(
+    ("text", "node", "path"),
+    [
+        (f"- {ASK}", "step ask", "ask"),
+        (f"- {{id: p, type: parallel, steps: [{note('a')}, {ASK}]}}", "step p", "p.ask"),
+    ],
+    ids=["that waits", "with one in it that waits"],
+)
+async def test_a_list_of_one_step_shows_what_it_waits_for_and_then_its_end(
+    tmp_path: Path, text: str, node: str, path: str, fuse: bool
+) -> None:
+    """Such a list is run without LangGraph, until it parks."""
+    async with open_house(tmp_path) as house:
+        Order(house)
+        execution = await house.app.manager.start(mapping(text), fuse=fuse)
+        question = await asked(house, execution, path)
+        await house.app.manager.wait(execution.id, until=(Status.WAITING,))
+    async with open_house(tmp_path) as house:
+        Order(house)
+        waiting = await state_of(house, execution)
+        await house.app.resume(execution.id)
+        await answered(house, execution, path)
+        ended = await house.app.wait(execution.id)
+        state = await state_of(house, execution)
+
+    assert waiting.next == (node,)
+    assert [interrupt.id for interrupt in waiting.interrupts] == [question.id]
+    assert results(waiting) == {}
+    assert (state.next, state.interrupts) == ((), ())
+    assert results(state) == visible(ended)
+
+
 async def leave(house: House) -> None:
     """Let go of everything, so that all of it goes out of memory."""
     await house.app.manager._provider.close()
