@@ -43,14 +43,16 @@ COPY --from=build /opt/assay /opt/assay
 ENV PATH=/opt/assay/bin:${PATH} \
     HOME=/data \
     ASSAY_HOME=/data/.assay \
+    ASSAY_HEALTH=:8080 \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1
 VOLUME ["/data"]
 WORKDIR /data
 USER 10001:10001
 
-# Whoever can list executions can reach the store, wherever it is.
-HEALTHCHECK --interval=1m --timeout=30s --start-period=30s --retries=3 \
-    CMD ["assay", "list", "--limit", "1", "--json"]
+# Whether the worker lives. A store that is away is ridden out, and no reason to kill it.
+HEALTHCHECK --interval=30s --timeout=10s --start-period=30s --retries=3 \
+    CMD ["python", "-c", "import http.client as h; c = h.HTTPConnection('127.0.0.1', 8080, timeout=5); c.request('GET', '/healthz'); raise SystemExit(c.getresponse().status != 200)"]
+EXPOSE 8080
 ENTRYPOINT ["tini", "--", "assay"]
 CMD ["worker"]

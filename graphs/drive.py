@@ -360,7 +360,8 @@ class Drive:
                 return
             if self._draining and run.held(strand) and not run.paused:
                 run.leave()  # It could go on: it is not said to wait, and another takes it.
-                return self._interrupt()
+                self._interrupt()
+                return
             if self._gives_back(run):
                 run.unwind()
                 return

@@ -6,8 +6,12 @@ import json
 import os
 import re
 import shlex
+import subprocess
+import sys
+import threading
 import tomllib
 from fnmatch import fnmatchcase
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
@@ -111,8 +115,36 @@ def test_signals_reach_the_program_and_any_command_is_passed_on() -> None:
 def test_its_health_is_asked_without_a_shell() -> None:
     (health,) = values(last_stage(), "HEALTHCHECK")
 
-    assert json.loads(health.partition(" CMD ")[2])[0] == "assay"
+    program, *_ = json.loads(health.partition(" CMD ")[2])
+
+    assert program == "python"
     assert "--timeout=" in health
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/else"])
+def test_its_health_is_what_the_worker_says(path: str) -> None:
+    """The command of the image, asked of a server on another port."""
+    (health,) = values(last_stage(), "HEALTHCHECK")
+    _, *arguments = json.loads(health.partition(" CMD ")[2])
+    with HTTPServer(("127.0.0.1", 0), Alive) as server:
+        threading.Thread(target=server.handle_request, daemon=True).start()
+        there = [
+            a.replace("8080", str(server.server_port)).replace("/healthz", path) for a in arguments
+        ]
+        asked = subprocess.run([sys.executable, *there], timeout=30, check=False)
+
+    assert asked.returncode == (0 if path == "/healthz" else 1)
+
+
+class Alive(BaseHTTPRequestHandler):
+    """Alive, and nothing else."""
+
+    def do_GET(self) -> None:
+        self.send_response(200 if self.path == "/healthz" else 404)
+        self.end_headers()
+
+    def log_message(self, format: str, *_: object) -> None:
+        """Nothing to standard error."""
 
 
 def test_what_runs_in_production_is_what_is_tested() -> None:
@@ -133,7 +165,7 @@ def test_the_page_on_it_says_what_its_files_say() -> None:
 
     assert page.count(values(instructions(), "ARG")[0].partition("=")[2]) == 2
     assert page.count(values(stage, "USER")[0]) == 1
-    assert " ".join(json.loads(values(stage, "HEALTHCHECK")[0].partition(" CMD ")[2])) in page
+    assert "`ASSAY_HEALTH=:8080`" in page
     assert [s for s in re.findall(r"deploy/\w+\.sh", page) if not (HOUSE / s).exists()] == []
     assert {p.name for p in (HOUSE / "deploy").glob("*.sh")} <= set(re.findall(r"\w+\.sh", page))
 
