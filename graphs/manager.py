@@ -111,7 +111,7 @@ class Manager:
         if lease is not None:
             self._provider.drive(lease, launch, Known(execution, begun.history))
         else:
-            self._provider.wait_turn(execution.id)
+            await self._provider.wait_turn(execution)
         workflow = launch.program.workflow
         _log.info("started %s of %s@%s", execution.id, workflow.name, workflow.version)
         return execution

@@ -6,7 +6,7 @@ and are introduced to each other by `api.app`. Everything that may wait is async
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -17,16 +17,7 @@ from .lease import Lease, Message, Pace, Slot
 from .limits import Limits
 from .question import Question, Signal
 from .step import Family, Step
-from .stored import (
-    ArtifactInfo,
-    AuditEntry,
-    Commit,
-    Entry,
-    Page,
-    Principal,
-    Schedule,
-    WorkflowInfo,
-)
+from .stored import ArtifactInfo, AuditEntry, Commit, Entry, Page, Principal, Schedule, WorkflowInfo
 
 if TYPE_CHECKING:
     from .call import Call, Yield
@@ -242,10 +233,12 @@ class Shelves(Protocol):
 
 class Store(Workflows, Executions, Questions, Shelves, Protocol):
     """What outlives the process. Every write is durable when its call returns. `worker` is
-    this open store's own name as a worker: alive while it is open and its process lives."""
+    this open store's own name as a worker: alive while it is open and its process lives.
+    `on_turn` is called with whoever a commit of this store has given the slot it waited for."""
 
     worker: str
     pace: Pace
+    on_turn: Callable[[str], None]
 
     def blobs(self, folder: Path) -> Blobs:
         """Where large values and files are kept: in the folder, unless it has a place itself."""

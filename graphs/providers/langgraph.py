@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import suppress
 from functools import partial
+from typing import Any
 from weakref import WeakValueDictionary
 
 from ..binding import BoundStep
@@ -55,6 +56,8 @@ class LangGraphProvider:
         self._rung = asyncio.Event()
         self._freed = asyncio.Event()
         self._watching: list[asyncio.Task[None]] = []
+        self._turning: set[asyncio.Task[bool]] = set()
+        services.store.on_turn = self._turn
         self._rings: AsyncIterator[str] | None = None
         self._called = 0
         self.begun = 0
@@ -93,10 +96,24 @@ class LangGraphProvider:
             drive.drain()
         self._watch()
 
-    def wait_turn(self, execution_id: str) -> None:
+    async def wait_turn(self, execution: Execution) -> None:
         """Drive it as soon as the slot that it needs is free."""
-        self._own.add(execution_id)
+        self._own.add(execution.id)
         self._watch()
+        if execution.slot is not None and execution.slot.overflow == "replace":
+            for slot in await self._services.store.slots(execution.slot.key):
+                if slot.execution_id != execution.id:
+                    self.knock(slot.execution_id)  # a STOP lies in its inbox
+
+    def _turn(self, execution_id: str) -> None:
+        """It has got its slot, by what was written here: whoever can drive it is to do so."""
+        ours = execution_id in self._own or (self._serving and not self._gate.full)
+        if ours and not (self._draining or self._closed):
+            taking = asyncio.create_task(_patiently(partial(self._take_one, execution_id)))
+            self._turning.add(taking)
+            taking.add_done_callback(self._turning.discard)
+        else:
+            self._services.bus.ring(execution_id)
 
     async def take(self, execution_id: str, *, slotless: bool = False) -> bool:
         """Take the lease and drive; False when somebody else has it, or it must wait."""
@@ -227,10 +244,11 @@ class LangGraphProvider:
     async def close(self) -> None:
         """Let go of every execution, so that each goes on later, and wait for that."""
         self._closed = True
-        for task in self._watching:
+        tasks: list[asyncio.Task[Any]] = [*self._watching, *self._turning]
+        for task in tasks:
             task.cancel()
         await self._let_go(list(self._driving.values()))
-        await asyncio.gather(*self._watching, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     def definition(self, launch: Launch) -> Definition:
         """The compiled form of a launch's programs."""

@@ -40,6 +40,8 @@ class Drive:
         self.given_up = False
         self.forget: Callable[[], object] = lambda: None
         """Called when it is over."""
+        self.on_turn: Callable[[str], None] = lambda _: None
+        """As `Store` promises it."""
         self._database, self._clock = database, clock
         self._what = f"A commit of execution {lease.execution_id}"
         name = names.name(lease.execution_id)
@@ -202,6 +204,8 @@ class Drive:
         for sent in last.signals:
             if sent.signal.id not in seen.sent:
                 await self._tell(sent)
+        for id in seen.turned:
+            self.on_turn(id)
         return not last.release or document is None or not document.worker
 
     def _has_to_look(self, work: Work) -> bool:
@@ -261,7 +265,7 @@ class Drive:
                 sent.create(database, batch, self._clock)
         if last.gives_up is not None:
             queue = await slots.load(database, last.gives_up.key)
-            await slots.turn(database, batch, queue, id)
+            seen.turned = await slots.turn(database, batch, queue, id)
         return self._fill_lease(batch, group, status)
 
     def _fill_lease(
@@ -332,10 +336,12 @@ class Drive:
 
 @dataclasses.dataclass(slots=True)
 class _Seen:
-    """What was read for a commit: questions by id, and the events that are there already."""
+    """What was read for a commit: questions by id, the events that are there already, and whose
+    turn it will be at the slot that it gives up."""
 
     asked: dict[str, Found | None] = dataclasses.field(default_factory=dict)
     sent: set[str] = dataclasses.field(default_factory=set)
+    turned: list[str] = dataclasses.field(default_factory=list)
 
 
 def _taken(execution_id: str, entry: journal.Written) -> StoreError:

@@ -130,11 +130,11 @@ async def listing(database: Database, key: str | None) -> Sequence[Slot]:
     return [slot for each in sorted(found, key=lambda q: q.key) for slot in each.listing()]
 
 
-async def turn(database: Database, batch: Batch, queue: Queue, execution_id: str) -> None:
-    """Let the execution leave the queue, and wake those whose turn it is now."""
+async def turn(database: Database, batch: Batch, queue: Queue, execution_id: str) -> list[str]:
+    """Let the execution leave the queue, and wake those whose turn it is now; their ids."""
     before = {unit.execution for unit in queue.held}
     if not queue.leave(execution_id):
-        return
+        return []
     queue.write(database, batch)
     promoted = [unit.execution for unit in queue.held if unit.execution not in before]
     places = [database.at(names.LEASES, names.name(id)) for id in promoted]
@@ -143,6 +143,7 @@ async def turn(database: Database, batch: Batch, queue: Queue, execution_id: str
             lease = leases.read(found)
             lease.queued = False
             lease.write(database, batch)
+    return promoted
 
 
 def _read(found: Found) -> Queue:

@@ -37,7 +37,7 @@ from .names import Clock
 from .workers import TTL, Workers
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
     from pathlib import Path
 
     from ...graphs.execution import Execution, StepResult
@@ -73,6 +73,7 @@ class FirestoreStore:
         """Use `open`."""
         self.worker = workers.own
         self.pace = PACE
+        self.on_turn: Callable[[str], None] = lambda _: None
         self._database = database
         self._workers = workers
         self._clock = Clock()
@@ -326,6 +327,7 @@ class FirestoreStore:
         key = (drive.lease.execution_id, drive.lease.handle, drive.lease.epoch)
         self._drives[key] = drive
         drive.forget = lambda: self._drives.pop(key, None)
+        drive.on_turn = lambda id: self.on_turn(id)
         # Longer, for a checkpoint may be on its way when the lease is lost or given back.
         self._latest.pop(drive.lease.execution_id, None)
         self._latest[drive.lease.execution_id] = drive

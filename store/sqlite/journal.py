@@ -108,9 +108,11 @@ class Rich:
             _own(lease, artifact.execution_id)
         self._questions = [(q, questions.encoded(q)) for q in commit.questions]
         self._signals = [(s, signals.encoded(s)) for s in commit.signals]
-        self._parks = _gives_up_its_slot(commit.execution)
+        self.gives_up = _gives_up_its_slot(commit.execution)
         self._plain = Plain(Commit(lease, commit.entry, commit.execution))
         self._release = Plain(Commit(lease, release=True)) if commit.release else None
+        self.turned: list[str] = []
+        """Whose turn it is, once it is written."""
 
     def __call__(self, connection: sqlite3.Connection) -> bool:
         self._plain(connection)
@@ -121,8 +123,8 @@ class Rich:
             signals.send(connection, signal, document)
         artifacts.keep(connection, key, commit.artifacts)
         inbox.consume(connection, key, commit.consumed)
-        if self._parks:
-            slots.leave(connection, key)
+        if self.gives_up:
+            self.turned = slots.leave(connection, key)
         return self._release is None or self._release(connection)
 
 

@@ -52,13 +52,12 @@ def hold(
     return enter(connection, execution, request, priority) if found is None else bool(found[0])
 
 
-def leave(connection: sqlite3.Connection, execution: int) -> None:
-    """Give the execution's unit, or its place, to whoever is next."""
+def leave(connection: sqlite3.Connection, execution: int) -> list[str]:
+    """Give the execution's unit, or its place, to whoever is next; their ids."""
     found = connection.execute(
         "DELETE FROM slots WHERE execution = ? RETURNING key", (execution,)
     ).fetchone()
-    if found is not None:
-        _pass_on(connection, found[0])
+    return [] if found is None else _pass_on(connection, found[0])
 
 
 def displace(connection: sqlite3.Connection, key: str, newcomer: int) -> None:
@@ -82,20 +81,22 @@ def listing(connection: sqlite3.Connection, key: str | None) -> Sequence[Slot]:
     return [Slot(k, id, name, bool(held), *rest) for k, id, name, held, *rest in rows]
 
 
-def _pass_on(connection: sqlite3.Connection, key: str) -> None:
+def _pass_on(connection: sqlite3.Connection, key: str) -> list[str]:
     held = _held(connection, key)
+    turned: list[str] = []
     while True:
         following = connection.execute(
-            "SELECT turn, size FROM slots WHERE key = ? AND held = 0"
-            " ORDER BY priority DESC, turn LIMIT 1",
+            "SELECT s.turn, s.size, e.id FROM slots s JOIN executions e ON e.key = s.execution"
+            " WHERE s.key = ? AND s.held = 0 ORDER BY s.priority DESC, s.turn LIMIT 1",
             (key,),
         ).fetchone()
         if following is None or held >= following[1]:
-            return
+            return turned
         connection.execute(
             "UPDATE slots SET held = 1, since = ? WHERE turn = ?", (timestamp(), following[0])
         )
         held += 1
+        turned.append(following[2])
 
 
 def _held(connection: sqlite3.Connection, key: str) -> int:

@@ -32,7 +32,7 @@ from .workers import Workers
 from .writer import Writer
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
     from pathlib import Path
 
     from ...graphs.execution import Execution, StepResult
@@ -63,6 +63,7 @@ class SqliteStore:
         """Use `open`. Without a reader the writer's connection reads too."""
         self.worker = workers.own
         self.pace = PACE
+        self.on_turn: Callable[[str], None] = lambda _: None
         self._writer = writer
         self._reader = reader
         self._workers = workers
@@ -138,7 +139,15 @@ class SqliteStore:
 
     def commit(self, commit: Commit) -> Awaitable[bool]:
         work = journal.writing(commit)
-        return self._write(work, f"A commit of execution {commit.lease.execution_id}")
+        written = self._write(work, f"A commit of execution {commit.lease.execution_id}")
+        if isinstance(work, journal.Rich) and work.gives_up:
+            written.add_done_callback(partial(self._pass_on, work))
+        return written
+
+    def _pass_on(self, work: journal.Rich, written: asyncio.Future[bool]) -> None:
+        if not written.cancelled() and written.exception() is None:
+            for id in work.turned:
+                self.on_turn(id)
 
     async def execution(self, execution_id: str) -> Execution:
         return await self._read(partial(executions.find, execution_id=execution_id))

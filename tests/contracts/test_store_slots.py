@@ -50,6 +50,26 @@ async def who(store: Store, key: str | None = "k") -> str:
     return f"{' '.join(held)} | {' '.join(waiting)}".strip()
 
 
+@pytest.mark.parametrize("status", [*TERMINAL, Status.WAITING])
+async def test_whoever_gives_a_slot_up_is_told_whose_turn_it_is(
+    store: Store, status: Status
+) -> None:
+    told: list[str] = []
+    store.on_turn = told.append
+    slot = SlotRequest("k", limit=2, hold="running")
+    leases = [await started(store, id, slot) for id in "ab"]
+    for id in "cde":
+        await start(store, id, slot)
+
+    await become(store, leases[0], status, release=False)
+    first = list(told)
+    await become(store, leases[0], status)
+    again = list(told)
+    await become(store, leases[1], status)
+
+    assert (first, again, told) == (["c"], ["c"], ["c", "d"])
+
+
 async def test_whoever_needs_a_slot_that_is_taken_queues_without_a_lease(store: Store) -> None:
     assert await start(store, "a")
     assert await start(store, "b") is None
