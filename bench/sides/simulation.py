@@ -11,53 +11,14 @@ import math
 import random
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from itertools import count, islice
 
+from .population import Execution, Grave, Key, Worker
 from .scale import DAY, Report, Setup, quantiles
 
 LISTED = 99  # executions that one sweep sees
+LINGERS = 30.0  # seconds until a worker that left nothing may be forgotten
 PATIENCE = 60  # tries of one commit that others come before
-
-
-@dataclass(slots=True, eq=False)
-class Key:
-    """A concurrency key: one document."""
-
-    limit: int
-    held: int = 0
-    version: int = 0
-    free_at: float = 0.0
-    writes: int = 0
-    waiting: deque[Execution] = field(default_factory=deque)
-
-
-@dataclass(slots=True, eq=False)
-class Execution:
-    number: int
-    step: float
-    left: int
-    key: Key | None
-    claimable: float = -1.0  # since when
-    version: int = 0
-    worker: Worker | None = None
-    since: float = 0.0
-    drives: list[tuple[int, float, float]] = field(default_factory=list)
-    ends: int = 0
-    orphaned: float = -1.0
-
-
-@dataclass(slots=True, eq=False)
-class Worker:
-    number: int
-    alive: bool = True
-    driving: dict[Execution, None] = field(default_factory=dict)
-    taking: int = 0
-    most: int = 0
-    sweeping: bool = False
-    freed: bool = False
-    listening: bool = False
-    suspects: dict[int, float] = field(default_factory=dict)
 
 
 class Simulation:
@@ -75,7 +36,7 @@ class Simulation:
         self._free: dict[Execution, None] = {}
         self._rings: deque[Execution] = deque()
         self._listeners: list[Worker] = []
-        self._graves: list[tuple[Worker, float, float]] = []
+        self._graves: list[Grave] = []
         self._keys = [Key(setup.limit) for _ in range(setup.keys)]
         self._wanted = [1 / (n + 1) for n in range(setup.keys)]
         self._counted: Counter[str] = Counter()
@@ -154,14 +115,14 @@ class Simulation:
         if not claimable:
             return
         self._offer(execution)
-        if self.setup.doorbell and self._random.random() >= self.setup.unheard:
-            self._in(self._takes(self.setup.ring), lambda: self._ring(execution))
-            if self._random.random() < self.setup.twice:
-                self._in(self._takes(self.setup.ring), lambda: self._ring(execution))
 
     def _offer(self, execution: Execution) -> None:
         execution.claimable = self._now
         self._free[execution] = None
+        if self.setup.doorbell and self._random.random() >= self.setup.unheard:
+            self._in(self._takes(self.setup.ring), lambda: self._ring(execution))
+            if self._random.random() < self.setup.twice:
+                self._in(self._takes(self.setup.ring), lambda: self._ring(execution))
 
     def _finish(self, worker: Worker, execution: Execution) -> None:
         if execution.worker is not worker or not worker.alive:
@@ -178,7 +139,7 @@ class Simulation:
         key.held -= 1
         while key.waiting and key.held < key.limit:
             key.held += 1
-            self._offer(key.waiting.popleft())  # nobody rings for it
+            self._offer(key.waiting.popleft())
             self._count("write")
         self._end(worker, execution)
 
@@ -222,7 +183,8 @@ class Simulation:
     def _start(self) -> None:
         worker = Worker(len(self.workers))
         self.workers.append(worker)
-        self._in(self._random.uniform(0, self.setup.sweep), lambda: self._sweep(worker))
+        begun_now = self.setup.sweep if self._now else self._period
+        self._in(self._random.uniform(0, begun_now), lambda: self._sweep(worker))
         if self.setup.deaths:
             life = self._random.expovariate(self.setup.deaths / DAY)
             self._in(life, lambda: self._die(worker))
@@ -233,7 +195,7 @@ class Simulation:
         self.deaths += 1
         beat = self._random.uniform(0, self.setup.ttl / 4)
         silent = self._now - beat + self.setup.ttl
-        self._graves.append((worker, silent, silent + self.setup.ttl * 9))
+        self._graves.append(Grave(worker, silent, silent))
         for execution in worker.driving:
             done = int((self._now - execution.since) / execution.step)
             execution.left -= min(done, execution.left)
@@ -266,7 +228,7 @@ class Simulation:
         self._rings.append(execution)
 
     def _hear(self, worker: Worker, execution: Execution) -> None:
-        self._take(worker, execution, lambda: self._listen(worker))
+        self._take(worker, execution, lambda _: self._listen(worker))
 
     def _sweep(self, worker: Worker) -> None:
         if not worker.alive:
@@ -280,18 +242,42 @@ class Simulation:
             return
         found = list(islice(self._free, LISTED))
         reads = max(1, len(found)) + 2
-        for dead, silent, buried in self._graves:
-            if not silent <= self._now <= buried:
+        if self.setup.doorbell:
+            found = [each for each in found if self._now - each.claimable > self.setup.patience]
+        worker.unsure = False
+        for grave in list(self._graves):
+            if self._now < grave.at:
                 continue
+            dead = grave.worker
             reads += 1
-            if self._now - worker.suspects.setdefault(dead.number, self._now) < self.setup.ttl / 4:
+            first = worker.suspects.setdefault(dead.number, self._now)
+            if grave.at == grave.silent and self._now - first < self.setup.ttl / 4:
+                worker.unsure = True
                 continue
             left = list(dead.driving)
             found += left
             reads += 2 * len(left) + 1 if left else 2
+            if not left:
+                self._bury(grave)
         self._count("sweep read", reads)
         self._count("read", reads)
         self._take_each(worker, deque(found))
+
+    def _bury(self, grave: Grave) -> None:
+        """Note that nothing is left; when that was so for long, it is forgotten."""
+        self._count("write")
+        last_beat = grave.silent - self.setup.ttl
+        if self._now - last_beat > max(2 * self.setup.ttl, LINGERS):
+            self._graves.remove(grave)
+        else:
+            grave.at = self._now + self.setup.ttl
+
+    @property
+    def _period(self) -> float:
+        """Between two sweeps of one worker, on average."""
+        setup = self.setup
+        shared = setup.sweep * max(1.0, setup.workers / setup.crew)
+        return min(shared, max(setup.sweep, setup.rarest))
 
     def _take_each(self, worker: Worker, found: deque[Execution]) -> None:
         if not worker.alive:
@@ -299,23 +285,34 @@ class Simulation:
         while found and found[0] in worker.driving:
             found.popleft()
         if found and self._has_room(worker):
-            self._take(worker, found.popleft(), lambda: self._take_each(worker, found))
+            self._take(worker, found.popleft(), lambda taken: self._next(worker, found, taken))
             return
         worker.sweeping = False
         if worker.freed:
             self._sweep(worker)
         else:
-            self._in(self.setup.sweep, lambda: worker.sweeping or self._sweep(worker))
+            soon = max(self.setup.sweep, self.setup.ttl / 4)
+            period = min(self._period, soon) if worker.unsure else self._period
+            delay = period * self._random.uniform(0.5, 1.5)
+            worker.swept = swept = worker.swept + 1
+            self._in(delay, lambda: swept == worker.swept and self._sweep(worker))
 
-    def _take(self, worker: Worker, execution: Execution, then: Callable[[], None]) -> None:
+    def _next(self, worker: Worker, found: deque[Execution], taken: bool) -> None:
+        """The next of a sweep; where another goes through the same list, one further on."""
+        if not taken:
+            for _ in range(self._random.randint(0, len(found) // 2)):
+                found.popleft()
+        self._take_each(worker, found)
+
+    def _take(self, worker: Worker, execution: Execution, then: Callable[[bool], None]) -> None:
         """Its row, its lease and fence; its inbox; then compare and set."""
         worker.taking += 1
         self._count("read", 3)
 
-        def over() -> None:
+        def over(taken: bool = False) -> None:
             worker.taking -= 1
             if worker.alive:
-                then()
+                then(taken)
 
         def look() -> None:
             holder = execution.worker
@@ -331,7 +328,7 @@ class Simulation:
         self._in(self._takes(self.setup.get, self.setup.get), look)
 
     def _claim(
-        self, worker: Worker, execution: Execution, seen: int, over: Callable[[], None]
+        self, worker: Worker, execution: Execution, seen: int, over: Callable[..., None]
     ) -> None:
         self._count("read")
         if execution.version != seen:
@@ -340,7 +337,7 @@ class Simulation:
             self._in(self._takes(self.setup.get, self.setup.get), over)
         elif worker.alive:
             self._drive(worker, execution)
-            over()
+            over(taken=True)
 
     def _drive(self, worker: Worker, execution: Execution) -> None:
         execution.version += 1
@@ -371,8 +368,10 @@ class Simulation:
             delay=quantiles(self._delays),
             lost=100 * counted["lost"] / arrived,
             late=100 * counted["late"] / arrived,
-            sweep_reads=rate.get("sweep read", 0.0),
-            reads=rate.get("read", 0.0) + min(setup.workers, len(self.executions)),
+            sweep_reads=rate.get("sweep read", 0.0) + setup.workers / 60,  # how many there are
+            reads=rate.get("read", 0.0)
+            + min(setup.workers, len(self.executions))
+            + setup.workers / 60,
             writes=rate.get("write", 0.0) + setup.workers * 4 / setup.ttl,
             sequential=rate.get("sequential", 0.0),
             hottest_key=max((key.writes for key in self._keys), default=0) / setup.window,

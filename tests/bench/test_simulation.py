@@ -106,3 +106,15 @@ def test_without_the_doorbell_executions_wait_for_a_sweep(simulated: Any) -> Non
     calm = {"workers": 1, "burst": 0, "slotted": 0.0, "deaths": 0.0, "per_day": 8_640.0}
     rung, unrung = (simulated(**calm, unheard=0.0, doorbell=on)[1] for on in (True, False))
     assert rung.delay[0] < 0.5 < unrung.delay[0] < 3.0
+
+
+def test_a_thousand_sweepers_are_in_nobodys_way(simulated: Any) -> None:
+    """With the doorbell each execution is claimed once; without, they are spread over time."""
+    thousand = {"workers": 1_000, "per_day": 1e6, "window": 10.0, "slotted": 0.0, "deaths": 0.0}
+    _, rung = simulated(**thousand, unheard=0.0, twice=0.0)
+    assert rung.lost + rung.late < 5
+    _, herd = simulated(**thousand, crew=1e6, doorbell=False)
+    _, few = simulated(**thousand, doorbell=False)
+    assert few.lost + few.late < (herd.lost + herd.late) / 5
+    assert few.sweep_reads < herd.sweep_reads / 5
+    assert few.delay[1] < 4.0
