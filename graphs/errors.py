@@ -149,6 +149,12 @@ class QuestionClosed(AssayError):
     code = "question_closed"
 
 
+class NotAuthenticated(AssayError):
+    """Nobody knows who asks: no credential, or one that is not valid (any more)."""
+
+    code = "not_authenticated"
+
+
 class NotAuthorized(AssayError):
     """Whoever asks may not do this; the message names the rule."""
 
