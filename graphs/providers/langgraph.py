@@ -9,7 +9,6 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import Any
 from weakref import WeakValueDictionary
 
 from ..binding import BoundStep
@@ -56,7 +55,7 @@ class LangGraphProvider:
         self._rung = asyncio.Event()
         self._freed = asyncio.Event()
         self._watching: list[asyncio.Task[None]] = []
-        self._turning: set[asyncio.Task[bool]] = set()
+        self._turns: asyncio.Queue[str] = asyncio.Queue()
         services.store.on_turn = self._turn
         self._rings: AsyncIterator[str] | None = None
         self._called = 0
@@ -109,9 +108,7 @@ class LangGraphProvider:
         """It has got its slot, by what was written here: whoever can drive it is to do so."""
         ours = execution_id in self._own or (self._serving and not self._gate.full)
         if ours and not (self._draining or self._closed):
-            taking = asyncio.create_task(_patiently(partial(self._take_one, execution_id)))
-            self._turning.add(taking)
-            taking.add_done_callback(self._turning.discard)
+            self._turns.put_nowait(execution_id)
         else:
             self._services.bus.ring(execution_id)
 
@@ -244,11 +241,10 @@ class LangGraphProvider:
     async def close(self) -> None:
         """Let go of every execution, so that each goes on later, and wait for that."""
         self._closed = True
-        tasks: list[asyncio.Task[Any]] = [*self._watching, *self._turning]
-        for task in tasks:
+        for task in self._watching:
             task.cancel()
         await self._let_go(list(self._driving.values()))
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*self._watching, return_exceptions=True)
 
     def definition(self, launch: Launch) -> Definition:
         """The compiled form of a launch's programs."""
@@ -290,6 +286,7 @@ class LangGraphProvider:
             self._watching = [
                 asyncio.ensure_future(self._listen()),
                 asyncio.ensure_future(self._sweep()),
+                asyncio.ensure_future(self._take_turns()),
                 asyncio.ensure_future(self._be_told()),
                 asyncio.ensure_future(self._lapse()),
             ]
@@ -314,6 +311,12 @@ class LangGraphProvider:
         async for message in self._services.bus.told():
             if message.get(KNOCK) in self._driving:
                 self.ring()
+
+    async def _take_turns(self) -> None:
+        """One after another: whoever came first goes on first."""
+        while True:
+            id = await self._turns.get()
+            await _patiently(partial(self._take_one, id))
 
     async def _answer_rings(self) -> None:
         """Executions that wait for a driver, one by one while there is room for them."""
