@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import fcntl
 import hashlib
 import os
 import re
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import IO, TYPE_CHECKING
@@ -15,7 +16,7 @@ from typing import IO, TYPE_CHECKING
 from ..graphs.errors import StoreError, StoreUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Iterator
 
 _CHUNK = 1 << 20
 _PASSING = frozenset(
@@ -52,9 +53,18 @@ class FolderBlobs:
         place = self._place(sha256)
         return place if _DIGEST.fullmatch(sha256) and place.is_file() else None
 
+    async def older(self, before: float) -> AsyncIterator[str]:
+        """Those that were last put before that time, seconds since 1970."""
+        for sha256 in await asyncio.to_thread(self._older, before):
+            yield sha256
+
+    async def remove(self, sha256: str, before: float) -> bool:
+        """Remove it, unless it was put since that time: then False. Raises `StoreError`."""
+        return await asyncio.to_thread(self._remove, sha256, before)
+
     def _put_bytes(self, data: bytes) -> str:
         sha256 = hashlib.sha256(data).hexdigest()
-        if not self._holds(sha256, len(data)):
+        if not self._renewed(sha256, len(data)):
             with self._incoming() as temporary:
                 temporary.write(data)
                 self._keep(temporary, sha256)
@@ -70,7 +80,7 @@ class FolderBlobs:
             raise StoreError(f"{source} cannot be read: {error.strerror or error}.") from error
         with reader:
             sha256 = hashlib.file_digest(reader, "sha256").hexdigest()
-            if self._holds(sha256, reader.tell()):
+            if self._renewed(sha256, reader.tell()):
                 return sha256
             reader.seek(0)
             digest = hashlib.sha256()  # again: the file may change while it is read
@@ -98,12 +108,48 @@ class FolderBlobs:
     def _place(self, sha256: str) -> Path:
         return self._folder / sha256[:2] / sha256
 
-    def _holds(self, sha256: str, size: int) -> bool:
-        """The blob is there whole; one that was cut short is written again."""
+    def _renewed(self, sha256: str, size: int) -> bool:
+        """The blob is there whole, and young again; one that was cut short is written again."""
+        place = self._place(sha256)
         try:
-            return self._place(sha256).stat().st_size == size
+            if place.stat().st_size != size:
+                return False
+            with self._locked(fcntl.LOCK_SH):
+                os.utime(place)
         except OSError:  # whatever it is, writing will meet it again and say so
             return False
+        return True
+
+    @contextmanager
+    def _locked(self, how: int) -> Iterator[None]:
+        """Shared by those who put, so that nothing is removed that is just being put."""
+        handle = os.open(self._folder, os.O_RDONLY)
+        try:
+            fcntl.flock(handle, how)
+            yield
+        finally:
+            os.close(handle)
+
+    def _older(self, before: float) -> list[str]:
+        found = []
+        for place in self._folder.glob("[0-9a-f][0-9a-f]/*"):
+            with suppress(FileNotFoundError):
+                if _DIGEST.fullmatch(place.name) and place.stat().st_mtime < before:
+                    found.append(place.name)
+        return found
+
+    def _remove(self, sha256: str, before: float) -> bool:
+        place = self._place(sha256)
+        try:
+            with self._locked(fcntl.LOCK_EX):
+                if place.stat().st_mtime >= before:
+                    return False
+                place.unlink()
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            raise StoreError(f"{place} cannot be removed: {error.strerror or error}.") from error
+        return True
 
     @contextmanager
     def _incoming(self) -> Iterator[IO[bytes]]:
@@ -130,7 +176,8 @@ class FolderBlobs:
         if not place.parent.exists():
             place.parent.mkdir(exist_ok=True)
             _sync_folder(self._folder)
-        os.replace(temporary.name, place)
+        with self._locked(fcntl.LOCK_SH):
+            os.replace(temporary.name, place)
         _sync_folder(place.parent)
 
 

@@ -32,7 +32,7 @@ async def connect(url: str) -> Store:
     if not separator:
         raise ConfigurationError(f"The store is no URL; give {_FORMS}.")
     if scheme == "firestore":
-        return await _firestore(url, rest)
+        return await _firestore(url)
     if scheme != "sqlite":
         raise ConfigurationError(f"There is no store {scheme!r}; give {_FORMS}.")
     from .sqlite.store import SqliteStore
@@ -44,9 +44,22 @@ async def connect(url: str) -> Store:
     return await SqliteStore.open(Path(rest[1:]))
 
 
-async def _firestore(url: str, rest: str) -> Store:
+def firestore_place(url: str) -> tuple[str, str, str]:
+    """The project, the database and the root. Raises `ConfigurationError`."""
+    return _firestore_parts(url)[:3]
+
+
+async def _firestore(url: str) -> Store:
+    project, database, root, ttl = _firestore_parts(url)
+    from .firestore.store import FirestoreStore
+    from .firestore.workers import TTL
+
+    return await FirestoreStore.open(project, database, root=root, ttl=ttl or TTL)
+
+
+def _firestore_parts(url: str) -> tuple[str, str, str, float | None]:
     """`prefix` is the name of a root beside others in one database; `ttl` is in seconds."""
-    found = _FIRESTORE.fullmatch(rest)
+    found = _FIRESTORE.fullmatch(url.partition("://")[2])
     if found is None:
         raise ConfigurationError(f"{url!r} does not name a project and a database; give {_FORMS}.")
     options = dict(parse_qsl(found["query"] or "", keep_blank_values=True))
@@ -56,12 +69,5 @@ async def _firestore(url: str, rest: str) -> Store:
             f"{url!r} has options that a store does not have; there are ?prefix=NAME, a root "
             "beside others, and ttl=SECONDS, after which a silent worker is dead."
         )
-    from .firestore.store import FirestoreStore
-    from .firestore.workers import TTL
-
-    return await FirestoreStore.open(
-        found["project"],
-        found["database"] or "(default)",
-        root=root,
-        ttl=float(ttl) if ttl else TTL,
-    )
+    database = found["database"] or "(default)"
+    return found["project"], database, root, float(ttl) if ttl else None

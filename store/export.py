@@ -44,7 +44,7 @@ async def export(store: Store, execution_id: str) -> dict[str, Any]:
     return _document(
         "execution",
         execution={**execution.given(), **execution.row()},
-        entries=[_written(entry) for entry in entries],
+        entries=[entry_to_dict(entry) for entry in entries],
         questions=[question.to_dict() async for question in questions],
         artifacts=[asdict(artifact) async for artifact in artifacts][::-1],
         workflows=await _definitions(store, {execution.digest, *execution.pins.values()}),
@@ -100,13 +100,10 @@ def _load_execution(store: Store, document: Mapping[str, Any]) -> Awaitable[str]
     for name in ("id", "workflow", "version", "digest"):
         if not isinstance(getattr(execution, name), str):
             raise TypeError(f"{name} is no text")
-    entries = [_read(entry) for entry in document["entries"]]
+    entries = [entry_from_dict(entry) for entry in document["entries"]]
     questions = [Question.from_dict(question) for question in document["questions"]]
     artifacts = [ArtifactInfo(**artifact) for artifact in document["artifacts"]]
-    definitions = [_definition(workflow) for workflow in document["workflows"].values()]
-    for known, definition in zip(document["workflows"], definitions, strict=True):
-        if definition.digest != known:
-            raise ValueError(f"the definition with digest {known} has other content")
+    definitions = [checked_definition(*each) for each in document["workflows"].items()]
 
     async def loading() -> str:
         arriving = await _allowed_in(store, execution)
@@ -192,6 +189,14 @@ def _definition(document: Mapping[str, Any], description: str | None = None) -> 
     return cast("Workflow", _Definition(name, str(version), digest, document, description))
 
 
+def checked_definition(digest: str, document: Mapping[str, Any]) -> Workflow:
+    """The definition, as a store keeps it. Raises `ValueError` when its digest is another."""
+    definition = _definition(document)
+    if definition.digest != digest:
+        raise ValueError(f"the definition with digest {digest} has other content")
+    return definition
+
+
 async def _definitions(store: Store, digests: set[str]) -> dict[str, Any]:
     found = {}
     for digest in sorted(digests):
@@ -219,7 +224,7 @@ def _document(kind: str, **content: Any) -> dict[str, Any]:
     return {"assay": kind, "format": FORMAT, **content}
 
 
-def _written(entry: Entry) -> dict[str, Any]:
+def entry_to_dict(entry: Entry) -> dict[str, Any]:
     """The entry with its records in plain sight, as far as that keeps every byte."""
     place = {"first": entry.first, "last": entry.last}
     try:
@@ -231,7 +236,8 @@ def _written(entry: Entry) -> dict[str, Any]:
     return {**place, "base64": base64.b64encode(entry.data).decode()}
 
 
-def _read(entry: Mapping[str, Any]) -> Entry:
+def entry_from_dict(entry: Mapping[str, Any]) -> Entry:
+    """Raises `KeyError` or `ValueError`."""
     first, last = entry["first"], entry["last"]
     if not (isinstance(first, int) and isinstance(last, int) and 0 < first <= last):
         raise ValueError(f"an entry from {first!r} to {last!r}")

@@ -7,19 +7,24 @@ what was cut off before is not there.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import re
-from collections.abc import Iterator
+import secrets
+import time
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from google.cloud.firestore_v1 import SERVER_TIMESTAMP
+
 from ...graphs.errors import StoreError
 from . import names
-from .database import LARGEST
+from .database import LARGEST, Conflict, again
 from .values import MOST
 
 if TYPE_CHECKING:
-    from .database import Database
+    from .database import Database, Found
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _READ_AT_ONCE = 8
@@ -28,6 +33,10 @@ _TRIES = 3
 
 class FirestoreBlobs:
     """The `Blobs` port over an open database."""
+
+    fresh = 600.0
+    """Seconds during which a blob that is put again need not be written to; well below the
+    shortest time after which one is removed."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -39,7 +48,7 @@ class FirestoreBlobs:
         """
         for _ in range(_TRIES):
             sha256 = await asyncio.to_thread(_hashed, data)
-            if await self.has(sha256) or await self._upload(data, sha256):
+            if await self._renewed(sha256) or await self._upload(data, sha256):
                 return sha256
         raise StoreError(f"{data!s} cannot be kept: it changes while it is read.")
 
@@ -49,7 +58,7 @@ class FirestoreBlobs:
         (found,) = await self._database.get(self._database.at(names.BLOBS, sha256))
         if found is None:
             raise StoreError(f"The blob {sha256} is not in {self._database.name}.")
-        places = [self._chunk(sha256, number) for number in range(found["chunks"])]
+        places = self._chunks_of(found)
         data = bytearray()
         for start in range(0, len(places), _READ_AT_ONCE):
             for chunk in await self._database.get(*places[start : start + _READ_AT_ONCE]):
@@ -72,26 +81,78 @@ class FirestoreBlobs:
         """None: no file of this machine holds them."""
         return None
 
+    async def older(self, before: float) -> AsyncIterator[str]:
+        """Those that were last put before that time, seconds since 1970."""
+        async for found in self._database.walk(self._database.all(names.BLOBS).select([])):
+            if found.time.timestamp() < before:
+                yield found.id
+
+    async def remove(self, sha256: str, before: float) -> bool:
+        """Remove it, unless it was put since that time: then False."""
+        database = self._database
+        place = database.at(names.BLOBS, sha256)
+        (found,) = await database.get(place)
+        if found is None or found.time.timestamp() >= before:
+            return False
+        batch = database.batch()
+        batch.delete(place, found.time)
+        try:
+            await database.commit(batch, f"Removing the blob {sha256}")
+        except Conflict as conflict:
+            if not conflict.unsure:
+                return False
+        # Nobody else's: who puts it anew meanwhile writes chunks of its own.
+        await database.clear(self._chunks_of(found))
+        return True
+
+    async def _renewed(self, sha256: str) -> bool:
+        """It is there, and young again."""
+        database, place, attempt = self._database, self._database.at(names.BLOBS, sha256), 0
+        while True:
+            (found,) = await database.get(place)
+            if found is None or time.time() - found.time.timestamp() < self.fresh:
+                return found is not None
+            batch = database.batch()
+            batch.update(place, {"put": SERVER_TIMESTAMP}, found.time)
+            with contextlib.suppress(Conflict):
+                await database.commit(batch, f"The blob {sha256}")
+                return True
+            await again(attempt, f"The blob {sha256}")
+            attempt += 1
+
     async def _upload(self, data: bytes | Path, sha256: str) -> bool:
         """False when the content is not that any more."""
         database, what = self._database, f"The blob {sha256}"
         digest, batch, number = hashlib.sha256(), self._database.batch(), 0
+        stem = secrets.token_hex(8)
         chunks = _chunks(data)
         while chunk := await asyncio.to_thread(next, chunks, b""):
             digest.update(chunk)
             if batch.size + len(chunk) > LARGEST:
                 await database.commit(batch, what)
                 batch = database.batch()
-            batch.put(self._chunk(sha256, number), {"data": chunk})
+            batch.put(self._chunk(sha256, stem, number), {"data": chunk})
             number += 1
         if digest.hexdigest() != sha256:
             return False
-        batch.put(database.at(names.BLOBS, sha256), {"chunks": number})
-        await database.commit(batch, what)
+        batch.create(database.at(names.BLOBS, sha256), {"chunks": number, "stem": stem})
+        try:
+            await database.commit(batch, what)
+        except Conflict as conflict:
+            (found,) = await database.get(database.at(names.BLOBS, sha256))
+            if not (conflict.unsure and found is not None and found.get("stem") == stem):
+                await database.clear([self._chunk(sha256, stem, n) for n in range(number)])
+            return found is not None
         return True
 
-    def _chunk(self, sha256: str, number: int) -> Any:
-        return self._database.at(names.BLOBS, sha256, names.CHUNKS, f"{number:06}")
+    def _chunks_of(self, found: Found) -> list[Any]:
+        """Blobs from before there were stems have none."""
+        stem = found.get("stem", "")
+        return [self._chunk(found.id, stem, number) for number in range(found["chunks"])]
+
+    def _chunk(self, sha256: str, stem: str, number: int) -> Any:
+        name = f"{stem}-{number:06}" if stem else f"{number:06}"
+        return self._database.at(names.BLOBS, sha256, names.CHUNKS, name)
 
 
 def _hashed(data: bytes | Path) -> str:

@@ -17,9 +17,11 @@ from . import (
     cache,
     claims,
     executions,
+    faults,
     forgetting,
     inbox,
     journal,
+    layout,
     names,
     principals,
     questions,
@@ -37,7 +39,7 @@ from .names import Clock
 from .workers import TTL, Workers
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
     from pathlib import Path
 
     from ...graphs.execution import Execution, StepResult
@@ -55,6 +57,7 @@ if TYPE_CHECKING:
         WorkflowInfo,
     )
     from ...graphs.workflow import Workflow
+    from ..upkeep import Arrival, Finding, Layout
 
 PACE = Pace(listen=1.0, sweep=2.0)
 """Every look is paid for."""
@@ -74,6 +77,7 @@ class FirestoreStore:
         self.worker = workers.own
         self.pace = PACE
         self.on_turn: Callable[[str], None] = lambda _: None
+        self.name = database.name
         self._database = database
         self._workers = workers
         self._clock = Clock()
@@ -95,6 +99,7 @@ class FirestoreStore:
         opened = Database(project, database, root)
         workers = Workers(opened, ttl)
         try:
+            await layout.check(opened)
             await workers.start()
         except BaseException:
             await opened.close()
@@ -131,6 +136,15 @@ class FirestoreStore:
         beginning = Beginning(self._database, self._clock, execution, entries, worker)
         await self._ready_to_hold(worker)
         return self._driven(await beginning.make())
+
+    async def arrive(self, arrival: Arrival) -> None:
+        """As `KeptStore` promises it."""
+        execution, entries = arrival.execution, arrival.entries
+        beginning = Beginning(self._database, self._clock, execution, entries, "", arrival)
+        await beginning.make()
+
+    async def mail(self, execution_id: str) -> Sequence[Message]:
+        return await inbox.messages(self._database, execution_id)
 
     async def claim(
         self, execution_id: str, worker: str, *, slotless: bool = False
@@ -273,6 +287,15 @@ class FirestoreStore:
     def blobs(self, folder: Path) -> Blobs:
         """In this database, where every worker finds them."""
         return FirestoreBlobs(self._database)
+
+    def faults(self) -> AsyncIterator[Finding]:
+        return faults.find(self._database)
+
+    def asides(self) -> AsyncIterator[bytes]:
+        return faults.asides(self._database)
+
+    async def layout(self) -> Layout:
+        return await layout.read(self._database)
 
     async def backup(self, target: Path) -> None:
         raise NotPossible(

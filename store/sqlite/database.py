@@ -194,6 +194,11 @@ class Database:
         return version
 
 
+def known_version() -> int:
+    """The schema that this Assay writes."""
+    return len(_migrations())
+
+
 def _migrations() -> list[str]:
     """The scripts in order; script n leads from schema n to n + 1."""
     folder = files("assay.store").joinpath("sqlite", "migrations")

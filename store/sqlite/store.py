@@ -11,11 +11,13 @@ from ...graphs.lease import Pace
 from ..blobs import FolderBlobs
 from ..records import encode
 from . import (
+    arriving,
     artifacts,
     audit,
     backup,
     cache,
     executions,
+    faults,
     inbox,
     journal,
     leases,
@@ -32,7 +34,7 @@ from .workers import Workers
 from .writer import Writer
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
     from pathlib import Path
 
     from ...graphs.execution import Execution, StepResult
@@ -50,6 +52,7 @@ if TYPE_CHECKING:
         WorkflowInfo,
     )
     from ...graphs.workflow import Workflow
+    from ..upkeep import Arrival, Finding, Layout
 
 
 PACE = Pace(listen=0.1, sweep=0.5)
@@ -59,8 +62,9 @@ PACE = Pace(listen=0.1, sweep=0.5)
 class SqliteStore:
     """Several processes may open one file; each execution is written to by one at a time."""
 
-    def __init__(self, writer: Writer, reader: Reader | None, workers: Workers) -> None:
+    def __init__(self, name: str, writer: Writer, reader: Reader | None, workers: Workers) -> None:
         """Use `open`. Without a reader the writer's connection reads too."""
+        self.name = name
         self.worker = workers.own
         self.pace = PACE
         self.on_turn: Callable[[str], None] = lambda _: None
@@ -91,7 +95,7 @@ class SqliteStore:
             raise
         # A database in memory belongs to its one connection.
         reader = None if path is None else Reader(database)
-        return cls(Writer(database, connection), reader, workers)
+        return cls(str(database), Writer(database, connection), reader, workers)
 
     # Workflows
 
@@ -124,6 +128,13 @@ class SqliteStore:
     ) -> Lease | None:
         work = leases.beginning(execution, entries, worker)
         return await self._write(work, f"Execution {execution.id}")
+
+    async def arrive(self, arrival: Arrival) -> None:
+        """As `KeptStore` promises it."""
+        await self._write(arriving.Arriving(arrival), f"Execution {arrival.execution.id}")
+
+    async def mail(self, execution_id: str) -> Sequence[Message]:
+        return await self._read(partial(arriving.mail, execution_id=execution_id))
 
     async def claim(
         self, execution_id: str, worker: str, *, slotless: bool = False
@@ -298,6 +309,24 @@ class SqliteStore:
 
     def blobs(self, folder: Path) -> Blobs:
         return FolderBlobs(folder)
+
+    async def faults(self) -> AsyncIterator[Finding]:
+        for finding in await self._read(partial(faults.find, name=self.name)):
+            yield finding
+
+    async def asides(self) -> AsyncIterator[bytes]:
+        for table in faults.TABLES:
+            after: object = None
+            while True:
+                work = partial(faults.asides, table=table, after=after)
+                texts, after = await self._read(work)
+                for text in texts:
+                    yield text
+                if after is None:
+                    break
+
+    async def layout(self) -> Layout:
+        return await self._read(faults.layout)
 
     async def backup(self, target: Path) -> None:
         await self._read(partial(backup.write, target=target))

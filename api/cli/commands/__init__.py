@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from . import bus, control, definitions, keeping, records, running
+from . import bus, control, definitions, keeping, records, running, store
 
 app = typer.Typer(
     name="assay",
@@ -24,6 +24,7 @@ app = typer.Typer(
 for subject in (running, control, records, definitions, keeping):
     app.registered_commands += subject.app.registered_commands
 app.add_typer(bus.app, name="bus")
+app.add_typer(store.app, name="store")
 
 
 def main() -> None:
