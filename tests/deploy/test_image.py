@@ -153,7 +153,7 @@ def test_what_runs_in_production_is_what_is_tested() -> None:
     named = [*project["dependencies"], *project["optional-dependencies"]["google"]]
     tested, runs, builds = pins("dev"), pins("run"), pins("build")
 
-    assert {re.split(r"[<>=~!]", line)[0] for line in named} <= set(runs)
+    assert {re.split(r"[\[<>=~!]", line)[0] for line in named} <= set(runs)
     assert {*runs.items(), *builds.items()} <= set(tested.items())
     assert {"pytest", "mypy", "ruff", "hatchling"} & set(runs) == set()
     assert "hatchling" in builds
