@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -177,3 +178,48 @@ def test_what_has_ended_is_not_there_any_more_after_a_move(
     assert stores.at(one, "store", "move", id, "--to", two).code == 0
     assert stores.status(two, id) == "completed"
     assert json.loads(stores.at(one, "list", "--json").out) == []
+
+
+def test_a_check_finds_nothing_and_then_a_file_that_is_gone(
+    stores: Stores, one: str, desk: Path
+) -> None:
+    id = stores.parked(one)
+    fine = stores.at(one, "store", "check", "--deep")
+    assert (fine.code, fine.out) == (0, "nothing is wrong\n")
+    (blob,) = [path for path in desk.glob("one/blobs/??/*") if path.is_file()]
+    blob.write_bytes(b"other")
+    wrong = stores.at(one, "store", "check", "--deep")
+    assert wrong.code == 1
+    assert f"file note.txt of execution {id}: " in wrong.out
+    assert "put it back among the blobs" in wrong.out
+    (finding,) = json.loads(stores.at(one, "store", "check", "--deep", "--json").out)
+    assert set(finding) == {"of", "wrong", "remedy"}
+
+
+def test_a_sweep_removes_what_a_deleted_execution_left(
+    stores: Stores, one: str, desk: Path
+) -> None:
+    id = stores.parked(one)
+    stores.at(one, "stop", id)
+    (blob,) = [path for path in desk.glob("one/blobs/??/*") if path.is_file()]
+    os.utime(blob, (1, 1))
+    assert stores.at(one, "store", "sweep").out == "removed 0 files\n"
+    stores.at(one, "store", "move", id, "--to", f"sqlite:///{desk}/two/assay.db")
+    told = stores.at(one, "store", "sweep", "--check")
+    assert (told.code, told.out) == (
+        0,
+        f"nobody refers to {blob.name}\nnobody refers to 1 file\n",
+    )
+    assert stores.at(one, "store", "sweep").out == f"removed {blob.name}\nremoved 1 file\n"
+    assert not blob.exists()
+
+
+def test_a_migration_says_what_is_to_be_deployed(stores: Stores, one: str, cloud: str) -> None:
+    nothing = stores.at(one, "store", "migrate", "--check")
+    assert (nothing.code, nothing.out) == (0, f"{one}: there is nothing yet\n")
+    done = stores.at(one, "store", "migrate")
+    assert (done.code, done.out) == (0, f"{one}: layout 2 of 2\n")
+    told = stores.at(cloud, "store", "migrate")
+    assert told.code == 0
+    assert told.out.startswith(f"{cloud}: layout 1 of 1\n")
+    assert "gcloud firestore indexes fields update data --collection-group=parts" in told.out
