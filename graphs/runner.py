@@ -161,7 +161,7 @@ async def _attempts(
             return replace(result, started_at=started), {}
     journal = frame.run.journal
     family = frame.run.services.kinds.get(bound.kind).family
-    retry = Retry(attempts=1)
+    retry = _ONE_ATTEMPT
     if bound.policy.retry is not None and bound.step.effects != "once":
         retry = bound.policy.retry
     attempt = 0
@@ -204,6 +204,7 @@ async def _attempts(
         await _until(next_at, path, frame)
 
 
+_ONE_ATTEMPT = Retry(attempts=1)
 _GO_ON = frozenset({Family.CONTROL, Family.WAITING})
 
 

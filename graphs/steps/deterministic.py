@@ -68,12 +68,13 @@ async def _apply(call: Call, function: Callable[..., Any], name: str) -> Yield:
     arguments = inputs if isinstance(inputs, dict) else {}
     positional = inputs if isinstance(inputs, list) else []
     try:
-        _signature(function).bind(*positional, **arguments)
+        signature, awaited = _called(function)
+        signature.bind(*positional, **arguments)
     except TypeError as error:
         raise Terminal(f"{name!r} cannot take these inputs: {error}") from error
     token = _CURRENT.set(call)
     try:
-        if _is_async(function):
+        if awaited:
             value = await function(*positional, **arguments)
         else:
             value = await asyncio.to_thread(function, *positional, **arguments)
@@ -91,18 +92,22 @@ async def _apply(call: Call, function: Callable[..., Any], name: str) -> Yield:
     return Yield(value, dict(value) if isinstance(value, Mapping) else {})
 
 
-def _signature(function: Callable[..., Any]) -> inspect.Signature:
+Called = tuple[inspect.Signature, bool]
+"""How a function is called: with what, and whether it is async."""
+
+
+def _called(function: Callable[..., Any]) -> Called:
     """Kept as long as the function: to work it out takes longer than many a step."""
     try:
-        known = _SIGNATURES.get(function)
+        known = _CALLED.get(function)
         if known is None:
-            known = _SIGNATURES[function] = inspect.signature(function)
+            known = _CALLED[function] = inspect.signature(function), _is_async(function)
     except TypeError:  # what cannot be referred to weakly, or hashed
-        return inspect.signature(function)
+        return inspect.signature(function), _is_async(function)
     return known
 
 
-_SIGNATURES: WeakKeyDictionary[Callable[..., Any], inspect.Signature] = WeakKeyDictionary()
+_CALLED: WeakKeyDictionary[Callable[..., Any], Called] = WeakKeyDictionary()
 
 
 def _cancelled() -> bool:

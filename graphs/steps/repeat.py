@@ -82,9 +82,10 @@ async def _iterate(call: Call, written: dict[str, Any]) -> Yield:
     body: Mapping[str, Any] = {}
     done = 0
     while True:
-        now = outer.extended(results=body, context=written, local={"iteration": done})
-        if step.while_ is not None and not await _test(call, "while", done, now):
-            break
+        if step.while_ is not None:
+            now = outer.extended(results=body, context=written, local={"iteration": done})
+            if not await _test(call, "while", done, now):
+                break
         if done == step.max_iterations:
             raise LimitReached(
                 f"the loop ran {done} times, its `max_iterations`, and is not done; "
@@ -100,10 +101,11 @@ async def _iterate(call: Call, written: dict[str, Any]) -> Yield:
         last, body = outcome.last, outcome.results
         if outcome.failure is not None or outcome.beyond is not None:
             return _looped(last, done + 1, written, outcome.beyond, outcome.failure)
-        now = outer.extended(results=body, context=written, local={"iteration": done})
         done += 1
-        if step.until is not None and await _test(call, "until", done - 1, now):
-            break
+        if step.until is not None:
+            now = outer.extended(results=body, context=written, local={"iteration": done - 1})
+            if await _test(call, "until", done - 1, now):
+                break
     return _looped(last, done, written, None, None)
 
 
