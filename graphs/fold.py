@@ -249,8 +249,8 @@ class Folder:
                 return {}
             case [{"changed": dict(), "with": list()} as left]:
                 return dict(left)
-            case [[str(), int()] as reference]:
-                return await self._blob(reference, (path, None)) or {}
+            case [[str() as sha256, int() as size, list()]]:
+                return await self._blob([sha256, size], (path, None)) or {}
         raise ValueError(f"{files!r:.60} are no files")
 
     async def _filled(self, value: Any, parts: list[Any], where: Holder) -> Any:

@@ -20,7 +20,8 @@ Version 2 added `parts` to `d`: where the value has null instead of a part of it
 later one may hold the place of an earlier one.
 
 What a step changed in its workspace (`files`, see `workspace.tree`) is `f` of a result, or the
-end of a `t`; [sha256, size] of a blob where that is large. Nothing says that there is none.
+end of a `t`. Where that is large it is [sha256, size, blobs]: a blob, and those that are named
+in it, so that whoever looks for what a journal needs finds them here.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ from .event import EventType
 from .execution import Status, StepResult
 from .history import Decision
 from .stored import Entry
+from .workspace.tree import blobs_of
 
 VERSION = 2
 
@@ -171,7 +173,9 @@ class Encoder:
         if not files:
             return []
         raw = dump(files)
-        return [orjson.Fragment(raw) if len(raw) <= LARGE else self._reference(raw)]
+        if len(raw) <= LARGE:
+            return [orjson.Fragment(raw)]
+        return [[*self._reference(raw), sorted(blobs_of(files))]]
 
     def _put(self, fields: Fields, name: str, value: Any) -> None:
         raw = dump(value)
@@ -222,11 +226,13 @@ class Encoder:
 
 def _added(last: bytes, raw: bytes) -> bytes | None:
     """What the JSON text of a list or text has that an earlier one of it had not."""
-    kept = last[:-1]
-    if last[:1] == b'"' and raw.startswith(kept):
-        return b'"' + raw[len(kept) :]
-    if last[:1] == b"[" and raw.startswith(kept + b","):
-        return b"[" + raw[len(kept) + 1 :]
+    end = len(last) - 1
+    if not raw.startswith(memoryview(last)[:end]):
+        return None
+    if last[:1] == b'"':
+        return b'"' + raw[end:]
+    if last[:1] == b"[" and raw[end : end + 1] == b",":
+        return b"[" + raw[end + 1 :]
     return None
 
 

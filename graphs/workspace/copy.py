@@ -121,7 +121,7 @@ class WorkingCopy:
             before = self._failed.pop(path, set())
             told = {p: self._tree.get(p) for p in sorted(before | changed.keys())}
             sharers = sorted(self._seen - {path})
-            self._seen = set(self._under_way)
+            self._seen = self._under_way - (set() if again else {path})
             if again and told:
                 self._failed[path] = set(told)
             write({"changed": told, "with": sharers} if told else {})

@@ -55,6 +55,12 @@ def same(one: Entry | None, other: Entry | None) -> bool:
     return one == other or (one is not None and other is not None and one[:4] == other[:4])
 
 
+def blobs_of(files: Files) -> frozenset[str]:
+    """The blobs in which the bytes are of what a step left."""
+    entries = [entry for entry in changes(files).values() if entry is not None]
+    return frozenset(e[4] if len(e) > 4 else e[3] for e in entries if e[0] == "f")
+
+
 def inherited(history: History, kept: Set[str]) -> Mapping[str, Files]:
     """What a fork has of files, by the path of a kept step: as the folder was for those.
 

@@ -18,13 +18,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from assay.graphs.errors import StateCorrupted, WorkspaceRefused
-from assay.graphs.execution import Failure, Status, StepResult
-from assay.graphs.history import History, Tried
+from assay.graphs.execution import Status, StepResult
+from assay.graphs.history import History
 from assay.graphs.workspace import copy as copies
 from assay.graphs.workspace.bounds import Bounds, Workspaces
 from assay.graphs.workspace.copy import WorkingCopy
 from assay.graphs.workspace.keeping import PACK, SMALL
-from assay.graphs.workspace.tree import inherited, tree_of
 from assay.store.blobs import FolderBlobs
 
 pytestmark = pytest.mark.anyio
@@ -256,35 +255,6 @@ async def test_a_change_shows_although_size_and_time_are_as_they_were(tmp_path: 
 
     assert files["changed"].keys() == {"f"}
     assert (copy.folder / "f").read_bytes() == b"\7\7\7"
-
-
-def test_an_attempt_that_failed_counts_until_its_step_has_ended() -> None:
-    error = Failure("x", "x", "b")
-    failed = Tried(1, 0.0, error, {"changed": {"f": ["d", 1]}, "with": []}, seq=2)
-    one = result("a", 1, {"changed": {"f": ["d", 0], "g": ["d", 0]}, "with": []})
-    two = result("c", 3, {"changed": {"g": None}, "with": []})
-
-    assert tree_of(History({"a": one, "c": two}, tried={"b": failed})) == {"f": ["d", 1]}
-
-
-def test_what_a_kept_step_may_have_done_is_inherited() -> None:
-    """`b` ran while `a` did; `c` has changed the same path in between."""
-
-    def files(**changed: Any) -> Mapping[str, Any]:
-        shared = changed.pop("shared", [])
-        return {"changed": changed, "with": shared}
-
-    results = {
-        "a": result("a", 1, files(x=["d", 1], y=["d", 1], shared=["b", "c"])),
-        "c": result("c", 2, files(y=["d", 2], shared=["b"])),
-        "b": result("b", 3, files(z=["d", 3])),
-    }
-    history = History(results)
-
-    assert inherited(history, {"a", "b", "c"}) == {p: r.files for p, r in results.items()}
-    assert inherited(history, {"b"}) == {"b": files(x=["d", 1], y=["d", 2], z=["d", 3])}
-    assert inherited(history, {"c"}) == {"c": files(x=["d", 1], y=["d", 2], shared=["b"])}
-    assert inherited(history, set()) == {}
 
 
 @pytest.mark.parametrize(
