@@ -13,8 +13,8 @@ from ...graphs.execution import Execution, Status
 from ...graphs.fold import events, load
 from ...graphs.question import Question, QuestionStatus
 from ..settings import read_settings
+from ..streams import LAST, POLL
 from .exits import OK
-from .following import LAST, POLL
 from .lines import Lines
 from .lookup import MANY, open_questions, open_store, whole_id
 from .output import Output

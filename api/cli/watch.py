@@ -14,7 +14,7 @@ from ...graphs.errors import AssayError, QuestionClosed
 from ...graphs.event import Event, EventType
 from ...graphs.execution import Execution, Status
 from ...graphs.question import Question, QuestionStatus, Wait
-from .following import follow
+from ..streams import follow
 from .lookup import open_questions
 from .output import Output
 from .screen import Screen

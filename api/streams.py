@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING
 
-from ...graphs.event import Event, EventType
+from ..graphs.event import Event, EventType
 
 if TYPE_CHECKING:
-    from ...graphs.manager import Manager
+    from ..graphs.manager import Manager
 
 LAST = frozenset(
     {

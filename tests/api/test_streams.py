@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from assay.api.app import open_app
-from assay.api.cli.following import Order, follow
+from assay.api.streams import Order, follow
 from assay.graphs.event import Event, EventType
 
 MANY = {
@@ -33,9 +33,11 @@ LOUD = {
 
 
 @pytest.mark.anyio
-async def test_a_reader_that_falls_far_behind_still_hears_everything_durable(desk: Path) -> None:
+async def test_a_reader_that_falls_far_behind_still_hears_everything_durable(
+    tmp_path: Path,
+) -> None:
     """More events than the bus holds for it happen while it does not listen."""
-    async with open_app() as app:
+    async with open_app(home=tmp_path, workspace=tmp_path) as app:
         execution = await app.start(MANY, {"items": list(range(600))})
         events = follow(app.manager, execution.id)
         told = [await anext(events)]
@@ -48,9 +50,9 @@ async def test_a_reader_that_falls_far_behind_still_hears_everything_durable(des
 
 
 @pytest.mark.anyio
-async def test_what_a_step_says_comes_after_its_start_and_before_its_end(desk: Path) -> None:
+async def test_what_a_step_says_comes_after_its_start_and_before_its_end(tmp_path: Path) -> None:
     """Also for who begins to read when everything has been said."""
-    async with open_app() as app:
+    async with open_app(home=tmp_path, workspace=tmp_path) as app:
         heard = app.manager.follow()
         other = await app.start(LOUD)
         execution = await app.start(LOUD)
@@ -66,24 +68,27 @@ async def test_what_a_step_says_comes_after_its_start_and_before_its_end(desk: P
 
 
 @pytest.mark.anyio
-async def test_an_execution_that_has_ended_is_told_from_the_store(desk: Path) -> None:
-    async with open_app() as app:
+async def test_an_execution_that_has_ended_is_told_from_the_store(tmp_path: Path) -> None:
+    async with open_app(home=tmp_path, workspace=tmp_path) as app:
         execution = await app.run(LOUD)
         told = [event.seq async for event in follow(app.manager, execution.id)]
     assert told == list(range(1, 6))
 
 
 @pytest.mark.anyio
-async def test_what_another_process_says_is_read_from_the_store(desk: Path) -> None:
-    async with open_app() as mine, open_app() as its:
+async def test_what_another_process_says_is_read_from_the_store(tmp_path: Path) -> None:
+    async with (
+        open_app(home=tmp_path, workspace=tmp_path) as mine,
+        open_app(home=tmp_path, workspace=tmp_path) as its,
+    ):
         execution = await its.start(LOUD)
         told = [event.seq async for event in follow(mine.manager, execution.id)]
     assert told == list(range(1, 6))
 
 
 @pytest.mark.anyio
-async def test_what_is_known_is_not_told_again(desk: Path) -> None:
-    async with open_app() as app:
+async def test_what_is_known_is_not_told_again(tmp_path: Path) -> None:
+    async with open_app(home=tmp_path, workspace=tmp_path) as app:
         execution = await app.run(LOUD)
         told = [event.seq async for event in follow(app.manager, execution.id, after=3)]
     assert told == [4, 5]
