@@ -129,8 +129,12 @@ class LangGraphProvider:
             self._watch()
             if lease is None:
                 return False
+            # Before it begins: a pause that lies there is for its first step.
+            messages: Sequence[Message] = ()
+            with suppress(StoreUnavailable):
+                messages = await store.inbox(store.worker)
             self.drive(lease, launch)
-        await self._hear()
+            self._hand_out(messages)
         return True
 
     async def wait(self, execution_id: str) -> Execution | None:
@@ -301,7 +305,9 @@ class LangGraphProvider:
                 await _patiently(self._hear)
 
     async def _hear(self) -> None:
-        messages: Sequence[Message] = await self._services.store.inbox(self._services.store.worker)
+        self._hand_out(await self._services.store.inbox(self._services.store.worker))
+
+    def _hand_out(self, messages: Sequence[Message]) -> None:
         for message in messages:
             if (drive := self._driving.get(message.execution_id)) is not None:
                 drive.hear(message)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import pytest
 from assay.graphs.errors import AssayError, ConcurrencyLimit
 from assay.graphs.event import EventType
 from assay.graphs.execution import Status
+from assay.graphs.lease import Message
 
 from ..running import House, open_house, statuses
 from .asking import answered, open_questions
@@ -255,6 +258,26 @@ async def test_pausing_one_that_waits_its_turn(turns: Turns) -> None:
     assert turns.seen == ["a"]
     await turns.house.app.resume(second.id)
     assert await turns.ended(second) == ["completed"]
+
+
+async def test_a_pause_is_heard_before_the_first_step_by_whoever_reads_slowly(
+    turns: Turns, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = turns.house.app.manager.store
+    read = store.inbox
+
+    async def slow(worker: str) -> Sequence[Message]:
+        await asyncio.sleep(0.2)
+        return await read(worker)
+
+    await turns.start("a")
+    second = await turns.start("b")
+    await turns.house.app.manager.pause(second.id)
+    monkeypatch.setattr(store, "inbox", slow)
+    turns.let("a", "b")
+    await turns.house.app.manager.wait(second.id, until=(Status.PAUSED,))
+
+    assert turns.seen == ["a"]
 
 
 async def test_the_holder_goes_away_and_its_slot_waits_for_it(tmp_path: Path) -> None:
