@@ -121,14 +121,9 @@ class Manager:
         self._provider.serve()
 
     async def drain(self, grace: float) -> Sequence[str]:
-        """Take nothing more; let the steps that run end, for so many seconds at most.
-
-        Each execution is let go of before its next step, to go on elsewhere. Returns those
-        whose steps still run: closing cuts them off.
-        """
-        left = await self._provider.drain(grace)
-        _log.info("drained; %d executions are cut off", len(left))
-        return left
+        """Take nothing more; let steps that run end, for so many seconds at most, and the rest
+        go on elsewhere. Returns executions whose steps still run: closing cuts them off."""
+        return await self._provider.drain(grace)
 
     async def wait(self, execution_id: str, *, until: Sequence[Status] = ()) -> Execution:
         """The execution when it has ended, or has one of the statuses wanted."""
@@ -209,9 +204,10 @@ class Manager:
             if page.cursor is None:
                 return
 
-    def follow(self, execution_id: str | None = None) -> AsyncIterator[Event]:
-        """Events from now on, live ones included; those of every execution here when None."""
-        return self._services.bus.subscribe(execution_id)
+    def follow(self, execution_id: str | None = None, *, own: bool = False) -> AsyncIterator[Event]:
+        """Events from now on, live ones included; of every execution when None, or of all that
+        this process drives itself (`own`)."""
+        return self._services.bus.here() if own else self._services.bus.subscribe(execution_id)
 
     async def stop(self, execution_id: str, reason: str = "") -> Execution:
         """Stop an execution, wherever it runs; returns when nothing of it does any more."""

@@ -164,8 +164,7 @@ class Questions(Protocol):
         """Replace the question of that id, if its revision is one lower and it is open.
 
         When it is not open any more afterwards, an ANSWER message is put into the inbox of
-        its execution in the same commit. False: somebody else was first.
-        """
+        its execution in the same commit. False: somebody else was first."""
 
     async def send(self, signal: Signal) -> Sequence[str]:
         """Keep an event, and tell everyone who waits for it by a SIGNAL message for each
@@ -286,6 +285,9 @@ class EventBus(Protocol):
     def subscribe(self, execution_id: str | None = None) -> AsyncIterator[Event]:
         """Events from now on, not from first use; other processes' once `hears` has returned."""
 
+    def here(self) -> AsyncIterator[Event]:
+        """Events that this process publishes from now on. Those of others are not fetched."""
+
     async def hears(self, seconds: float = 5.0) -> bool:
         """Wait, so long at most, until subscribers hear other processes; whether they do."""
 
@@ -303,10 +305,8 @@ class EventBus(Protocol):
 
 
 class Skill(Protocol):
-    """A named deterministic function an author may call, sync or async.
-
-    Its keyword parameters are the step's inputs; what it returns is the step's output.
-    """
+    """A named deterministic function an author may call, sync or async. Its keyword parameters
+    are the step's inputs; what it returns is the step's output."""
 
     def __call__(self, **inputs: Any) -> Any: ...
 

@@ -52,6 +52,9 @@ class LocalBus:
         """Whether anybody listens to anything."""
         return any(not each.closed for listeners in self._listeners.values() for each in listeners)
 
+    def here(self) -> Subscription:
+        return self.subscribe()
+
     async def hears(self, seconds: float = 0) -> bool:
         return True
 

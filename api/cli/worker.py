@@ -14,8 +14,8 @@ from ...graphs.event import Event, EventType
 from ..app import App, open_app
 from ..duty import Duty, read_duty
 from ..settings import read_settings
+from ..streams import LAST
 from .exits import OK
-from .following import LAST
 from .lines import describe
 from .output import Output
 from .signals import signals
@@ -136,7 +136,7 @@ async def _drain(app: App, duty: Duty, stop: asyncio.Event) -> None:
 async def _tell(manager: Manager, out: Output, *, json: bool, quiet: bool) -> None:
     """A line for whatever happens to an execution as a whole."""
     names: dict[str, str] = {}
-    async for event in manager.follow():
+    async for event in manager.follow(own=True):
         if event.type not in _TOLD:
             continue
         if json:

@@ -52,7 +52,7 @@ class PubSubBus:
         """Use `open`."""
         self.origin = f"p{secrets.token_hex(8)}"
         self._client = client
-        self._local = LocalBus()
+        self._local, self._own = LocalBus(), LocalBus()
         # One each: what a topic cannot take for now holds up no other.
         self._outboxes = {topic: self._outbox(topic) for topic in TOPICS}
         self._order = Order(lambda event: self._local.publish([event]))
@@ -87,6 +87,7 @@ class PubSubBus:
 
     def publish(self, events: Sequence[Event]) -> None:
         self._local.publish(events)
+        self._own.publish(events)
         if self._closed:
             return
         for event in events:
@@ -95,13 +96,16 @@ class PubSubBus:
 
     def wanted(self, execution_id: str) -> bool:
         """Always: another process may listen, and nobody knows."""
-        return not self._closed or self._local.wanted(execution_id)
+        return not self._closed or self._local.wanted(execution_id) or self._own.listened()
 
     def subscribe(self, execution_id: str | None = None) -> Subscription:
         subscription = self._local.subscribe(execution_id)
         if not self._closed:
             self._events.begin()
         return subscription
+
+    def here(self) -> Subscription:
+        return self._own.subscribe()
 
     async def hears(self, seconds: float = HEARS) -> bool:
         return self._closed or await self._events.hears(seconds)

@@ -84,6 +84,27 @@ async def test_who_listens_again_hears_what_is_said_from_then_on(
     await other.close()
 
 
+async def test_who_listens_to_its_own_process_alone_is_sent_nothing(
+    project: str, stranger: Client
+) -> None:
+    one, other = await PubSubBus.open(project), await PubSubBus.open(project)
+    here, everything = one.here(), one.subscribe()
+    assert await one.hears(20)
+    other.publish([event(1)])
+    async with asyncio.timeout(20):
+        assert await anext(everything) == event(1)
+    one.publish([event(2)])
+    async with asyncio.timeout(20):
+        assert await anext(here) == event(2)
+        assert await anext(everything) == event(2)
+    alone = other.here()
+    assert not await other.hears(0.2)
+    assert not await subscribed(stranger, other)
+    await alone.aclose()
+    await one.close()
+    await other.close()
+
+
 async def test_the_subscription_of_a_process_that_died_expires(
     project: str, stranger: Client
 ) -> None:
