@@ -15,6 +15,7 @@ import signal
 import sys
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import assay
 from assay.api.cli.signals import signals
@@ -77,9 +78,23 @@ async def hear(app: assay.App) -> None:
 
 
 def waiting() -> None:
-    """Where each task stands, in the log."""
+    """What each task waits for, in the log."""
     for task in asyncio.all_tasks():
-        task.print_stack()
+        where: list[str] = []
+        inner: Any = task.get_coro()
+        while inner is not None:
+            frame = getattr(inner, "cr_frame", None) or getattr(inner, "ag_frame", None)
+            if frame is not None:
+                where.append(f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno}")
+            entered = None if frame is None else frame.f_locals.get("self")
+            deeper = getattr(inner, "cr_await", None) or getattr(inner, "ag_await", None)
+            # How far the body of an `asynccontextmanager` is, its manager alone knows.
+            inner = getattr(entered, "gen", None) if _is_opaque(deeper) else deeper
+        logging.warning("task %s waits at %s", task.get_name(), " ".join(where))
+
+
+def _is_opaque(inner: object) -> bool:
+    return type(inner).__name__.startswith("async_generator_")
 
 
 def say(line: str) -> None:
