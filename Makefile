@@ -36,8 +36,9 @@ lint: .venv/ready ## Check style, types and who may import whom
 emulators: .venv/ready ## Run Google's Firestore and Pub/Sub emulators until Ctrl-C
 	@.venv/bin/python -m tests.emulators
 
-chaos: .venv/ready ## Kill a thousand executions, and see that each ends as it should
+chaos: .venv/ready ## Kill a thousand executions, then workers in the cloud, and see how all ends
 	@.venv/bin/python -m tests.durability.chaos
+	@.venv/bin/python -m tests.chaos.play
 
 bench: .venv/ready ## Measure, beside the reference in the same run
 	@for script in $(filter-out $(ASIDE),$(wildcard bench/[a-z]*.py)); do \
