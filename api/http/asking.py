@@ -1,0 +1,46 @@
+"""From a request to who asks, and to what they may do."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from starlette.requests import HTTPConnection
+
+from ..control import Asker, Control
+
+if TYPE_CHECKING:
+    from ..identity import Identity
+    from ..tenants import Tenants
+
+
+class Desk:
+    """What every surface of one server shares; at `app.state.desk`."""
+
+    def __init__(self, tenants: Tenants, identity: Identity) -> None:
+        self.tenants = tenants
+        self.identity = identity
+
+    def control(self, asker: Asker) -> Control:
+        return Control(self.tenants.app(asker.tenant).manager, asker)
+
+    async def let_in(self, connection: HTTPConnection, surface: str) -> Control:
+        """What the sender of a request may do. Raises `NotAuthenticated`."""
+        return self.control(await self.identity.asker(credential(connection), surface))
+
+
+def credential(connection: HTTPConnection) -> str | None:
+    """What somebody presents: `Authorization: Bearer …`, or `X-API-Key`."""
+    scheme, _, given = connection.headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer" and given.strip():
+        return given.strip()
+    return connection.headers.get("x-api-key")
+
+
+def desk(connection: HTTPConnection) -> Desk:
+    found: Desk = connection.app.state.desk
+    return found
+
+
+async def rest_control(connection: HTTPConnection) -> Control:
+    """For FastAPI's `Depends`, in REST."""
+    return await desk(connection).let_in(connection, "rest")

@@ -1,0 +1,110 @@
+"""Errors over HTTP, as RFC 9457 has them: a status, a stable code, and what to do."""
+
+from __future__ import annotations
+
+import logging
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from ...graphs import errors
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from fastapi import FastAPI
+
+MEDIA_TYPE = "application/problem+json"
+
+STATUSES: Mapping[type[errors.AssayError], HTTPStatus] = {
+    errors.InvalidSpec: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.InvalidInput: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.NotAuthenticated: HTTPStatus.UNAUTHORIZED,
+    errors.NotAuthorized: HTTPStatus.FORBIDDEN,
+    errors.WorkflowNotFound: HTTPStatus.NOT_FOUND,
+    errors.ExecutionNotFound: HTTPStatus.NOT_FOUND,
+    errors.QuestionNotFound: HTTPStatus.NOT_FOUND,
+    errors.WorkflowConflict: HTTPStatus.CONFLICT,
+    errors.QuestionClosed: HTTPStatus.CONFLICT,
+    errors.NotPossible: HTTPStatus.CONFLICT,
+    errors.ConcurrencyLimit: HTTPStatus.CONFLICT,
+    errors.ConfigurationError: HTTPStatus.CONFLICT,
+    errors.StoreUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
+}
+"""By the nearest class; any other error of ours is a fault of the server."""
+
+_log = logging.getLogger("assay.http")
+
+
+def status_of(error: errors.AssayError) -> HTTPStatus:
+    for kind in type(error).__mro__:
+        if kind in STATUSES:
+            return STATUSES[kind]
+    return HTTPStatus.INTERNAL_SERVER_ERROR
+
+
+def problem(
+    status: int,
+    code: str,
+    detail: str,
+    headers: Mapping[str, str] | None = None,
+    **more: Any,
+) -> Response:
+    body = {
+        "type": f"urn:assay:{code}",
+        "title": HTTPStatus(status).phrase,
+        "status": int(status),
+        "code": code,
+        "detail": detail,
+        **more,
+    }
+    return JSONResponse(body, status, dict(headers or {}), media_type=MEDIA_TYPE)
+
+
+def of_error(error: errors.AssayError) -> Response:
+    """What somebody is told of an error of ours."""
+    status = status_of(error)
+    headers, more = {}, {}
+    if status is HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = "Bearer"
+    if status is HTTPStatus.SERVICE_UNAVAILABLE:
+        headers["Retry-After"] = "1"
+    if isinstance(error, errors.InvalidSpec):
+        more["problems"] = [str(each) for each in error.problems]
+    return problem(status, error.code, error.message, headers, **more)
+
+
+def answer_with_problems(app: FastAPI) -> None:
+    """Every error of the application is answered as a problem; none shows what is inside."""
+
+    async def ours(_: Request, error: Exception) -> Response:
+        assert isinstance(error, errors.AssayError)
+        return of_error(error)
+
+    async def unfit(_: Request, error: Exception) -> Response:
+        assert isinstance(error, RequestValidationError)
+        found = [
+            {"at": ".".join(map(str, each["loc"])), "message": each["msg"]}
+            for each in error.errors()
+        ]
+        detail = "; ".join(f"{each['at']}: {each['message']}" for each in found)
+        return problem(422, "invalid_request", detail, problems=found)
+
+    async def refused(_: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        return problem(error.status_code, "http", error.detail, error.headers)
+
+    async def unexpected(request: Request, error: Exception) -> Response:
+        _log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+        return problem(
+            500, "internal", "Something unexpected happened; the server's log says what."
+        )
+
+    app.add_exception_handler(errors.AssayError, ours)
+    app.add_exception_handler(RequestValidationError, unfit)
+    app.add_exception_handler(HTTPException, refused)
+    app.add_exception_handler(Exception, unexpected)
