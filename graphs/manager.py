@@ -103,9 +103,8 @@ class Manager:
             await self._services.store.keep(program.workflow)
         begun = beginning(execution, history)
         store, blobs = self._services.store, self._services.blobs
-        for sha256, data in begun.blobs.items():
-            if not await blobs.has(sha256):
-                await blobs.put(data)
+        for data in begun.blobs.values():
+            await blobs.put(data)  # also what is there: it is not swept away meanwhile
         lease = await store.create(execution, begun.entries, store.worker)
         self._services.bus.publish(begun.events)
         if lease is not None:

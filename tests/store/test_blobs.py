@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import threading
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -73,3 +76,30 @@ async def test_a_put_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="Cannot keep a blob"):
         await FolderBlobs(tmp_path).put(b"x")
     assert blob_files(tmp_path) == [occupied]
+
+
+async def test_whatever_is_put_while_a_sweep_goes_on_is_there_afterwards(tmp_path: Path) -> None:
+    """Each put is followed by a look; all the time another thread removes whatever is old."""
+    blobs, over = FolderBlobs(tmp_path), threading.Event()
+    removed = 0
+
+    def sweep() -> None:
+        nonlocal removed
+        other = FolderBlobs(tmp_path)
+        while not over.is_set():
+            for sha256 in other._older(time.time() - 100):
+                removed += other._remove(sha256, time.time() - 100)
+
+    sweeping = threading.Thread(target=sweep)
+    sweeping.start()
+    try:
+        for _ in range(300):
+            sha256 = await blobs.put(b"the same")
+            assert await blobs.get(sha256) == b"the same"
+            place = blobs.path(sha256)
+            assert place is not None
+            os.utime(place, (1, 1))
+    finally:
+        over.set()
+        sweeping.join()
+    assert removed
