@@ -53,7 +53,7 @@ def saver_for(
     *,
     serde: SerializerProtocol | None = None,
     may_prune: Callable[[str], Awaitable[bool]] | None = None,
-    drive_of: Callable[[str], Drive | None] = lambda thread: None,
+    drive_of: Callable[[str], Drive | None] = lambda _: None,
 ) -> Saver:
     """A checkpointer over an open database. Call it in the event loop that will use it.
 
@@ -72,7 +72,7 @@ class FirestoreCheckpoints:
     """
 
     def __init__(
-        self, database: Database, drive_of: Callable[[str], Drive | None] = lambda thread: None
+        self, database: Database, drive_of: Callable[[str], Drive | None] = lambda _: None
     ) -> None:
         self._database = database
         self._drive_of = drive_of

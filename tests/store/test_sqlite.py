@@ -365,6 +365,9 @@ async def test_an_sqlite_that_is_too_old_is_named(
 
 async def test_a_query_that_reads_a_growing_table_whole_is_noticed(tmp_path: Path) -> None:
     """The contract suites run under this watch: it must be able to bark."""
+    async with opened(tmp_path / "store.db"):
+        pass
     with pytest.raises(query_plans.ReadWhole, match="SCAN journal"), query_plans.watched():
-        async with opened(tmp_path / "store.db") as store:
-            await store._reader.run(lambda c: c.execute("SELECT * FROM journal").fetchall())
+        reader = Reader(Database(tmp_path / "store.db"))
+        await reader.run(lambda c: c.execute("SELECT * FROM journal").fetchall())
+        await reader.close()
