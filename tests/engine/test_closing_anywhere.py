@@ -22,7 +22,7 @@ from assay.graphs.steps.deterministic import current_call
 from ..running import House, mapping, open_house, statuses
 from .lasting import events, types
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.every_store]
 
 LONG = bool(os.environ.get("ASSAY_LONG"))
 MOST_LIVES = 400

@@ -25,7 +25,7 @@ from ..running import House, mapping, open_house, statuses
 from .lasting import events
 from .test_closing_anywhere import CHILD, DOCUMENT, OUTPUTS, World, answer
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.every_store]
 
 LONG = bool(os.environ.get("ASSAY_LONG"))
 LIVES = 6

@@ -19,7 +19,7 @@ from ..running import House, Order, note, open_house, problems, statuses, warnin
 from .asking import asked, open_questions
 from .lasting import events, happened, types
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.every_store]
 
 PAY = "id: pay, type: python, function: pass_gate, inputs: {name: pay}, effects: once"
 TEXT = f"- {note('a')}\n- {{{PAY}}}\n- {note('b')}"

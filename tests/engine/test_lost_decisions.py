@@ -18,7 +18,7 @@ from .asking import answered
 from .kept import Kept, kept
 from .test_lost_values import LARGE, LOST, SIZE, Large, Lose
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.every_store]
 
 ASK = "{id: ask, type: approval, message: x, when: index == 1}"
 TELL = "{id: tell, type: skill, skill: echo, inputs: {message: '{{ size(item) }}'}}"

@@ -16,7 +16,7 @@ from .asking import answered
 from .kept import Kept, kept
 from .lasting import events, types
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.every_store]
 
 SIZE = 100_000
 LARGE = f"{{id: large, type: python, function: large, inputs: {{size: {SIZE}}}}}"

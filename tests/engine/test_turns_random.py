@@ -22,7 +22,7 @@ from ..running import House, open_house
 from .lasting import events
 from .turns import ASK, alone
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.every_store]
 
 LONG = bool(os.environ.get("ASSAY_LONG"))
 EXECUTIONS = 7

@@ -14,7 +14,7 @@ from assay.graphs.question import QuestionStatus
 from ..running import Order, note, open_house, statuses
 from .asking import answered, asked, ended, open_questions, passed
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.every_store]
 
 ASK = "id: ask, type: approval, message: x"
 
