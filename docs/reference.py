@@ -53,6 +53,7 @@ def page() -> str:
         "OnError",
         "Cache",
         "Concurrency",
+        "Workspace",
         "ResourceLimits",
         "StepLimits",
         "Panic",
