@@ -184,4 +184,4 @@ async def test_what_is_let_go_of_gives_the_place_back(tmp_path: Path) -> None:
         ended = await again.ended(*executions)
 
     assert (one.seen, ended) == (["a"], ["completed"] * 3)
-    assert (again.seen, again.most) == (["a", "b", "c"], 1)
+    assert (sorted(again.seen), again.most) == (["a", "b", "c"], 1)
