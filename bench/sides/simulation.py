@@ -111,7 +111,7 @@ class Simulation:
 
     def _created(self, execution: Execution, claimable: bool) -> None:
         self._count("write", 4)
-        self._count("sequential", 3)  # that it is queued, runs, and has ended
+        self._count("sequential", 2)  # into the range of one status, and out
         if not claimable:
             return
         self._offer(execution)
