@@ -92,6 +92,7 @@ class Drive:
         self._waiting += [*work.ahead(self._database, self._clock), work]
         if self.working is None:
             self.working = asyncio.create_task(self._work())
+            self.working.add_done_callback(self._worked)
         return work.future
 
     def give_up(self) -> None:
@@ -99,6 +100,15 @@ class Drive:
         self.given_up = True
         if self.working is not None:
             self.working.cancel()
+
+    def _worked(self, task: asyncio.Task[None]) -> None:
+        if self.working is task:  # it was given up before it began
+            self.working = None
+            for work in self._waiting:
+                work.fail(self._lapsed())
+            self._waiting.clear()
+            if self.over:
+                self.forget()
 
     async def _work(self) -> None:
         group: list[Work] = []

@@ -217,3 +217,14 @@ async def test_a_dead_worker_is_forgotten_when_nothing_of_it_is_left(
             assert await one.holder("e") == one.worker
         finally:
             await database.close()
+
+
+async def test_a_commit_given_up_before_it_began_keeps_nobody_waiting(project: str) -> None:
+    """Neither who made it, nor who closes the store."""
+    async with asyncio.timeout(30), opened(project, 600) as one:
+        _, lease = await begun(one, "e")
+        committing = asyncio.ensure_future(one.commit(Commit(lease, entry(1))))
+        one._drive(lease).give_up()
+        with pytest.raises(LeaseLost):
+            await committing
+        await one.close()
