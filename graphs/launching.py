@@ -100,7 +100,7 @@ class Launches:
             Status.QUEUED,
             inputs,
             env=env,
-            notices=notices(workflow, launch.workspace, workspaces),
+            notices=self.notices(launch),
             slot=slot_of(launch.program, inputs, env),
             pins=_pins(launch),
             workspace=place(workflow, launch.workspace, workspaces),
@@ -108,6 +108,11 @@ class Launches:
             created_at=now,
             updated_at=now,
         )
+
+    def notices(self, launch: Launch) -> tuple[str, ...]:
+        """What an execution must say of itself from the start."""
+        workspaces = self._surroundings.workspaces
+        return notices(launch.program.workflow, launch.workspace, workspaces)
 
     async def launch(self, program: Program, beside: Path, fuse: bool, depth: int = 0) -> Launch:
         """The program with every workflow that its steps name, pinned to what it is now."""

@@ -289,6 +289,7 @@ class Manager:
             priority=execution.priority,
             slot=slot_of(launch.program, accepted, execution.env),
             pins=execution.pins,
+            notices=self._launches.notices(launch),
             workspace=execution.workspace,
             fuse=execution.fuse,
             created_at=now,

@@ -13,6 +13,7 @@ import assay
 from assay.graphs.errors import ConfigurationError
 from assay.graphs.execution import Status
 
+from .. import running
 from ..running import House, open_house, statuses
 
 pytestmark = pytest.mark.anyio
@@ -328,3 +329,21 @@ async def test_a_mount_is_used_by_whoever_says_shared(tmp_path: Path) -> None:
 
     assert done.status is Status.COMPLETED
     assert os.listdir(mount) == ["f"]
+
+
+@pytest.mark.every_store
+async def test_files_that_stay_behind_are_told_of_where_others_may_take_over(
+    tmp_path: Path,
+) -> None:
+    async with open_house(tmp_path) as house:
+        folder = await house.run("- {id: s, type: shell, command: ':'}")
+        forked = await house.app.manager.fork(folder.id, "s")
+        quiet = [
+            await house.run("- {id: s, type: emit, event: e}"),
+            await house.run(f"{SNAPSHOT}- {{id: s, type: shell, command: ':'}}"),
+        ]
+
+        many = running.store_kind == "firestore"
+        for told in (folder, await house.app.wait(forked.id)):
+            assert ["`workspace: {mode: snapshot}`" in n for n in told.notices] == [True] * many
+        assert [execution.notices for execution in quiet] == [(), ()]

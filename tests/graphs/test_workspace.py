@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from assay.graphs.errors import StateCorrupted, WorkspaceRefused
+from assay.graphs.errors import StateCorrupted, StoreUnavailable, WorkspaceRefused
 from assay.graphs.execution import Status, StepResult
 from assay.graphs.history import History
 from assay.graphs.workspace import copy as copies
@@ -316,3 +316,38 @@ async def test_a_copy_is_out_of_the_way_at_once(tmp_path: Path) -> None:
     copy.remove()
 
     assert [p.name.startswith(copies._GONE) for p in (tmp_path / "one").iterdir()] in ([True], [])
+
+
+class Full(FolderBlobs):
+    """A disk that has no room for a while."""
+
+    room = False
+
+    async def put(self, data: bytes | Path) -> str:
+        if not self.room:
+            raise StoreUnavailable("no space left on device")
+        return await super().put(data)
+
+
+async def test_a_full_disk_is_waited_for(tmp_path: Path) -> None:
+    """What is recorded then is what is there by then."""
+    blobs, waits = Full(tmp_path / "blobs"), 0
+
+    async def patiently(work: Callable[[], Awaitable[Any]]) -> Any:
+        nonlocal waits
+        while True:
+            try:
+                return await work()
+            except StoreUnavailable:
+                waits += 1
+                (copy.folder / "late").touch()
+                blobs.room = waits > 1
+
+    copy = WorkingCopy(Workspaces(tmp_path / "home"), "x", History(), blobs, patiently)
+    await copy.ready()
+    (copy.folder / "f").write_text("f")
+    left: list[Mapping[str, Any]] = []
+    await copy.record("s", left.append)
+
+    assert waits == 2
+    assert left[0]["changed"].keys() == {"f", "late"}
