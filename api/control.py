@@ -2,67 +2,41 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from ..graphs.errors import (
-    ExecutionNotFound,
     InvalidInput,
-    NotAuthorized,
     QuestionNotFound,
-    WorkflowNotFound,
 )
-from ..graphs.execution import Execution, Status, timestamp
+from ..graphs.execution import Execution, Status
 from ..graphs.stored import AuditEntry, Page, Principal, WorkflowInfo
-from .access import Operation, covers, decide
+from .access import Operation, covers
+from .deciding import MOST, Asker, Deciding, size
 from .keys import Issued, issue
 
 if TYPE_CHECKING:
     from ..graphs.event import Event
     from ..graphs.forking import Fork
     from ..graphs.lease import Slot
-    from ..graphs.manager import Manager
     from ..graphs.ports import Store
     from ..graphs.program import Program
     from ..graphs.question import Question
     from ..graphs.stored import ArtifactInfo
     from ..graphs.workflow import Workflow
 
-T = TypeVar("T")
-
-MOST = 100
-"""The longest page of any listing."""
-
-_LOOKS = 10
-"""Pages of the store that one page of a scoped listing may cost."""
+__all__ = ["MOST", "Asker", "Control"]
 
 
-class Asker(NamedTuple):
-    """Who asks, and through which surface: `rest`, `graphql`, `ws`, `sse`, `mcp` or `chat`."""
-
-    principal: Principal
-    surface: str
-    tenant: str = ""
-
-
-class Control:
+class Control(Deciding):
     """Everything that one asker may do. Cheap to make: one for each request.
 
     Each method raises `NotAuthorized` when the asker's role does not allow it, and the error
     of a thing that is not there for what no scope of the asker covers. A change is audited
     with the rule that decided, before the caller is answered.
     """
-
-    def __init__(self, manager: Manager, asker: Asker) -> None:
-        self._manager = manager
-        self._store = manager.store
-        self.asker = asker
-
-    def may(self, operation: Operation, workflow: str | None = None) -> bool:
-        return bool(decide(self.asker.principal, operation, workflow))
 
     async def workflows(self, *, after: str | None = None, limit: int = 50) -> Page[WorkflowInfo]:
         """Registered versions by name, newest version first."""
@@ -246,7 +220,7 @@ class Control:
         """Files that the execution's steps kept."""
         execution = await self._of(execution_id, Operation.READ_ARTIFACTS)
         return await self._store.artifacts(
-            execution_id=execution.id, after=after, limit=_size(limit)
+            execution_id=execution.id, after=after, limit=size(limit)
         )
 
     async def slots(self, key: str | None = None) -> Sequence[Slot]:
@@ -257,7 +231,7 @@ class Control:
 
     async def keys(self, *, after: str | None = None, limit: int = 50) -> Page[Principal]:
         self._allow(Operation.READ_KEYS)
-        return await self._store.principals(after=after, limit=_size(limit))
+        return await self._store.principals(after=after, limit=size(limit))
 
     async def create_key(
         self,
@@ -288,89 +262,13 @@ class Control:
     ) -> Page[AuditEntry]:
         """Who changed what, newest first."""
         self._allow(Operation.READ_AUDIT)
-        return await self._store.audit(target=target, after=after, limit=_size(limit))
-
-    def _allow(self, operation: Operation, workflow: str | None = None) -> None:
-        decision = decide(self.asker.principal, operation, workflow)
-        if not decision:
-            raise NotAuthorized(f"{decision.rule}; ask whoever runs this server for more")
-
-    def _there(self, workflow: str) -> None:
-        if not covers(self.asker.principal, workflow):
-            raise WorkflowNotFound(f"no workflow {workflow!r} is registered")
-
-    def _visible(self, execution: Execution) -> None:
-        if not covers(self.asker.principal, execution.workflow):
-            raise ExecutionNotFound(f"no execution {execution.id!r}")
-
-    async def _of(self, id: str, operation: Operation) -> Execution:
-        """An execution's row, when the asker may do that to it."""
-        self._allow(operation)
-        execution = await self._store.execution(id)
-        self._visible(execution)
-        return execution
+        return await self._store.audit(target=target, after=after, limit=size(limit))
 
     async def _asked(self, question: Question) -> Execution:
         execution = await self._store.execution(question.execution_id)
         if not covers(self.asker.principal, execution.workflow):
             raise QuestionNotFound(f"no question {question.id!r}")
         return execution
-
-    async def _to(self, id: str, operation: Operation, change: Callable[[str], Awaitable[T]]) -> T:
-        execution = await self._store.execution(id)
-        self._visible(execution)
-        return await self._change(
-            operation, execution.workflow, execution.id, partial(change, execution.id), {}
-        )
-
-    async def _change(
-        self,
-        operation: Operation,
-        workflow: str | None,
-        target: str,
-        change: Callable[[], Awaitable[T]],
-        data: Mapping[str, Any],
-    ) -> T:
-        """Do it, if the asker may, and keep who did it by which rule; both are durable then."""
-        decision = decide(self.asker.principal, operation, workflow)
-        entry = AuditEntry(
-            timestamp(),
-            self.asker.principal.id,
-            operation,
-            target,
-            decision.allowed,
-            decision.rule,
-            {**data, "surface": self.asker.surface},
-        )
-        if not decision:
-            await self._store.record(entry)
-            raise NotAuthorized(f"{decision.rule}; ask whoever runs this server for more")
-        # Beside each other: they share one commit of the store.
-        kept = asyncio.ensure_future(self._store.record(entry))
-        try:
-            return await change()
-        finally:
-            await kept
-
-    async def _page(
-        self,
-        read: Callable[..., Awaitable[Page[T]]],
-        workflow_of: Callable[[T], Awaitable[str]],
-        after: str | None,
-        limit: int,
-    ) -> Page[T]:
-        """A page of what the asker's scopes cover; it may be short before the last one."""
-        principal, left = self.asker.principal, _size(limit)
-        if not principal.scopes:
-            return await read(after=after, limit=left)
-        found: list[T] = []
-        for _ in range(_LOOKS):
-            page = await read(after=after, limit=left)
-            found += [i for i in page.items if covers(principal, await workflow_of(i))]
-            after, left = page.cursor, limit - len(found)
-            if after is None or not left:
-                break
-        return Page(found, after)
 
 
 class _WorkflowOf:
@@ -385,9 +283,3 @@ class _WorkflowOf:
         if id not in self._known:
             self._known[id] = (await self._store.execution(id)).workflow
         return self._known[id]
-
-
-def _size(limit: int) -> int:
-    if not 1 <= limit <= MOST:
-        raise InvalidInput(f"A page has 1 to {MOST} items, not {limit}")
-    return limit

@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 from weakref import WeakValueDictionary
 
 import orjson
@@ -27,8 +27,16 @@ from .workspace.place import mount, notices, place
 
 K = TypeVar("K")
 
-Definition = Workflow | Mapping[str, Any] | str | Path
-"""What a caller may hand over: a workflow, a mapping, a file, or a registered name."""
+
+class Source(NamedTuple):
+    """A definition as its author wrote it, from wherever it came, in YAML or JSON."""
+
+    text: bytes
+    json: bool = False
+
+
+Definition = Workflow | Source | Mapping[str, Any] | str | Path
+"""What a caller may hand over: a workflow, its source, a mapping, a file, or a registered name."""
 
 _DEPTH = 8
 """How deep `workflow` steps may call each other."""
@@ -66,6 +74,8 @@ class Launches:
             return self._program(definition.document, definition.name)
         if isinstance(definition, Mapping):
             return self._program(definition)
+        if isinstance(definition, Source):
+            return self._loader.text(definition.text, "workflow", json=definition.json)
         path = Path(definition)
         if path.suffix in SUFFIXES or isinstance(definition, Path) or path.exists():
             return self._loader.file(path)

@@ -51,14 +51,14 @@ class Manager:
         provider: LangGraphProvider,
         surroundings: Surroundings,
     ) -> None:
-        self._services = services
-        self._provider = provider
+        self.services = services
+        self.provider = provider
         self._launches = Launches(services.store, loader, surroundings)
         provider.launches(self._launches.of)
 
     @property
     def store(self) -> Store:
-        return self._services.store
+        return self.services.store
 
     async def load(self, definition: Definition) -> Program:
         """The program a definition means; raises `InvalidSpec` or `WorkflowNotFound`."""
@@ -70,8 +70,8 @@ class Manager:
         The same content again changes nothing; other content raises `WorkflowConflict`.
         """
         workflow = (await self.load(definition)).workflow
-        self._provider.validate(workflow)
-        await self._provider.create_workflow(workflow)
+        self.provider.validate(workflow)
+        await self.provider.create_workflow(workflow)
         _log.info("registered %s@%s", workflow.name, workflow.version)
         return workflow
 
@@ -82,8 +82,9 @@ class Manager:
         *,
         priority: int = 0,
         fuse: bool = True,
+        id: str = "",
     ) -> Execution:
-        """Begin an execution; returns it `queued`, as soon as it is durable.
+        """Begin an execution; returns it `queued`, as soon as it is durable. `id`: of `new_id`.
 
         Raises `InvalidSpec`, `InvalidInput`, `WorkflowNotFound` or `ConcurrencyLimit`; then
         nothing has been started. A file or mapping is run as it is, without registering it.
@@ -92,49 +93,50 @@ class Manager:
         accepted = accept_inputs(program.workflow, inputs or {})
         beside = Path(definition).parent if isinstance(definition, str | Path) else Path()
         launch = await self._launches.launch(program, beside, fuse)
-        execution = replace(self._launches.queued(launch, accepted), priority=priority)
+        queued = self._launches.queued(launch, accepted)
+        execution = replace(queued, priority=priority, id=id or queued.id)
         return await self._begin(execution, launch)
 
     async def _begin(
         self, execution: Execution, launch: Launch, history: History | None = None
     ) -> Execution:
-        self._provider.validate(launch.program.workflow)
+        self.provider.validate(launch.program.workflow)
         for program in programs(launch):
-            await self._services.store.keep(program.workflow)
+            await self.services.store.keep(program.workflow)
         begun = beginning(execution, history)
-        store, blobs = self._services.store, self._services.blobs
+        store, blobs = self.services.store, self.services.blobs
         for data in begun.blobs.values():
             await blobs.put(data)  # also what is there: it is not swept away meanwhile
         lease = await store.create(execution, begun.entries, store.worker)
-        self._services.bus.publish(begun.events)
+        self.services.bus.publish(begun.events)
         if lease is not None:
-            self._provider.drive(lease, launch, Known(execution, begun.history))
+            self.provider.drive(lease, launch, Known(execution, begun.history))
         else:
-            await self._provider.wait_turn(execution)
+            await self.provider.wait_turn(execution)
         workflow = launch.program.workflow
         _log.info("started %s of %s@%s", execution.id, workflow.name, workflow.version)
         return execution
 
     def serve(self) -> None:
         """From now on drive whatever nobody alive drives, also what other processes began."""
-        self._provider.serve()
+        self.provider.serve()
 
     async def drain(self, grace: float) -> Sequence[str]:
         """Take nothing more; let steps that run end, for so many seconds at most, and the rest
         go on elsewhere. Returns executions whose steps still run: closing cuts them off."""
-        return await self._provider.drain(grace)
+        return await self.provider.drain(grace)
 
     async def wait(self, execution_id: str, *, until: Sequence[Status] = ()) -> Execution:
         """The execution when it has ended, or has one of the statuses wanted."""
-        if not until and (ended := await self._provider.wait(execution_id)) is not None:
+        if not until and (ended := await self.provider.wait(execution_id)) is not None:
             return ended
         while True:
-            execution = await self._services.store.execution(execution_id)
+            execution = await self.services.store.execution(execution_id)
             if execution.status.terminal or execution.status in until:
                 return await self.get(execution.id)
             following = self.follow(execution.id)
             # Between the look and the subscription something may have been said.
-            execution = await self._services.store.execution(execution.id)
+            execution = await self.services.store.execution(execution.id)
             if not (execution.status.terminal or execution.status in until):
                 await _next_change(following)
             await following.aclose()  # type: ignore[attr-defined]
@@ -159,11 +161,11 @@ class Manager:
 
         A value that has been lost reads as null, and a notice says so.
         """
-        execution = await self._services.store.execution(execution_id)
+        execution = await self.services.store.execution(execution_id)
         lost: list[str] = []
         history = await load(
-            self._services.store,
-            self._services.blobs,
+            self.services.store,
+            self.services.blobs,
             execution.id,
             lambda _, why: lost.append(why),
         )
@@ -184,17 +186,17 @@ class Manager:
         limit: int = 50,
     ) -> Page[Execution]:
         """Executions, newest first, without their steps."""
-        return await self._services.store.executions(
+        return await self.services.store.executions(
             workflow=workflow, status=status, after=after, limit=limit
         )
 
     async def workflows(self, *, after: str | None = None, limit: int = 100) -> Page[WorkflowInfo]:
-        return await self._services.store.workflows(after=after, limit=limit)
+        return await self.services.store.workflows(after=after, limit=limit)
 
     async def events(self, execution_id: str, *, after: int = 0) -> AsyncIterator[Event]:
         """The durable events there are now, in order."""
         while True:
-            page = await self._services.store.entries(execution_id, after=after)
+            page = await self.services.store.entries(execution_id, after=after)
             for entry in page.items:
                 for event in events_of(entry, execution_id):
                     if event.seq > after:
@@ -206,12 +208,12 @@ class Manager:
     def follow(self, execution_id: str | None = None, *, own: bool = False) -> AsyncIterator[Event]:
         """Events from now on, live ones included; of every execution when None, or of all that
         this process drives itself (`own`)."""
-        return self._services.bus.here() if own else self._services.bus.subscribe(execution_id)
+        return self.services.bus.here() if own else self.services.bus.subscribe(execution_id)
 
     async def stop(self, execution_id: str, reason: str = "") -> Execution:
         """Stop an execution, wherever it runs; returns when nothing of it does any more."""
-        execution = await self._services.store.execution(execution_id)
-        await self._provider.stop_execution(execution.id, reason)
+        execution = await self.services.store.execution(execution_id)
+        await self.provider.stop_execution(execution.id, reason)
         return await self.get(execution.id)
 
     async def pause(self, execution_id: str) -> Execution:
@@ -229,30 +231,30 @@ class Manager:
         return await self._tell(execution_id, Command.RESUME)
 
     async def _tell(self, execution_id: str, command: Command) -> Execution:
-        execution = await self._services.store.execution(execution_id)
+        execution = await self.services.store.execution(execution_id)
         if execution.status.terminal:
             raise NotPossible(
                 f"execution {execution.id} is {execution.status}: there is nothing to "
                 f"{command.value}; `retry` or `fork` begin a new one from it"
             )
-        await self._services.store.post(Message(execution.id, command))
-        self._provider.knock(execution.id)
-        await self._provider.take(execution.id)
-        return await self._services.store.execution(execution.id)
+        await self.services.store.post(Message(execution.id, command))
+        self.provider.knock(execution.id)
+        await self.provider.take(execution.id)
+        return await self.services.store.execution(execution.id)
 
     async def plan_fork(self, execution_id: str, path: str | None = None) -> Fork:
         """What a fork from a step or iteration would keep and run again; nothing is started.
 
         Without a path: from everything that failed or was cancelled. Raises `InvalidInput`.
         """
-        execution = await self._services.store.execution(execution_id)
+        execution = await self.services.store.execution(execution_id)
         return await self._fork(execution, await self._launches.of(execution), path)
 
     async def retry(self, execution_id: str, *, path: str | None = None) -> Execution:
         """Begin a new execution that goes on from a step (from whatever failed) of one that
         has ended, with the same inputs. Raises `NotPossible` for one that has not.
         """
-        execution = await self._services.store.execution(execution_id)
+        execution = await self.services.store.execution(execution_id)
         if not execution.status.terminal:
             raise NotPossible(
                 f"execution {execution.id} is {execution.status}; stop it first, or fork it"
@@ -266,7 +268,7 @@ class Manager:
 
         `inputs` replace those of the same names. What it inherits it never compensates.
         """
-        execution = await self._services.store.execution(execution_id)
+        execution = await self.services.store.execution(execution_id)
         return await self._forked(execution, path, {**execution.inputs, **(inputs or {})}, "fork")
 
     async def _forked(
@@ -300,7 +302,7 @@ class Manager:
     async def _fork(self, execution: Execution, launch: Launch, path: str | None) -> Fork:
         lost: dict[Holder, str] = {}
         history = await load(
-            self._services.store, self._services.blobs, execution.id, lost.__setitem__
+            self.services.store, self.services.blobs, execution.id, lost.__setitem__
         )
         planned = fork(launch.program, launch.children, history, path)
         kept = {(path, None) for path in planned.kept.results} | planned.kept.decisions.keys()
@@ -317,7 +319,7 @@ class Manager:
         limit: int = 100,
     ) -> Page[Question]:
         """What executions wait for, oldest first."""
-        return await self._services.store.questions(
+        return await self.services.store.questions(
             execution_id=execution_id, status=status, after=after, limit=limit
         )
 
@@ -335,7 +337,7 @@ class Manager:
         Raises `QuestionNotFound`, `QuestionClosed` when it has another answer, `InvalidInput`
         for a value that its schema refuses, `NotAuthorized` when `by` may not answer it.
         """
-        store = self._services.store
+        store = self.services.store
         answer = Answer(value, by, comment, timestamp(), approved)
         while True:
             question = await store.question(question_id)
@@ -346,7 +348,7 @@ class Manager:
                 break
         _log.info("%s answered question %s", by or "somebody", question.id)
         if changed.status is not QuestionStatus.OPEN:
-            self._provider.knock(changed.execution_id)
+            self.provider.knock(changed.execution_id)
         return changed
 
     async def send_event(
@@ -357,19 +359,19 @@ class Manager:
         It is kept for those that begin to wait later. The same `id` again changes nothing.
         """
         signal = Signal(id or new_id(), name, key, payload, time.time())
-        told = await self._services.store.send(signal)
+        told = await self.services.store.send(signal)
         for execution_id in told:
-            self._provider.knock(execution_id)
+            self.provider.knock(execution_id)
         return told
 
     async def slots(self, key: str | None = None) -> Sequence[Slot]:
         """Who holds units of a concurrency key, then who waits for one."""
-        return await self._services.store.slots(key)
+        return await self.services.store.slots(key)
 
     async def delete(self, execution_id: str) -> None:
         """Forget an execution that has ended; else raises `NotPossible`."""
-        execution = await self._services.store.execution(execution_id)
-        await self._services.store.delete_execution(execution.id)
+        execution = await self.services.store.execution(execution_id)
+        await self.services.store.delete_execution(execution.id)
 
 
 async def _next_change(following: AsyncIterator[Event]) -> None:

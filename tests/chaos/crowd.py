@@ -164,7 +164,7 @@ class Crowd:
     async def _tell(self, id: str, command: Command) -> None:
         with contextlib.suppress(AssayError):
             await self._app.manager.store.post(Message(id, command))
-            self._app.manager._provider.knock(id)
+            self._app.manager.provider.knock(id)
 
     async def open(self) -> list[Execution]:
         page = await self._app.manager.executions(limit=10_000)

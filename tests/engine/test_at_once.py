@@ -30,7 +30,7 @@ def busy(*before: dict[str, Any]) -> dict[str, Any]:
 
 def limited(house: House, at_once: int) -> Turns:
     """The app has the default limit, and there is no setting of it yet: a gate of our own."""
-    provider = house.app.manager._provider
+    provider = house.app.manager.provider
     assert isinstance(provider, LangGraphProvider)
     provider._gate = Gate(at_once)
     return Turns(house)

@@ -69,7 +69,7 @@ async def test_an_answer_wakes_a_worker_that_serves(
         mapping(f"- {ASK}\n- {{id: then, type: skill, skill: echo, inputs: {{message: x}}}}")
     )
     await front.manager.wait(execution.id, until=(Status.WAITING,))
-    await front.manager._provider.wait(execution.id)
+    await front.manager.provider.wait(execution.id)
     (question,) = (await front.manager.questions()).items
     async with asyncio.timeout(20):
         await front.manager.answer(question.id)

@@ -59,7 +59,7 @@ async def two(tmp_path: Path) -> AsyncIterator[Two]:
 
 async def heard(house: House) -> None:
     """What lies in the inboxes of what runs in the process has reached it."""
-    provider = house.app.manager._provider
+    provider = house.app.manager.provider
     assert isinstance(provider, LangGraphProvider)
     await provider._hear()
 
@@ -255,6 +255,6 @@ async def test_nothing_more_is_taken(two: Two) -> None:
     await two.drained()
     execution = await two.other.start(f"- {ASK}")
     await waiting(two.other, execution)
-    await two.other.app.manager._provider.close()
+    await two.other.app.manager.provider.close()
     await answered(two.other, execution, "ask")
-    assert not await two.house.app.manager._provider.take(execution.id)
+    assert not await two.house.app.manager.provider.take(execution.id)

@@ -53,7 +53,7 @@ SHAPES = {
 async def graph_of(house: House, execution: assay.Execution) -> Any:
     """The graph of the execution's own list, over a checkpointer of the same store."""
     manager = house.app.manager
-    provider = manager._provider
+    provider = manager.provider
     assert isinstance(provider, LangGraphProvider)
     definition = provider.definition(await manager._launches.of(execution))
     return definition.block.graph(manager.store.checkpointer())
@@ -159,7 +159,7 @@ async def test_a_list_of_one_step_shows_what_it_waits_for_and_then_its_end(
 
 async def leave(house: House) -> None:
     """Let go of everything, so that all of it goes out of memory."""
-    await house.app.manager._provider.close()
+    await house.app.manager.provider.close()
 
 
 @FUSE

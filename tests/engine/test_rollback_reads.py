@@ -137,7 +137,7 @@ async def pinned(house: House, undo: str) -> Mapping[str, Any]:
 
 
 async def decided(house: House, id: str, path: str) -> Mapping[str, Any]:
-    store, services = house.app.manager.store, house.app.manager._services
+    store, services = house.app.manager.store, house.app.manager.services
     history = await load(store, services.blobs, id, lambda *lost: pytest.fail(str(lost)))
     value: Mapping[str, Any] = history.decisions[path, "undo"]
     return value
