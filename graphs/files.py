@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import Callable, Mapping
 from contextvars import Token
 from dataclasses import replace
@@ -13,6 +14,7 @@ from .call import Call, Yield
 from .errors import ExpressionError, NotAllowed, OutputMissing, WorkspaceRefused
 from .execution import Status, StepResult, timestamp
 from .expressions import FunctionScope, current_scope, text_of
+from .nearby import READ_LIMIT
 from .step import Family
 from .workspace.tree import Files as Left
 
@@ -20,9 +22,6 @@ if TYPE_CHECKING:
     from .binding import BoundStep
     from .run import Run
     from .workspace.copy import WorkingCopy
-
-READ_LIMIT = 16 * 1024 * 1024
-"""Bytes that an expression may read of one file."""
 
 
 def inside(workspace: Path, relative: str) -> Path:
@@ -56,13 +55,22 @@ class Files:
 
     def read(self, file: str | Mapping[str, Any]) -> bytes:
         """The bytes of a file of the workspace, or of an artifact as its step left it."""
-        if not isinstance(file, str):
-            kept = self._run.services.blobs.path(str(file.get("sha256", "")))
-            if kept is not None:
-                return _bounded(kept, str(file.get("path")))
-            file = str(file.get("path"))
+        if isinstance(file, str):
+            return self._there(file)
+        path, sha256 = str(file.get("path")), str(file.get("sha256", ""))
+        kept = self._run.services.blobs.path(sha256)
+        if kept is not None:
+            return _bounded(kept, path)
+        data = self._run.nearby.get(sha256) or self._there(path)
+        if hashlib.sha256(data).hexdigest() != sha256:
+            raise ExpressionError(
+                f"the file {path!r} is not what its step left, and what was kept of it is lost"
+            )
+        return data
+
+    def _there(self, path: str) -> bytes:
         try:
-            return _bounded(inside(self._run.workspace, file), file)
+            return _bounded(inside(self._run.workspace, path), path)
         except NotAllowed as error:
             raise ExpressionError(error.message) from error
 
@@ -133,7 +141,9 @@ async def _keep(call: Call, path: Any, name: str) -> Mapping[str, Any]:
     blobs = call.run.services.blobs
     sha256 = await call.run.journal.patiently(lambda: blobs.put(target))
     size = (await asyncio.to_thread(target.stat)).st_size
-    return {"path": relative, "sha256": sha256, "size": size}
+    artifact = {"path": relative, "sha256": sha256, "size": size}
+    await call.run.nearby.keep(artifact, target)
+    return artifact
 
 
 async def restore_file(artifact: Mapping[str, Any], run: Run) -> None:

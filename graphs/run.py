@@ -15,6 +15,7 @@ from .event import Event, EventType
 from .execution import Execution, Exit, Failure, Status, StepResult, timestamp
 from .journal import Journal
 from .limits import Limits
+from .nearby import Nearby
 from .program import Program
 from .question import Question
 from .services import Services
@@ -86,6 +87,7 @@ class Run:
         self._on_panic: Callable[[], None] = lambda: None
         self.limits = Limits.of_workflow(definition.program.workflow.resource_limits, self.notice)
         self.copy = self._working_copy()
+        self.nearby = Nearby(services.blobs, definition)
         self._beside: Crew[Outcome] = Crew(strand)
         self._saving: list[asyncio.Future[None]] = []
         self._detached: set[str] = set()
@@ -123,6 +125,7 @@ class Run:
         """The files as they were. Raises `StateCorrupted` or `WorkspaceRefused`."""
         if self.copy is not None:
             await self.copy.ready()
+        await self.nearby.recall(self.journal.results.values(), self.journal.patiently)
 
     def end(self) -> None:
         """Nothing of it runs here any more."""

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from ..running import House
+from ..running import House, open_house
+from .asking import answered, asked
 from .kept import kept
 
 pytestmark = pytest.mark.anyio
@@ -41,6 +42,7 @@ async def test_a_declared_file_is_kept_by_its_content(
     assert file.data == b"kept"
 
 
+@pytest.mark.every_store
 async def test_a_kept_file_is_what_its_step_left_even_when_it_changes_later(house: House) -> None:
     execution = await house.run(
         """
@@ -55,6 +57,49 @@ async def test_a_kept_file_is_what_its_step_left_even_when_it_changes_later(hous
     )
 
     assert execution.outputs == {"before": sha256(b"old"), "now": sha256(b"new")}
+
+
+CHANGED = """
+    name: w
+    outputs: {before: {value: "{{ hash_file(a.artifacts.f) }}"}}
+    steps:
+      - {id: a, type: shell, command: "printf old >f", artifacts: {f: f}}
+      - {id: b, type: shell, command: "printf new >f"}
+      - {id: ask, type: approval, message: x}
+    """
+
+
+@pytest.mark.every_store
+async def test_a_kept_file_is_what_its_step_left_after_a_restart(tmp_path: Path) -> None:
+    async with open_house(tmp_path) as house:
+        execution = await house.start(CHANGED)
+        await asked(house, execution, "ask")
+
+    async with open_house(tmp_path) as house:
+        await house.app.resume(execution.id)
+        await answered(house, execution, "ask")
+        done = await house.app.wait(execution.id)
+
+    assert done.outputs == {"before": sha256(b"old")}
+
+
+@pytest.mark.every_store
+async def test_a_kept_file_that_is_lost_is_not_mistaken_for_what_has_its_name(
+    tmp_path: Path,
+) -> None:
+    async with open_house(tmp_path) as house:
+        execution = await house.start(CHANGED)
+        await asked(house, execution, "ask")
+    for file in await kept(tmp_path):
+        await file.gone()
+
+    async with open_house(tmp_path) as house:
+        await house.app.resume(execution.id)
+        await answered(house, execution, "ask")
+        done = await house.app.wait(execution.id)
+
+    assert done.error is not None
+    assert "'f' is not what its step left" in done.error.message
 
 
 async def test_an_artifact_in_a_command_is_its_path(house: House) -> None:
