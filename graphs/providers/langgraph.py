@@ -384,14 +384,9 @@ class LangGraphProvider:
                 _log.error("the store is away: %d executions are let go of here", len(driving))
             await self._let_go(list(driving.values()))
             for id in driving:
-                await self._take_back(id)
+                while not await _patiently(partial(self._take_one, id)):  # noqa: ASYNC110
+                    await asyncio.sleep(store.pace.listen)
             await asyncio.sleep(store.pace.listen)
-
-    async def _take_back(self, id: str) -> None:
-        while True:
-            if await _patiently(partial(self._take_one, id)):
-                return
-            await asyncio.sleep(self._services.store.pace.listen)
 
 
 async def _patiently(work: Callable[[], Awaitable[object]]) -> bool:
