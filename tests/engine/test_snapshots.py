@@ -15,6 +15,7 @@ from assay.graphs.execution import Status
 
 from .. import running
 from ..running import House, open_house, statuses
+from ..scripted import Reply, ScriptedModel
 
 pytestmark = pytest.mark.anyio
 
@@ -65,6 +66,23 @@ async def test_skills_expressions_and_artifacts_use_the_folder(tmp_path: Path) -
 
         assert "hello" in str(out(done, "read"))
         assert done.steps["make"].artifacts["log"]["path"] == "out.txt"
+
+
+async def test_the_file_tools_of_an_agent_use_the_folder(tmp_path: Path) -> None:
+    replies = [Reply.calling("write_file", path="made/by.txt", content="an agent"), Reply("done")]
+    with ScriptedModel(replies) as model:
+        own = {"ASSAY_MODEL": "openai:scripted", "ASSAY_BASE_URL": model.url}
+        async with open_house(tmp_path, {**os.environ, **own, "OPENAI_API_KEY": "none"}) as house:
+            done = await house.run(
+                SNAPSHOT
+                + """
+- {id: write, type: agent, prompt: write, tools: [write_file]}
+- {id: look, type: shell, command: cat made/by.txt}
+"""
+            )
+
+    assert out(done, "look") == "an agent"
+    assert done.steps["write"].files["changed"].keys() == {"made", "made/by.txt"}
 
 
 @pytest.mark.every_store
