@@ -11,6 +11,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from weakref import WeakValueDictionary
 
 from ...graphs.errors import ConfigurationError, StoreError, StoreUnavailable
 
@@ -90,6 +91,7 @@ class Database:
         self._root = ("roots", root) if root else ()
         self._patience = PATIENCE
         self._closed = False
+        self._alone: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         try:
             self.client: Any = AsyncClient(project=project, database=database)
         except (GoogleAuthError, OSError, ValueError) as error:
@@ -108,6 +110,11 @@ class Database:
 
     def batch(self) -> Batch:
         return Batch(self.client)
+
+    def alone(self, name: str) -> asyncio.Lock:
+        """For whoever changes what many change: of one process one after another, else each of
+        a thousand would be tried again until all before it are through."""
+        return self._alone.setdefault(name, asyncio.Lock())
 
     async def get(self, *places: Any, only: Sequence[str] | None = None) -> list[Found | None]:
         """The documents, or `only` these fields of them, in order; None: it does not exist."""

@@ -22,6 +22,11 @@ if TYPE_CHECKING:
 
 
 async def post(database: Database, clock: Clock, message: Message) -> None:
+    async with database.alone(names.name(message.execution_id)):
+        await _post(database, clock, message)
+
+
+async def _post(database: Database, clock: Clock, message: Message) -> None:
     what = f"A message to execution {message.execution_id}"
     attempt = 0
     while True:

@@ -82,6 +82,11 @@ def keep(database: Database, batch: Batch, clock: Clock, asked: Asked, found: Fo
 
 
 async def answer(database: Database, clock: Clock, question: Question) -> bool:
+    async with database.alone(names.name(question.execution_id)):
+        return await _answer(database, clock, question)
+
+
+async def _answer(database: Database, clock: Clock, question: Question) -> bool:
     asked, attempt = Asked(question), 0
     while True:
         (found,) = await database.get(place(database, question.id))
