@@ -54,8 +54,10 @@ class Workflows(Protocol):
     async def workflow_by_digest(self, digest: str) -> Mapping[str, Any]:
         """The document an execution is pinned to, else `WorkflowNotFound`."""
 
-    async def workflows(self, *, after: str | None = None, limit: int = 100) -> Page[WorkflowInfo]:
-        """Registered versions, by name and then newest first."""
+    async def workflows(
+        self, *, name: str | None = None, after: str | None = None, limit: int = 100
+    ) -> Page[WorkflowInfo]:
+        """Registered versions (of that name), by name and then newest first."""
 
     async def delete_workflow(self, name: str, version: str | None = None) -> int:
         """Forget the versions (all when None) that no open execution is pinned to; how many."""

@@ -122,8 +122,10 @@ class FirestoreStore:
     async def workflow_by_digest(self, digest: str) -> Mapping[str, Any]:
         return await workflows.document_by_digest(self._database, digest)
 
-    async def workflows(self, *, after: str | None = None, limit: int = 100) -> Page[WorkflowInfo]:
-        return await workflows.listing(self._database, after, limit)
+    async def workflows(
+        self, *, name: str | None = None, after: str | None = None, limit: int = 100
+    ) -> Page[WorkflowInfo]:
+        return await workflows.listing(self._database, name, after, limit)
 
     async def delete_workflow(self, name: str, version: str | None = None) -> int:
         return await workflows.delete(self._database, name, version)

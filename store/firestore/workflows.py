@@ -82,9 +82,15 @@ async def document_by_digest(database: Database, digest: str) -> Mapping[str, An
     return _parse(found, f"The workflow with digest {digest}")
 
 
-async def listing(database: Database, after: str | None, limit: int) -> Page[WorkflowInfo]:
+async def listing(
+    database: Database, name: str | None, after: str | None, limit: int
+) -> Page[WorkflowInfo]:
     size = fetch_size(limit)
-    query = database.all(names.WORKFLOWS).select([*_INFO, "line"]).order_by("line")
+    query = database.all(names.WORKFLOWS).select([*_INFO, "line"])
+    if name is None:
+        query = query.order_by("line")
+    else:
+        query = begins(query, "line", f"{names.indexed(name)}\0")
     if after is not None:
         cursor = _CURSOR.fullmatch(after)
         if cursor is None or int(cursor[2]) > _NEWEST:

@@ -115,8 +115,10 @@ class SqliteStore:
     async def workflow_by_digest(self, digest: str) -> Mapping[str, Any]:
         return await self._read(partial(workflows.document_by_digest, digest=digest))
 
-    async def workflows(self, *, after: str | None = None, limit: int = 100) -> Page[WorkflowInfo]:
-        return await self._read(partial(workflows.listing, after=after, limit=limit))
+    async def workflows(
+        self, *, name: str | None = None, after: str | None = None, limit: int = 100
+    ) -> Page[WorkflowInfo]:
+        return await self._read(partial(workflows.listing, name=name, after=after, limit=limit))
 
     async def delete_workflow(self, name: str, version: str | None = None) -> int:
         return await self._write(partial(workflows.delete, name=name, version=version))

@@ -76,14 +76,19 @@ def document_by_digest(connection: sqlite3.Connection, digest: str) -> Mapping[s
     return _parse(row[0], f"The workflow with digest {digest}")
 
 
-def listing(connection: sqlite3.Connection, after: str | None, limit: int) -> Page[WorkflowInfo]:
-    where, place = "", dict[str, Any]()
+def listing(
+    connection: sqlite3.Connection, name: str | None, after: str | None, limit: int
+) -> Page[WorkflowInfo]:
+    where, place = "" if name is None else "WHERE name = :name", dict[str, Any](name=name)
     if after is not None:
         cursor = _CURSOR.fullmatch(after)
         if cursor is None:
             raise InvalidInput(f"{after!r} is no cursor of this listing; begin without one.")
-        where = "WHERE name > :name OR (name = :name AND key < :key)"
-        place = {"name": cursor[1], "key": int(cursor[2])}
+        if name is None:
+            where = "WHERE name > :name OR (name = :name AND key < :key)"
+        else:
+            where += " AND key < :key"
+        place = {"name": name or cursor[1], "key": int(cursor[2])}
     rows = connection.execute(
         "SELECT key, name, version, digest, description, registered_at FROM workflows"
         f" {where} ORDER BY name, key DESC LIMIT {fetch_size(limit)}",

@@ -107,6 +107,21 @@ async def test_workflows_are_listed_by_name_then_newest_first_in_pages(store: St
     assert after is None
 
 
+async def test_the_versions_of_one_workflow_are_listed_newest_first_in_pages(store: Store) -> None:
+    for version in "123":
+        for name in ("a", "b", "bb"):
+            await store.register(workflow(name, version, name + version))
+    first = await store.workflows(name="b", limit=2)
+    rest = await store.workflows(name="b", after=first.cursor, limit=2)
+    assert [(info.name, info.version) for info in (*first.items, *rest.items)] == [
+        ("b", "3"),
+        ("b", "2"),
+        ("b", "1"),
+    ]
+    assert rest.cursor is None
+    assert (await store.workflows(name="nobody")).items == []
+
+
 async def test_a_listed_workflow_says_what_it_is(store: Store) -> None:
     await store.register(workflow())
     (info,) = (await store.workflows()).items
