@@ -12,14 +12,15 @@ LOCK  = $(UV) compile -q --upgrade --universal --python-version 3.11 \
         --generate-hashes --no-emit-index-url --no-annotate --no-header
 
 # Too long for `make bench`, or in need of emulators: started by name.
-ASIDE = bench/mutants.py bench/simulate.py bench/cloud_calls.py
+CLOUD = bench/cloud.py bench/cloud_calls.py
+ASIDE = bench/mutants.py bench/simulate.py $(CLOUD)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test lint emulators chaos bench mutants lock
+.PHONY: help run test lint emulators chaos bench bench-cloud mutants lock
 
 help: ## Say what can be made here
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST) | expand -t 18
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST) | expand -t 20
 
 run: .venv/ready ## Run a workflow to its end: make run EXAMPLE=file.yaml
 	@.venv/bin/assay run $(EXAMPLE)
@@ -45,6 +46,9 @@ bench: .venv/ready ## Measure, beside the reference in the same run
 		test -e "$$script" || { echo 'No benchmarks yet: see bench/README.md'; break; }; \
 		.venv/bin/python "$$script" || exit 1; \
 	done
+
+bench-cloud: .venv/ready ## Measure on Google's Firestore and Pub/Sub emulators
+	@for script in $(CLOUD); do .venv/bin/python "$$script" || exit 1; done
 
 mutants: .venv/ready ## Plant bugs in the engine, and see that its tests notice each
 	@.venv/bin/python bench/mutants.py

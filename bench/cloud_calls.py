@@ -1,15 +1,10 @@
-"""What an execution costs on Firestore and Pub/Sub: documents, messages, calls and their times.
-
-Needs the emulators: `make emulators` prints the variables that lead to them.
-"""
+"""What an execution costs on Firestore and Pub/Sub: documents, messages, calls and their times."""
 
 from __future__ import annotations
 
 import asyncio
 import os
-import secrets
 import statistics
-import sys
 import tempfile
 import time
 from collections import Counter, defaultdict
@@ -22,6 +17,7 @@ from assay.store.firestore.database import Batch, Database
 from assay.store.pubsub.client import Client
 from assay.store.pubsub.envelope import Letter
 from assay.store.pubsub.names import EVENTS
+from sides.cloud import emulators, project
 
 RUNS = 10
 IDLE = 15.0
@@ -97,13 +93,13 @@ async def slow() -> int:
 
 
 async def main() -> None:
-    project = f"bench-{secrets.token_hex(6)}"
-    await setup_bus(f"pubsub://{project}")
+    name = project()
+    await setup_bus(f"pubsub://{name}")
     meter = Meter()
     meter.install()
-    environ = {**os.environ, "ASSAY_BUS": f"pubsub://{project}"}
+    environ = {**os.environ, "ASSAY_BUS": f"pubsub://{name}"}
     with tempfile.TemporaryDirectory() as folder:
-        kept = {"store": f"firestore://{project}", "environ": environ, "workspace": Path(folder)}
+        kept = {"store": f"firestore://{name}", "environ": environ, "workspace": Path(folder)}
         async with assay.open(**kept) as app:
             app.function("noop", noop)
             app.function("slow", slow)
@@ -130,6 +126,5 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    if not {"FIRESTORE_EMULATOR_HOST", "PUBSUB_EMULATOR_HOST"} <= os.environ.keys():
-        sys.exit("No emulators: run `make emulators`, and set what it prints.")
-    asyncio.run(main())
+    with emulators():
+        asyncio.run(main())

@@ -12,6 +12,8 @@ from collections.abc import Awaitable, Callable
 from random import randbytes
 from typing import Any, TypedDict
 
+from langgraph.graph import StateGraph
+
 from sides import ours, reference
 from sides.rounds import Profiled, Side, command, stored, timed
 from sides.table import Row, Target, show
@@ -42,24 +44,38 @@ async def change(payload: str) -> str:  # noqa: ARG001 - it is what the step was
     return text()
 
 
-def theirs(function: Callable[[str], Awaitable[Any]]) -> Side:
+Function = Callable[[str], Awaitable[Any]]
+
+
+def theirs(function: Function) -> Side:
+    return reference.side(graph(function), inputs, limit=STEPS + 10)
+
+
+def graph(function: Function) -> StateGraph[Any, Any, Any, Any]:
     channel = "value" if function is read else "payload"
 
     async def node(state: State) -> dict[str, Any]:
         return {channel: await function(state["payload"])}
 
-    graph = reference.chain(STEPS, State, node)
-    return reference.side(graph, lambda: {"payload": text(), "value": 0}, limit=STEPS + 10)
+    return reference.chain(STEPS, State, node)
 
 
-def own(function: Callable[[str], Awaitable[Any]]) -> Side:
+def inputs() -> State:
+    return {"payload": text(), "value": 0}
+
+
+def own(function: Function, store: Callable[[], str] | None = None) -> Side:
+    given, functions = document(function), {"carry": function}
+    return ours.side("`python` steps", given, lambda: {"payload": text()}, functions, store=store)
+
+
+def document(function: Function) -> ours.Document:
     steps = []
     for n in range(STEPS):
         given = "inputs.payload" if n == 0 or function is read else f"s{n - 1}.output"
         inputs = {"payload": f"{{{{ {given} }}}}"}
         steps.append({"id": f"s{n}", "type": "python", "function": "carry", "inputs": inputs})
-    document = {"name": "payload", "inputs": {"payload": {"type": "string"}}, "steps": steps}
-    return ours.side("`python` steps", document, lambda: {"payload": text()}, {"carry": function})
+    return {"name": "payload", "inputs": {"payload": {"type": "string"}}, "steps": steps}
 
 
 async def measure(rounds: int) -> None:

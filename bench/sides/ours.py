@@ -26,8 +26,11 @@ def side(
     functions: Mapping[str, Callable[..., Awaitable[Any]]] | None = None,
     at_once: int = 1,
     fuse: bool = True,
+    store: Callable[[], str] | None = None,
 ) -> Side:
     """Executions of one definition; a run is `at_once` of them, all started together.
+
+    `store` gives the URL of an empty one; else it is SQLite, in a folder.
 
     A list of deterministic steps is one node of the graph, and needs no superstep, unless
     `fuse` is False: then each step is a node, as an agentic or a waiting step always is.
@@ -35,7 +38,8 @@ def side(
 
     @asynccontextmanager
     async def open(folder: Path) -> AsyncIterator[Run]:
-        async with assay.open(home=folder, workspace=folder) as app:
+        url = store() if store else None
+        async with assay.open(url, home=folder, workspace=folder) as app:
             app.function("noop", noop)
             for called, function in (functions or {}).items():
                 app.function(called, function)

@@ -61,6 +61,14 @@ def show(title: str, unit: str, rows: Sequence[Row], foot: Sequence[str] = ()) -
         print(f"  {line}")
 
 
+def grid(title: str, columns: Sequence[str], rows: Sequence[tuple[str, Sequence[float]]]) -> None:
+    """Print several values for each row; a row without values is a heading of those below."""
+    print(f"\n{title}\n")
+    print(f"  {'':46}{''.join(f'{each:>10}' for each in columns)}")
+    for name, values in rows:
+        print(f"  {name:46}{''.join(f'{_number(each):>10}' for each in values)}".rstrip())
+
+
 def _number(value: float) -> str:
     if value >= 1000:
         return f"{value:,.0f}"
