@@ -109,6 +109,7 @@ async def play(plan: Plan, folder: Path, firestore: str) -> Report:
                         storm = Storm(fleet, pubsub, database, TTL, random)
                         await _act(plan, crowd, fleet, storm, plots, app)
                         report.did += storm.did + crowd.did
+                        report.wrong += storm.wrong
                         store, work = app.manager.store, folder / "workspace"
                         told = crowd.told_to_stop
                         report.wrong += await judged(store, database, work, calm, told)

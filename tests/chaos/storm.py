@@ -54,6 +54,7 @@ class Storm:
         self, fleet: Fleet, pubsub: PubSub, database: Database, ttl: float, random: Random
     ) -> None:
         self.did: Counter[str] = Counter()
+        self.wrong: list[str] = []
         self._fleet, self._pubsub, self._database = fleet, pubsub, database
         self._ttl, self._random = ttl, random
         self._hit: set[Ship] = set()
@@ -101,8 +102,9 @@ class Storm:
 
     async def _retire(self, ship: Ship) -> None:
         self.did["retired"] += 1
-        if await ship.retire() != 0:
-            self.did["did not retire"] += 1
+        worker = ship.worker
+        if (code := await ship.retire()) != 0:
+            self.wrong.append(f"worker {worker} was told to end, and ended with {code}")
         self._fleet.relaunch(ship)
 
     async def _freeze(self, ship: Ship) -> None:
