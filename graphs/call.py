@@ -72,8 +72,11 @@ class Call:
 
     @property
     def again(self) -> bool:
-        """Whether the step had begun when the execution was interrupted."""
-        return self.path in self.run.journal.history.begun
+        """Whether the step may have begun before, in an earlier life of the execution.
+
+        That a step began is durable a little later than it begins.
+        """
+        return self.run.journal.taken_up
 
     @property
     def limits(self) -> Limits:

@@ -198,6 +198,11 @@ class Journal:
         """A file that a step kept, listed with the next commit."""
         self._pending.artifacts.append(artifact)
 
+    @property
+    def taken_up(self) -> bool:
+        """Whether somebody has driven the execution before whoever writes this."""
+        return self._lease.epoch > 1
+
     async def release(self) -> bool:
         """Commit what is pending and give the lease back; False: there is a message to hear."""
         self._pending.release = True
