@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import assay
+from assay.api.settings import read_settings
 from assay.graphs.errors import ConfigurationError
 from assay.graphs.execution import Status
 
@@ -365,3 +366,16 @@ async def test_files_that_stay_behind_are_told_of_where_others_may_take_over(
         for told in (folder, await house.app.wait(forked.id)):
             assert ["`workspace: {mode: snapshot}`" in n for n in told.notices] == [True] * many
         assert [execution.notices for execution in quiet] == [(), ()]
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "says"),
+    [
+        ("ASSAY_SNAPSHOT_FILE", "64", "a size needs a unit; write 64MiB"),
+        ("ASSAY_SNAPSHOT_FILES", "many", "give a whole number from 1 on"),
+        ("ASSAY_SNAPSHOT_TOTAL", "1 elephant", "is not a size"),
+    ],
+)
+def test_a_limit_that_is_none_is_refused(name: str, given: str, says: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"{name}.*{says}"):
+        read_settings({name: given})
