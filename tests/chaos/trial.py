@@ -60,7 +60,7 @@ async def judged(
         account = Account.of(in_epochs(written, lines, row.id))
         here = await left(store, execution, account, workspace)
         epochs = max((epoch for _, epoch, _ in written), default=0)
-        found = [*broken(here, epochs - 1, ONCE), *_of_drivers(written, lines)]
+        found = [*broken(here, epochs - 1, ONCE), *of_drivers(written, lines)]
         stopped = row.id in told_to_stop and execution.status is Status.CANCELLED
         if not stopped:
             expected = calm[execution.workflow, execution.inputs["n"]]
@@ -100,7 +100,7 @@ def in_epochs(written: Entries, lines: Sequence[str], id: str) -> Iterator[str]:
                 yield " ".join(line[:4])
 
 
-def _of_drivers(written: Entries, lines: Sequence[str]) -> Iterator[str]:
+def of_drivers(written: Entries, lines: Sequence[str]) -> Iterator[str]:
     """Each epoch is one worker's, they follow each other, and in none a step begins twice."""
     drivers: dict[int, set[str]] = defaultdict(set)
     last = 0
