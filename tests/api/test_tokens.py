@@ -1,0 +1,251 @@
+"""Tokens of an identity provider: only what it signed for us, and is valid now, lets anyone in."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from assay.api.serving import served
+from assay.api.settings import read_settings
+from assay.api.tenants import Tenants
+from assay.api.tokens import Issuer, OidcTokens
+from assay.graphs.errors import ConfigurationError, NotAuthenticated, StoreUnavailable
+
+pytestmark = pytest.mark.anyio
+
+AUDIENCE = "assay"
+
+
+class Provider:
+    """An identity provider on this machine, with keys that can be exchanged."""
+
+    def __init__(self) -> None:
+        self.url = ""
+        self.keys: dict[str, Any] = {"one": rsa.generate_private_key(65537, 2048)}
+        self.algorithms: dict[str, str] = {}
+        self.asked = 0
+        self.away = False
+
+    async def about(self, _: Request) -> Response:
+        return JSONResponse({"issuer": self.url, "jwks_uri": f"{self.url}/keys"})
+
+    async def published(self, _: Request) -> Response:
+        self.asked += 1
+        if self.away:
+            return Response("try later", 503)
+        return JSONResponse({"keys": [self.jwk(id) for id in self.keys]})
+
+    def jwk(self, id: str) -> dict[str, Any]:
+        key = self.keys[id].public_key()
+        kinds = {
+            rsa.RSAPublicKey: jwt.algorithms.RSAAlgorithm,
+            ec.EllipticCurvePublicKey: jwt.algorithms.ECAlgorithm,
+            ed25519.Ed25519PublicKey: jwt.algorithms.OKPAlgorithm,
+        }
+        (kind,) = [kinds[k] for k in kinds if isinstance(key, k)]
+        jwk = {**json.loads(kind.to_jwk(key)), "kid": id, "use": "sig"}
+        return {**jwk, "alg": self.algorithms[id]} if id in self.algorithms else jwk
+
+    def token(
+        self, key: Any = None, *, kid: str = "one", algorithm: str = "RS256", **claims: Any
+    ) -> str:
+        now = int(time.time())
+        said = {
+            "iss": self.url,
+            "aud": AUDIENCE,
+            "sub": "user-1",
+            "iat": now,
+            "exp": now + 60,
+            "assay_role": "operator",
+        }
+        said = {k: v for k, v in {**said, **claims}.items() if v is not None}
+        return jwt.encode(said, key or self.keys[kid], algorithm, {"kid": kid})
+
+
+@pytest.fixture
+async def provider() -> AsyncIterator[Provider]:
+    provider = Provider()
+    routes = [
+        Route("/.well-known/openid-configuration", provider.about),
+        Route("/keys", provider.published),
+    ]
+    async with served(Starlette(routes=routes), "127.0.0.1:0") as url:
+        provider.url = url
+        yield provider
+
+
+@pytest.fixture
+async def tenants(tmp_path: Path) -> AsyncIterator[Tenants]:
+    settings = read_settings({"ASSAY_HOME": str(tmp_path)}, tmp_path)
+    async with Tenants(settings, tmp_path, ["acme"]) as tenants:
+        yield tenants
+
+
+@pytest.fixture
+def tokens(provider: Provider, tenants: Tenants) -> OidcTokens:
+    return OidcTokens(Issuer(provider.url, AUDIENCE), tenants)
+
+
+async def test_a_token_says_who_asks_and_what_they_may(
+    provider: Provider, tokens: OidcTokens
+) -> None:
+    token = provider.token(
+        email="ada@example.com", assay_scopes=["team-*", "shared"], assay_tenant="acme"
+    )
+    asker = await tokens.asker(token, "rest")
+    assert asker.tenant == "acme"
+    assert asker.surface == "rest"
+    assert asker.principal.id == "oidc:user-1"
+    assert asker.principal.name == "ada@example.com"
+    assert asker.principal.role == "operator"
+    assert asker.principal.scopes == ("team-*", "shared")
+
+
+async def test_the_highest_of_several_roles_counts(provider: Provider, tokens: OidcTokens) -> None:
+    token = provider.token(assay_role=["viewer", "something else", "editor"])
+    assert (await tokens.asker(token, "rest")).principal.role == "editor"
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "make"),
+    [
+        ("ES256", lambda: ec.generate_private_key(ec.SECP256R1())),
+        ("EdDSA", ed25519.Ed25519PrivateKey.generate),
+        ("PS256", lambda: rsa.generate_private_key(65537, 2048)),
+    ],
+)
+async def test_keys_of_other_kinds_sign_as_well(
+    provider: Provider, tokens: OidcTokens, algorithm: str, make: Any
+) -> None:
+    provider.keys["other"], provider.algorithms["other"] = make(), algorithm
+    token = provider.token(kid="other", algorithm=algorithm)
+    assert (await tokens.asker(token, "rest")).principal.id == "oidc:user-1"
+
+
+@pytest.mark.parametrize(
+    ("claims", "says"),
+    [
+        ({"exp": int(time.time()) - 60}, "expired"),
+        ({"nbf": int(time.time()) + 600}, "not yet valid"),
+        ({"iat": int(time.time()) + 600}, "not yet valid"),
+        ({"aud": "another"}, "[Aa]udience"),
+        ({"aud": None}, "aud"),
+        ({"iss": "https://elsewhere.example"}, "[Ii]ssuer"),
+        ({"iss": None}, "iss"),
+        ({"exp": None}, "exp"),
+        ({"sub": None}, "sub"),
+        ({"sub": 7}, "[Ss]ubject"),
+        ({"assay_role": None}, "names no role"),
+        ({"assay_role": "root"}, "names no role"),
+        ({"assay_role": {"viewer": True}}, "names no role"),
+        ({"assay_tenant": "other"}, "no tenant"),
+        ({"assay_tenant": ["acme"]}, "no tenant"),
+        ({"assay_scopes": []}, "covers no workflow"),
+        ({"assay_scopes": ""}, "covers no workflow"),
+    ],
+)
+async def test_a_token_that_is_not_for_us_now_lets_nobody_in(
+    provider: Provider, tokens: OidcTokens, claims: dict[str, Any], says: str
+) -> None:
+    with pytest.raises(NotAuthenticated, match=says) as raised:
+        await tokens.asker(provider.token(**claims), "rest")
+    assert "\n" not in raised.value.message
+
+
+async def test_a_token_signed_by_somebody_else_lets_nobody_in(
+    provider: Provider, tokens: OidcTokens
+) -> None:
+    stranger = rsa.generate_private_key(65537, 2048)
+    with pytest.raises(NotAuthenticated, match="[Ss]ignature"):
+        await tokens.asker(provider.token(stranger), "rest")
+    with pytest.raises(NotAuthenticated, match="does not have"):
+        await tokens.asker(provider.token(stranger, kid="unknown"), "rest")
+
+
+async def test_a_public_key_is_no_secret_to_sign_with(
+    provider: Provider, tokens: OidcTokens
+) -> None:
+    """Algorithm confusion: HS256, with the published key as the shared secret."""
+    public = provider.keys["one"].public_key()
+    pem = public.public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    head, body = provider.token().split(".")[:2]
+    head = _encoded({"alg": "HS256", "kid": "one"})
+    signed = hmac.new(pem, f"{head}.{body}".encode(), hashlib.sha256).digest()
+    forged = f"{head}.{body}.{base64.urlsafe_b64encode(signed).decode().rstrip('=')}"
+    with pytest.raises(NotAuthenticated, match="signed by 'HS256'"):
+        await tokens.asker(forged, "rest")
+
+
+@pytest.mark.parametrize("algorithm", ["none", "None", "", None, 7])
+async def test_a_token_that_nobody_signed_lets_nobody_in(
+    provider: Provider, tokens: OidcTokens, algorithm: object
+) -> None:
+    body = provider.token().split(".")[1]
+    head = _encoded({"alg": algorithm, "kid": "one"})
+    with pytest.raises(NotAuthenticated):
+        await tokens.asker(f"{head}.{body}.", "rest")
+
+
+@pytest.mark.parametrize("rubbish", ["a", "a.b.c", "..", "é.é.é", "x" * 20_000, "\0"])
+async def test_what_is_no_token_lets_nobody_in(tokens: OidcTokens, rubbish: str) -> None:
+    with pytest.raises(NotAuthenticated):
+        await tokens.asker(rubbish, "rest")
+
+
+async def test_a_new_key_is_found_and_the_old_one_forgotten(
+    provider: Provider, tokens: OidcTokens, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = provider.token()
+    await tokens.asker(old, "rest")
+    provider.keys = {"two": rsa.generate_private_key(65537, 2048)}
+    monkeypatch.setattr("assay.api.tokens.ASKED_AGAIN", 0.0)
+    assert (await tokens.asker(provider.token(kid="two"), "rest")).principal.id == "oidc:user-1"
+    with pytest.raises(NotAuthenticated, match="does not have"):
+        await tokens.asker(old, "rest")
+
+
+async def test_strangers_do_not_make_us_ask_the_provider_again_and_again(
+    provider: Provider, tokens: OidcTokens
+) -> None:
+    for n in range(20):
+        with pytest.raises(NotAuthenticated, match="does not have"):
+            stranger = provider.keys["one"]
+            await tokens.asker(provider.token(stranger, kid=f"unknown-{n}"), "rest")
+    assert provider.asked == 1
+
+
+async def test_a_provider_that_is_away_is_nobodys_fault(
+    provider: Provider, tokens: OidcTokens
+) -> None:
+    provider.away = True
+    with pytest.raises(StoreUnavailable, match="cannot be had"):
+        await tokens.asker(provider.token(), "rest")
+    provider.away = False
+    assert await tokens.asker(provider.token(), "rest")
+
+
+@pytest.mark.parametrize(("url", "audience"), [("http://idp.example", "a"), ("https://idp", "")])
+def test_an_issuer_is_at_a_safe_place_and_has_an_audience(url: str, audience: str) -> None:
+    with pytest.raises(ConfigurationError):
+        Issuer(url, audience)
+
+
+def _encoded(part: dict[str, Any]) -> str:
+    return base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=")
