@@ -52,7 +52,7 @@ class Provider:
 
     def jwk(self, id: str) -> dict[str, Any]:
         key = self.keys[id].public_key()
-        kinds = {
+        kinds: dict[type, Any] = {
             rsa.RSAPublicKey: jwt.algorithms.RSAAlgorithm,
             ec.EllipticCurvePublicKey: jwt.algorithms.ECAlgorithm,
             ed25519.Ed25519PublicKey: jwt.algorithms.OKPAlgorithm,
@@ -171,7 +171,7 @@ async def test_a_token_signed_by_somebody_else_lets_nobody_in(
     provider: Provider, tokens: OidcTokens
 ) -> None:
     stranger = rsa.generate_private_key(65537, 2048)
-    with pytest.raises(NotAuthenticated, match="[Ss]ignature"):
+    with pytest.raises(NotAuthenticated, match=r"[Ss]ignature"):
         await tokens.asker(provider.token(stranger), "rest")
     with pytest.raises(NotAuthenticated, match="does not have"):
         await tokens.asker(provider.token(stranger, kid="unknown"), "rest")
@@ -225,9 +225,9 @@ async def test_strangers_do_not_make_us_ask_the_provider_again_and_again(
     provider: Provider, tokens: OidcTokens
 ) -> None:
     for n in range(20):
+        token = provider.token(provider.keys["one"], kid=f"unknown-{n}")
         with pytest.raises(NotAuthenticated, match="does not have"):
-            stranger = provider.keys["one"]
-            await tokens.asker(provider.token(stranger, kid=f"unknown-{n}"), "rest")
+            await tokens.asker(token, "rest")
     assert provider.asked == 1
 
 
