@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from .bulk import Bulk
 from .event import Event
 from .execution import Cost, Execution, StepResult
 from .lease import Lease, Message, Pace, Slot
@@ -232,7 +233,7 @@ class Shelves(Protocol):
         """The audit, newest first."""
 
 
-class Store(Workflows, Executions, Questions, Shelves, Protocol):
+class Store(Workflows, Executions, Questions, Shelves, Bulk, Protocol):
     """What outlives the process. Every write is durable when its call returns. `worker` is
     this open store's own name as a worker: alive while it is open and its process lives.
     `on_turn` is called with whoever a commit of this store has given the slot it waited for."""

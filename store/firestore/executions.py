@@ -16,6 +16,8 @@ from .leases import not_found
 from .values import pack, unpack
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ...graphs.stored import Page
     from .database import Database, Found
 
@@ -57,6 +59,11 @@ async def find(database: Database, execution_id: str) -> Execution:
         raise ExecutionNotFound("An empty text names no execution; give an id or its beginning.")
     (found,) = await database.get(place(database, execution_id))
     return _parse(found or await _by_prefix(database, execution_id))
+
+
+async def of(database: Database, ids: Sequence[str]) -> Sequence[Execution]:
+    found = await database.get(*(place(database, id) for id in dict.fromkeys(ids) if id))
+    return [_parse(each) for each in found if each is not None]
 
 
 async def listing(

@@ -6,6 +6,7 @@ by status is sorted by the field that it filters by.
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 from ...graphs.errors import QuestionNotFound
@@ -142,6 +143,18 @@ async def listing(
         rows = [row for row in rows if status is None or row["status"] == status]
         rows = sorted((r for r in rows if r["asked"] > above), key=lambda r: int(r["asked"]))
     return page(rows, limit, lambda row: row["asked"], _parse)
+
+
+async def open_of(
+    database: Database, execution_ids: Sequence[str], each: int
+) -> Sequence[Question]:
+    wanted = [names.name(id) for id in dict.fromkeys(execution_ids)]
+    found = await asyncio.gather(*(of_execution(database, execution) for execution in wanted))
+    rows: list[Found] = []
+    for asked in found:
+        still = [row for row in asked if row["status"] == _OPEN]
+        rows += sorted(still, key=lambda row: int(row["asked"]))[:each]
+    return [_parse(row) for row in sorted(rows, key=lambda row: int(row["asked"]))]
 
 
 async def of_execution(database: Database, execution: str) -> list[Found]:

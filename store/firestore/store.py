@@ -218,6 +218,15 @@ class FirestoreStore:
     ) -> Page[Question]:
         return await questions.listing(self._database, execution_id, status, after, limit)
 
+    async def executions_of(self, ids: Sequence[str]) -> Sequence[Execution]:
+        return await executions.of(self._database, ids)
+
+    async def versions_of(self, named: Sequence[tuple[str, str]]) -> Sequence[WorkflowInfo]:
+        return await workflows.of(self._database, named)
+
+    async def asked_by(self, execution_ids: Sequence[str], *, each: int = 20) -> Sequence[Question]:
+        return await questions.open_of(self._database, execution_ids, each)
+
     async def answer(self, question: Question) -> bool:
         return await questions.answer(self._database, self._clock, question)
 

@@ -14,7 +14,7 @@ from .database import Conflict, begins, where
 from .values import pack, unpack
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from ...graphs.workflow import Workflow
     from .database import Database, Found
@@ -98,6 +98,11 @@ async def listing(
         query = where(query, "line", ">", _line(cursor[1], int(cursor[2])))
     rows = await database.find(query.limit(size))
     return page(rows, limit, lambda row: f"{row['name']}:{row['registered']}", _info)
+
+
+async def of(database: Database, named: Sequence[tuple[str, str]]) -> Sequence[WorkflowInfo]:
+    places = [database.at(names.WORKFLOWS, _id(*each)) for each in dict.fromkeys(named)]
+    return [_info(each) for each in await database.get(*places, only=_INFO) if each is not None]
 
 
 async def delete(database: Database, name: str, version: str | None) -> int:

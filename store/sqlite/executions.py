@@ -10,6 +10,7 @@ from ..records import decode, encode, fetch_size, page, revive, where
 
 if TYPE_CHECKING:
     import sqlite3
+    from collections.abc import Sequence
 
     from ...graphs.stored import Page
 
@@ -48,6 +49,14 @@ def listing(
         values,
     ).fetchall()
     return page(rows, limit, lambda row: row[0], _parse)
+
+
+def of(connection: sqlite3.Connection, ids: Sequence[str]) -> Sequence[Execution]:
+    rows = connection.execute(
+        "SELECT id, given, changing FROM executions WHERE id IN (SELECT value FROM json_each(?))",
+        (encode(list(ids), "A list of ids"),),
+    )
+    return [_parse(row) for row in rows]
 
 
 def delete(connection: sqlite3.Connection, execution_id: str) -> None:

@@ -92,6 +92,19 @@ def listing(
     return page(rows, limit, lambda row: row[3], _parse)
 
 
+def open_of(
+    connection: sqlite3.Connection, execution_ids: Sequence[str], each: int
+) -> Sequence[Question]:
+    rows = connection.execute(
+        "SELECT q.document, q.revision, q.id FROM executions e JOIN questions q"
+        " ON q.execution = e.key AND q.key IN (SELECT key FROM questions"
+        " WHERE execution = e.key AND status = ? ORDER BY key LIMIT ?)"
+        " WHERE e.id IN (SELECT value FROM json_each(?)) ORDER BY q.key",
+        (_OPEN, each, encode(list(execution_ids), "A list of ids")),
+    )
+    return [_parse(row) for row in rows]
+
+
 def _row(question: Question, revision: int, document: str) -> tuple[Value, ...]:
     return (
         question.status.value,

@@ -236,6 +236,16 @@ class SqliteStore:
             )
         )
 
+    async def executions_of(self, ids: Sequence[str]) -> Sequence[Execution]:
+        return await self._read(partial(executions.of, ids=ids))
+
+    async def versions_of(self, named: Sequence[tuple[str, str]]) -> Sequence[WorkflowInfo]:
+        return await self._read(partial(workflows.of, named=named))
+
+    async def asked_by(self, execution_ids: Sequence[str], *, each: int = 20) -> Sequence[Question]:
+        work = partial(questions.open_of, execution_ids=execution_ids, each=each)
+        return await self._read(work)
+
     async def answer(self, question: Question) -> bool:
         work = partial(questions.answer, question=question, document=questions.encoded(question))
         return await self._write(work, f"The answer to question {question.id}")

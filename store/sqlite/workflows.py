@@ -12,7 +12,7 @@ from ..records import OPEN, decode, encode, fetch_size, page
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from ...graphs.workflow import Workflow
 
@@ -95,6 +95,16 @@ def listing(
         place,
     ).fetchall()
     return page(rows, limit, lambda row: f"{row[1]}:{row[0]}", lambda row: WorkflowInfo(*row[1:]))
+
+
+def of(connection: sqlite3.Connection, named: Sequence[tuple[str, str]]) -> Sequence[WorkflowInfo]:
+    rows = connection.execute(
+        "SELECT name, version, digest, description, registered_at FROM workflows"
+        " WHERE (name, version) IN (SELECT json_extract(value, '$[0]'),"
+        " json_extract(value, '$[1]') FROM json_each(?))",
+        (encode([list(each) for each in named], "A list of names"),),
+    )
+    return [WorkflowInfo(*row) for row in rows]
 
 
 def delete(connection: sqlite3.Connection, name: str, version: str | None) -> int:

@@ -1,0 +1,23 @@
+"""What a store reads for many at once: a listing costs as many reads as one item of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from .execution import Execution
+from .question import Question
+from .stored import WorkflowInfo
+
+
+class Bulk(Protocol):
+    """Each is one read, however many are asked for; what is not there is left out."""
+
+    async def executions_of(self, ids: Sequence[str]) -> Sequence[Execution]:
+        """The executions of whole ids, without their steps, in any order."""
+
+    async def versions_of(self, named: Sequence[tuple[str, str]]) -> Sequence[WorkflowInfo]:
+        """The registered versions of (name, version), in any order."""
+
+    async def asked_by(self, execution_ids: Sequence[str], *, each: int = 20) -> Sequence[Question]:
+        """The oldest open questions of each of the executions, oldest first."""
