@@ -16,6 +16,7 @@ from ..graphs.stored import AuditEntry, Page, Principal, WorkflowInfo
 from .access import Operation, covers
 from .deciding import MOST, Asker, Deciding, size
 from .keys import Issued, issue
+from .streams import follow
 
 if TYPE_CHECKING:
     from ..graphs.event import Event
@@ -128,6 +129,11 @@ class Control(Deciding):
         """The durable events there are now, in order."""
         execution = await self._of(id, Operation.READ_EXECUTIONS)
         return self._manager.events(execution.id, after=after)
+
+    async def follow(self, id: str, *, after: int = 0) -> AsyncIterator[Event]:
+        """Every durable event after that one, the live ones between, until the execution ends."""
+        execution = await self._of(id, Operation.READ_EXECUTIONS)
+        return follow(self._manager, execution.id, after=after)
 
     async def stop(self, id: str, reason: str = "") -> Execution:
         """Stop an execution, wherever it runs; returns when nothing of it does any more."""
