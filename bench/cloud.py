@@ -131,6 +131,7 @@ def show_costs(works: Sequence[Work], found: Mapping[str, tuple[Cost, Cost]], ro
         Row(f"Assay, {work.name}", found[work.name][1].commits / work.steps, ONE_COMMIT)
         for work in works
     ]
+    foot = ["A heartbeat every 3.75 s is counted, too."]
     if {TEN.name, HUNDRED.name} <= found.keys():
         further = [
             (hundred.commits - ten.commits) / (HUNDRED.steps - TEN.steps)
@@ -138,7 +139,13 @@ def show_costs(works: Sequence[Work], found: Mapping[str, tuple[Cost, Cost]], ro
         ]
         before = Row(f"{naive.NAME}, a further step", further[0])
         commits = [before, Row("Assay, a further step", further[1], ONE_COMMIT), *commits]
-    show("Firestore  Commits a step", "commits", commits)
+        beside = found[TEN.name][1].commits - TEN.steps * further[1]
+        foot.insert(
+            0,
+            f"{beside:.0f} commits of an execution are no step's: it is made, it runs, and at "
+            "its end what LangGraph keeps.",
+        )
+    show("Firestore  Commits a step", "commits", commits, foot)
     for work in works:
         if work.heavy:
             theirs, own = (cost.size / work.steps for cost in found[work.name])
@@ -208,14 +215,15 @@ async def recovered(ttl: float | None, calm: tuple[float, float] = (2.0, 6.0)) -
 
 
 def show_recovered(found: Mapping[float | None, Sequence[float]]) -> None:
-    rows = []
-    for ttl, seconds in found.items():
-        said_ = f"ttl={ttl:g}" if ttl else "the default ttl, 15"
-        kills = f"{len(seconds)} kill{'s' * (len(seconds) > 1)}"
-        rows.append(Row(f"{said_}: median of {kills}", statistics.median(seconds)))
-        if len(seconds) > 1:
-            rows.append(Row(f"{said_}: the longest", max(seconds)))
-    show("Firestore  From SIGKILL in a step to its beginning again elsewhere", "s", rows)
+    rows = [
+        (
+            f"ttl={ttl:g}" if ttl else "the default ttl, 15",
+            (len(seconds), statistics.median(seconds), max(seconds)),
+        )
+        for ttl, seconds in found.items()
+    ]
+    title = "Firestore  From SIGKILL in a step to its beginning again elsewhere, seconds"
+    grid(title, ("kills", "median", "longest"), rows)
 
 
 async def measure(rounds: int) -> None:
