@@ -2,25 +2,36 @@
 
 from __future__ import annotations
 
+import hashlib
+import time
 from collections.abc import AsyncIterator, Mapping, Sequence
-from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import orjson
 
 from ..graphs.errors import (
+    ArtifactNotFound,
+    ExecutionNotFound,
     InvalidInput,
     QuestionNotFound,
+    StoreError,
+    WorkflowNotFound,
 )
-from ..graphs.execution import Execution, Status
-from ..graphs.stored import AuditEntry, Page, Principal, WorkflowInfo
+from ..graphs.execution import Execution, Status, new_id
+from ..graphs.stored import Page, WorkflowInfo
 from .access import Operation, covers
-from .deciding import MOST, Asker, Deciding, size
-from .keys import Issued, issue
+from .administering import Administering, Stats
+from .admission import admit
+from .deciding import MOST, Asker, size
 from .streams import follow
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from ..graphs.event import Event
     from ..graphs.forking import Fork
+    from ..graphs.launching import Source
     from ..graphs.lease import Slot
     from ..graphs.ports import Store
     from ..graphs.program import Program
@@ -28,10 +39,20 @@ if TYPE_CHECKING:
     from ..graphs.stored import ArtifactInfo
     from ..graphs.workflow import Workflow
 
-__all__ = ["MOST", "Asker", "Control"]
+__all__ = ["MOST", "Asker", "Begun", "Control", "Stats"]
+
+KEPT = 24 * 3600.0
+"""Seconds for which a key of `start_once` is known."""
 
 
-class Control(Deciding):
+class Begun(NamedTuple):
+    """An execution, and whether it had begun before this was asked for."""
+
+    execution: Execution
+    replayed: bool = False
+
+
+class Control(Administering):
     """Everything that one asker may do. Cheap to make: one for each request.
 
     Each method raises `NotAuthorized` when the asker's role does not allow it, and the error
@@ -54,14 +75,28 @@ class Control(Deciding):
         self._there(name)
         return await self._store.workflow(name, version)
 
-    async def validate(self, document: Mapping[str, Any]) -> Program:
+    async def versions(
+        self, name: str, *, after: str | None = None, limit: int = 50
+    ) -> Page[WorkflowInfo]:
+        """The versions of a workflow, newest first. Raises `WorkflowNotFound`."""
+        self._allow(Operation.READ_WORKFLOWS)
+        self._there(name)
+        page = await self._store.workflows(name=name, after=after, limit=size(limit))
+        if after is None and not page.items:
+            raise WorkflowNotFound(f"no workflow {name!r} is registered")
+        return page
+
+    async def validate(self, document: Source | Mapping[str, Any]) -> Program:
         """The program a definition means. Raises `InvalidSpec` with every problem in it."""
         self._allow(Operation.VALIDATE_WORKFLOW)
-        return await self._manager.load(document)
+        program = await self._manager.load(document)
+        admit(program, document)
+        return program
 
-    async def register(self, document: Mapping[str, Any]) -> Workflow:
+    async def register(self, document: Source | Mapping[str, Any]) -> Workflow:
         """Keep a definition; the same again changes nothing. Raises `WorkflowConflict`."""
         program = await self._manager.load(document)
+        admit(program, document)
         name = program.workflow.name
         what = {"version": program.workflow.version, "digest": program.workflow.digest}
         return await self._change(
@@ -86,8 +121,12 @@ class Control(Deciding):
         *,
         version: str | None = None,
         priority: int = 0,
+        id: str = "",
     ) -> Execution:
-        """Begin an execution of a registered workflow; returns it as soon as it is durable."""
+        """Begin an execution of a registered workflow; returns it as soon as it is durable.
+
+        `id` is of `new_id`; one that exists raises `StoreError`.
+        """
         self._there(name)
         self._allow(Operation.START_EXECUTION, name)
         document = await self._store.workflow(name, version)
@@ -95,9 +134,45 @@ class Control(Deciding):
             Operation.START_EXECUTION,
             name,
             name,
-            partial(self._manager.start, document, inputs, priority=priority),
+            partial(self._manager.start, document, inputs, priority=priority, id=id),
             {"version": version, "priority": priority},
         )
+
+    async def start_once(
+        self,
+        key: str | None,
+        name: str,
+        inputs: Mapping[str, Any] | None = None,
+        *,
+        version: str | None = None,
+        priority: int = 0,
+    ) -> Begun:
+        """Begin an execution, or tell the one that the asker began with this key in the last
+        `KEPT` seconds. Raises `InvalidInput` when that was to be another."""
+        start = partial(self.start, name, inputs, version=version, priority=priority)
+        if key is None or not self.may(Operation.START_EXECUTION, name):
+            return Begun(await start())
+        wanted = digest_of([name, version, dict(inputs or {}), priority])
+        at, id = f"start/{self.asker.principal.id}/{key}", new_id()
+        kept = await self._store.first(at, f"{id} {wanted}", time.time() + KEPT)
+        first, _, what = kept.partition(" ")
+        if what != wanted:
+            raise InvalidInput(f"the key {key!r} began something else; give another key")
+        if first != id and (begun := await self._begun(first)) is not None:
+            return Begun(begun, replayed=True)
+        try:
+            # Whoever came first may have been cut off before it began.
+            return Begun(await start(id=first))
+        except StoreError:
+            if (begun := await self._begun(first)) is None:
+                raise
+            return Begun(begun, replayed=True)
+
+    async def _begun(self, id: str) -> Execution | None:
+        try:
+            return await self._store.execution(id)
+        except ExecutionNotFound:
+            return None
 
     async def executions(
         self,
@@ -121,9 +196,9 @@ class Control(Deciding):
     async def execution(self, id: str) -> Execution:
         """One execution with its steps."""
         self._allow(Operation.READ_EXECUTIONS)
-        execution = await self._manager.get(id)
+        execution = await self._row(id)
         self._visible(execution)
-        return execution
+        return await self._manager.get(execution.id)
 
     async def events(self, id: str, *, after: int = 0) -> AsyncIterator[Event]:
         """The durable events there are now, in order."""
@@ -229,52 +304,38 @@ class Control(Deciding):
             execution_id=execution.id, after=after, limit=size(limit)
         )
 
+    async def artifact(self, execution_id: str, sha256: str) -> tuple[ArtifactInfo, bytes | Path]:
+        """A file that the execution's steps kept, and its bytes or where they are.
+
+        Raises `ArtifactNotFound`.
+        """
+        after = None
+        while True:
+            page = await self.artifacts(execution_id, after=after, limit=MOST)
+            for info in page.items:
+                if info.sha256 == sha256:
+                    blobs = self._manager.services.blobs
+                    return info, blobs.path(sha256) or await blobs.get(sha256)
+            if (after := page.cursor) is None:
+                raise ArtifactNotFound(f"execution {execution_id} kept no file {sha256}")
+
     async def slots(self, key: str | None = None) -> Sequence[Slot]:
         """Who holds units of a concurrency key, then who waits for one."""
         self._allow(Operation.READ_SLOTS)
         found = await self._manager.slots(key)
         return [slot for slot in found if covers(self.asker.principal, slot.workflow)]
 
-    async def keys(self, *, after: str | None = None, limit: int = 50) -> Page[Principal]:
-        self._allow(Operation.READ_KEYS)
-        return await self._store.principals(after=after, limit=size(limit))
-
-    async def create_key(
-        self,
-        name: str,
-        role: str,
-        scopes: Sequence[str] = (),
-        lasts: timedelta | None = None,
-    ) -> Issued:
-        """A new principal, and its key, which is told this one time."""
-        issued = issue(name, role, scopes, tenant=self.asker.tenant, lasts=lasts)
-        await self._change(
-            Operation.CREATE_KEY,
-            None,
-            issued.principal.id,
-            partial(self._store.put_principal, issued.principal),
-            {"name": name, "role": role, "scopes": list(scopes)},
-        )
-        return issued
-
-    async def revoke_key(self, id: str) -> None:
-        """From now on nobody is let in with it. One that is not there changes nothing."""
-        await self._change(
-            Operation.REVOKE_KEY, None, id, partial(self._store.delete_principal, id), {}
-        )
-
-    async def audit(
-        self, *, target: str | None = None, after: str | None = None, limit: int = 50
-    ) -> Page[AuditEntry]:
-        """Who changed what, newest first."""
-        self._allow(Operation.READ_AUDIT)
-        return await self._store.audit(target=target, after=after, limit=size(limit))
-
     async def _asked(self, question: Question) -> Execution:
         execution = await self._store.execution(question.execution_id)
         if not covers(self.asker.principal, execution.workflow):
             raise QuestionNotFound(f"no question {question.id!r}")
         return execution
+
+
+def digest_of(value: Any) -> str:
+    """The same for equal JSON."""
+    canonical = orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+    return hashlib.sha256(canonical).hexdigest()
 
 
 class _WorkflowOf:

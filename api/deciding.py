@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
@@ -19,6 +20,8 @@ T = TypeVar("T")
 
 MOST = 100
 """The longest page of any listing."""
+
+_ID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 
 _LOOKS = 10
 """Pages of the store that one page of a scoped listing may cost."""
@@ -57,15 +60,21 @@ class Deciding:
         if not covers(self.asker.principal, execution.workflow):
             raise ExecutionNotFound(f"no execution {execution.id!r}")
 
+    async def _row(self, id: str) -> Execution:
+        """By the whole id: what several begin with would tell of what no scope covers."""
+        if not _ID.fullmatch(id):
+            raise ExecutionNotFound(f"no execution {id!r}; give the whole id")
+        return await self._store.execution(id)
+
     async def _of(self, id: str, operation: Operation) -> Execution:
         """An execution's row, when the asker may do that to it."""
         self._allow(operation)
-        execution = await self._store.execution(id)
+        execution = await self._row(id)
         self._visible(execution)
         return execution
 
     async def _to(self, id: str, operation: Operation, change: Callable[[str], Awaitable[T]]) -> T:
-        execution = await self._store.execution(id)
+        execution = await self._row(id)
         self._visible(execution)
         return await self._change(
             operation, execution.workflow, execution.id, partial(change, execution.id), {}

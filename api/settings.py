@@ -29,6 +29,11 @@ KNOWN = {
     "ASSAY_HEALTH": "HOST:PORT where a worker says how it is (nowhere)",
     "ASSAY_PUSH_AUDIENCE": "the audience of Pub/Sub's pushes to POST /work; with it, rings come so",
     "ASSAY_PUSH_SENDER": "the e-mail address of the service account that pushes",
+    "ASSAY_TENANTS": "names of tenants that a server has beside its own store, with commas (none)",
+    "ASSAY_ORIGINS": "origins of other sites whose pages may ask a server, with commas (none)",
+    "ASSAY_RATE": "how often one principal may ask a process (6000/minute), or off",
+    "ASSAY_ADDRESS_RATE": "how often one address may ask a process (12000/minute), or off",
+    "ASSAY_MAX_BODY": "the largest body of a request (1MiB)",
     "WORKFLOW_DEFAULT_PROVIDER": "what executes workflows (langgraph)",
 }
 

@@ -143,6 +143,12 @@ class QuestionNotFound(AssayError):
     code = "question_not_found"
 
 
+class ArtifactNotFound(AssayError):
+    """The execution kept no such file."""
+
+    code = "artifact_not_found"
+
+
 class QuestionClosed(AssayError):
     """The question has another answer already, or nobody waits for one any more."""
 
@@ -159,6 +165,16 @@ class NotAuthorized(AssayError):
     """Whoever asks may not do this; the message names the rule."""
 
     code = "not_authorized"
+
+
+class RateLimited(AssayError):
+    """Somebody asks too often; `wait` is after how many seconds they may again."""
+
+    code = "rate_limited"
+
+    def __init__(self, message: str, wait: int) -> None:
+        super().__init__(message)
+        self.wait = wait
 
 
 class ConcurrencyLimit(AssayError):

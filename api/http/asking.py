@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING
 from starlette.requests import HTTPConnection
 
 from ..control import Asker, Control
+from .front import Front
+from .metrics import Metrics
+from .pace import Pace
 
 if TYPE_CHECKING:
     from ..identity import Identity
@@ -16,16 +19,21 @@ if TYPE_CHECKING:
 class Desk:
     """What every surface of one server shares; at `app.state.desk`."""
 
-    def __init__(self, tenants: Tenants, identity: Identity) -> None:
+    def __init__(self, tenants: Tenants, identity: Identity, front: Front | None = None) -> None:
         self.tenants = tenants
         self.identity = identity
+        self.front = front or Front()
+        self.pace = Pace(self.front)
+        self.metrics = Metrics()
 
     def control(self, asker: Asker) -> Control:
         return Control(self.tenants.app(asker.tenant).manager, asker)
 
     async def let_in(self, connection: HTTPConnection, surface: str) -> Control:
-        """What the sender of a request may do. Raises `NotAuthenticated`."""
-        return self.control(await self.identity.asker(credential(connection), surface))
+        """What the sender of a request may do. Raises `NotAuthenticated`, `RateLimited`."""
+        asker = await self.identity.asker(credential(connection), surface)
+        await self.pace.principal(connection, asker)
+        return self.control(asker)
 
 
 def credential(connection: HTTPConnection) -> str | None:

@@ -28,11 +28,13 @@ STATUSES: Mapping[type[errors.AssayError], HTTPStatus] = {
     errors.WorkflowNotFound: HTTPStatus.NOT_FOUND,
     errors.ExecutionNotFound: HTTPStatus.NOT_FOUND,
     errors.QuestionNotFound: HTTPStatus.NOT_FOUND,
+    errors.ArtifactNotFound: HTTPStatus.NOT_FOUND,
     errors.WorkflowConflict: HTTPStatus.CONFLICT,
     errors.QuestionClosed: HTTPStatus.CONFLICT,
     errors.NotPossible: HTTPStatus.CONFLICT,
     errors.ConcurrencyLimit: HTTPStatus.CONFLICT,
     errors.ConfigurationError: HTTPStatus.CONFLICT,
+    errors.RateLimited: HTTPStatus.TOO_MANY_REQUESTS,
     errors.StoreUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 """By the nearest class; any other error of ours is a fault of the server."""
@@ -73,9 +75,22 @@ def of_error(error: errors.AssayError) -> Response:
         headers["WWW-Authenticate"] = "Bearer"
     if status is HTTPStatus.SERVICE_UNAVAILABLE:
         headers["Retry-After"] = "1"
+    if isinstance(error, errors.RateLimited):
+        headers["Retry-After"] = str(error.wait)
     if isinstance(error, errors.InvalidSpec):
-        more["problems"] = [str(each) for each in error.problems]
+        more["problems"] = [found(each) for each in error.problems]
     return problem(status, error.code, error.message, headers, **more)
+
+
+def found(each: errors.Problem) -> dict[str, Any]:
+    """One thing wrong in a definition; `at` is the way to it, `line` and `column` from 1."""
+    return {
+        "at": ".".join(map(str, each.path)),
+        "message": each.message,
+        "line": each.position.line,
+        "column": each.position.column,
+        "warning": each.warning,
+    }
 
 
 def answer_with_problems(app: FastAPI) -> None:
@@ -87,12 +102,12 @@ def answer_with_problems(app: FastAPI) -> None:
 
     async def unfit(_: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
-        found = [
+        faults = [
             {"at": ".".join(map(str, each["loc"])), "message": each["msg"]}
             for each in error.errors()
         ]
-        detail = "; ".join(f"{each['at']}: {each['message']}" for each in found)
-        return problem(422, "invalid_request", detail, problems=found)
+        detail = "; ".join(f"{each['at']}: {each['message']}" for each in faults)
+        return problem(422, "invalid_request", detail, problems=faults)
 
     async def refused(_: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)

@@ -6,8 +6,15 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
 
+from . import probes, rest
 from .asking import Desk
+from .bodies import Bodies
+from .front import Front
+from .gate import Gate
+from .metrics import Measured
+from .pace import Paced
 from .problems import answer_with_problems
 
 if TYPE_CHECKING:
@@ -15,8 +22,9 @@ if TYPE_CHECKING:
     from ..tenants import Tenants
 
 
-def application(tenants: Tenants, identity: Identity) -> FastAPI:
+def application(tenants: Tenants, identity: Identity, front: Front | None = None) -> FastAPI:
     """The ASGI application over apps that are open, and stay so while it serves."""
+    desk = Desk(tenants, identity, front)
     app = FastAPI(
         title="Assay",
         version=version("assay"),
@@ -25,6 +33,36 @@ def application(tenants: Tenants, identity: Identity) -> FastAPI:
         redoc_url=None,
         openapi_url="/v1/openapi.json",
     )
-    app.state.desk = Desk(tenants, identity)
+    app.state.desk = desk
     answer_with_problems(app)
+    rest.mount(app)
+    probes.mount(app, tenants, desk.metrics)
+    _guard(app, desk)
     return app
+
+
+def _guard(app: FastAPI, desk: Desk) -> None:
+    """What a request meets before any surface does: the last one here is the first it meets."""
+    front = desk.front
+    app.add_middleware(Bodies, largest=front.largest, patience=front.patience)
+    app.add_middleware(Paced, pace=desk.pace)
+    if front.origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=front.origins,
+            allow_methods=["GET", "POST", "DELETE"],
+            allow_headers=_ASKED,
+            expose_headers=_TOLD,
+        )
+    app.add_middleware(Gate, origins=front.origins, guarded=desk.identity.guarded)
+    app.add_middleware(Measured, metrics=desk.metrics)
+
+
+_ASKED = (
+    *("Authorization", "Content-Type", "Idempotency-Key", "If-None-Match", "Last-Event-ID"),
+    "X-API-Key",
+)
+_TOLD = (
+    *("ETag", "Idempotency-Replayed", "Link", "Location", "RateLimit-Limit", "RateLimit-Remaining"),
+    *("RateLimit-Reset", "Retry-After"),
+)

@@ -1,0 +1,77 @@
+"""What is asked of a whole store, and not of a workflow: its cache, keys, audit and figures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from functools import partial
+from typing import NamedTuple
+
+from ..graphs.stored import AuditEntry, Page, Principal
+from .access import Operation
+from .deciding import Deciding, size
+from .keys import Issued, issue
+
+
+class Stats(NamedTuple):
+    """How many executions a process runs, how many it has taken up, whether it takes more."""
+
+    worker: str
+    running: int
+    taken: int
+    draining: bool
+
+
+class Administering(Deciding):
+    """The part of `Control` that looks after a store."""
+
+    async def invalidate_cache(self, prefix: str = "") -> int:
+        """Forget the cached results whose step's path or key begins so; how many."""
+        return await self._change(
+            Operation.INVALIDATE_CACHE,
+            None,
+            "cache",
+            partial(self._store.invalidate, prefix),
+            {"prefix": prefix},
+        )
+
+    def stats(self) -> Stats:
+        """What this process does for the asker's tenant."""
+        self._allow(Operation.READ_STATS)
+        provider = self._manager.provider
+        return Stats(self._store.worker, provider.busy, provider.begun, provider.draining)
+
+    async def keys(self, *, after: str | None = None, limit: int = 50) -> Page[Principal]:
+        self._allow(Operation.READ_KEYS)
+        return await self._store.principals(after=after, limit=size(limit))
+
+    async def create_key(
+        self,
+        name: str,
+        role: str,
+        scopes: Sequence[str] = (),
+        lasts: timedelta | None = None,
+    ) -> Issued:
+        """A new principal, and its key, which is told this one time."""
+        issued = issue(name, role, scopes, tenant=self.asker.tenant, lasts=lasts)
+        await self._change(
+            Operation.CREATE_KEY,
+            None,
+            issued.principal.id,
+            partial(self._store.put_principal, issued.principal),
+            {"name": name, "role": role, "scopes": list(scopes)},
+        )
+        return issued
+
+    async def revoke_key(self, id: str) -> None:
+        """From now on nobody is let in with it. One that is not there changes nothing."""
+        await self._change(
+            Operation.REVOKE_KEY, None, id, partial(self._store.delete_principal, id), {}
+        )
+
+    async def audit(
+        self, *, target: str | None = None, after: str | None = None, limit: int = 50
+    ) -> Page[AuditEntry]:
+        """Who changed what, newest first."""
+        self._allow(Operation.READ_AUDIT)
+        return await self._store.audit(target=target, after=after, limit=size(limit))
