@@ -8,7 +8,8 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from ..graphs.ports import AgentAnswer, AgentListener, AgentTask
+from ..graphs.ports import AgentListener
+from ..graphs.thinking import AgentAnswer, AgentTask
 from ..graphs.registry import Registry
 from .answers import AnswerForm
 from .catalogue import NamedAgent, find_agent, named_agents

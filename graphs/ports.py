@@ -7,18 +7,27 @@ and are introduced to each other by `api.app`. Everything that may wait is async
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from .bulk import Bulk
 from .event import Event
-from .execution import Cost, Execution, StepResult
+from .execution import Execution, StepResult
 from .lease import Lease, Message, Pace, Slot
-from .limits import Limits
 from .question import Question, Signal
 from .step import Family, Step
-from .stored import ArtifactInfo, AuditEntry, Commit, Entry, Page, Principal, Schedule, WorkflowInfo
+from .stored import (
+    ArtifactInfo,
+    AuditEntry,
+    Commit,
+    Entry,
+    Logged,
+    Page,
+    Principal,
+    Schedule,
+    WorkflowInfo,
+)
+from .thinking import AgentAnswer, AgentTask
 
 if TYPE_CHECKING:
     from .call import Call, Yield
@@ -123,6 +132,17 @@ class Executions(Protocol):
     async def entries(self, execution_id: str, *, after: int = 0, limit: int = 1000) -> Page[Entry]:
         """Entries that hold a `seq` greater than `after`, in order; all when it is 0."""
 
+    async def log(self, *, after: str, limit: int = 1000) -> Sequence[Logged]:
+        """Entries of all executions in the order of their commits: after that cursor, or all
+        from the oldest on when it is empty.
+
+        What was committed in the last moments may be told later; nothing is passed over.
+        Raises `InvalidInput` for what is no cursor.
+        """
+
+    async def log_end(self) -> str:
+        """The cursor behind all that `log` would tell now."""
+
     async def post(self, message: Message) -> None:
         """Put a message into an inbox. Raises `ExecutionNotFound`."""
 
@@ -190,6 +210,10 @@ class Shelves(Protocol):
 
     async def invalidate(self, prefix: str = "") -> int:
         """Forget the cached results whose step's path or key begins so; how many."""
+
+    async def first(self, key: str, value: str, expires_at: float) -> str:
+        """The value kept under the key: this one, until that time (seconds since 1970), unless
+        another one was kept before and has not expired."""
 
     async def artifacts(
         self,
@@ -312,43 +336,6 @@ class Skill(Protocol):
     are the step's inputs; what it returns is the step's output."""
 
     def __call__(self, **inputs: Any) -> Any: ...
-
-
-@dataclass(frozen=True, slots=True)
-class AgentTask:
-    """What an agentic step asks of the agent room; every template is rendered already.
-
-    `schema` is a JSON Schema of the answer (None: text), `tools` are names (None: the
-    agent's own), `feedback` what earlier attempts' failed checks said, oldest first;
-    `limits` bound the programs of its tools.
-    """
-
-    prompt: str
-    path: str
-    execution_id: str
-    workspace: Path
-    agent: str | None = None
-    system: str | None = None
-    model: str | None = None
-    tools: Sequence[str] | None = None
-    allowed_tools: Sequence[str] | None = None
-    max_iterations: int = 10
-    schema: Mapping[str, Any] | None = None
-    profile: str | None = None
-    feedback: Sequence[str] = ()
-    coding: bool = False
-    limits: Limits = field(default_factory=Limits)
-
-
-@dataclass(frozen=True, slots=True)
-class AgentAnswer:
-    """An agent's answer: text, or a value that fits the schema; and what it cost."""
-
-    value: Any
-    cost: Cost
-    model: str
-    notices: Sequence[str] = ()
-    tool_calls: Sequence[str] = ()
 
 
 class AgentListener(Protocol):

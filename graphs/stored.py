@@ -27,6 +27,15 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
+class Logged:
+    """An entry of some execution; `cursor` is for whoever has read all up to this one."""
+
+    execution_id: str
+    entry: Entry
+    cursor: str
+
+
+@dataclass(frozen=True, slots=True)
 class Commit:
     """Everything that becomes durable at once for one execution.
 

@@ -40,6 +40,7 @@ def check_query(query: StructuredQuery) -> None:
     """One field, indexed by Firestore itself, is found by and sorted by; or an index is listed."""
     (source,) = query.from_
     collection = source.collection_id
+    scope = "COLLECTION_GROUP" if source.all_descendants else "COLLECTION"
     found = [each for each in _filters(query.where) if each.field.field_path != NAME]
     order = [each.field.field_path for each in query.order_by]
     fields = {each.field.field_path for each in found} | {each for each in order if each != NAME}
@@ -47,8 +48,11 @@ def check_query(query: StructuredQuery) -> None:
         listed = [i["fields"] for i in _file()["indexes"] if i["collectionGroup"] == collection]
         if not any({f["fieldPath"] for f in index} >= fields for index in listed):
             raise Unserved(f"{collection}: no index serves {sorted(fields)} together")
-    for field in fields & _unindexed(collection):
-        raise Unserved(f"{collection}: {field} is exempt from indexes, and looked for")
+    for field in fields:
+        if field in _unindexed(collection):
+            raise Unserved(f"{collection}: {field} is exempt from indexes, and looked for")
+        if scope not in _scopes(collection, field):
+            raise Unserved(f"{collection}: {field} has no index of the scope {scope}")
     scans_down = any(o.direction == StructuredQuery.Direction.DESCENDING for o in query.order_by)
     if scans_down and not fields:
         raise Unserved(f"{collection}: names are sorted upwards only")
@@ -77,8 +81,18 @@ def _filters(where: Any) -> Iterator[Any]:
 
 
 def _unindexed(collection: str) -> set[str]:
+    return {field for field, indexes in _overrides(collection).items() if not indexes}
+
+
+def _scopes(collection: str, field: str) -> set[str]:
+    """Where the field is found by: what is not listed Firestore indexes by itself."""
+    indexes = _overrides(collection).get(field)
+    return {"COLLECTION"} if indexes is None else {each["queryScope"] for each in indexes}
+
+
+def _overrides(collection: str) -> dict[str, list[dict[str, str]]]:
     overrides = _file()["fieldOverrides"]
-    return {o["fieldPath"] for o in overrides if o["collectionGroup"] == collection}
+    return {o["fieldPath"]: o["indexes"] for o in overrides if o["collectionGroup"] == collection}
 
 
 @cache

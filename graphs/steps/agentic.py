@@ -14,8 +14,8 @@ from ..event import EventType
 from ..execution import Cost
 from ..expressions import text_of
 from ..limits import Limits
-from ..ports import AgentAnswer, AgentTask
 from ..step import Condition, Duration, Family, Json, Model, Role, Step, Text
+from ..thinking import AgentAnswer, AgentTask
 
 Prompt = Annotated[str, Role.PROMPT]
 

@@ -33,13 +33,16 @@ PAGE = 300
 try:
     from google.api_core import exceptions as google
     from google.auth.exceptions import GoogleAuthError
-    from google.cloud.firestore_v1 import DELETE_FIELD, AsyncClient
+    from google.cloud.firestore_v1 import DELETE_FIELD, SERVER_TIMESTAMP, AsyncClient, AsyncQuery
     from google.cloud.firestore_v1.base_query import FieldFilter
 except ImportError as error:
     raise ConfigurationError(
         f"A Firestore store needs Google's client, which is not installed ({error}); "
         "install it with: pip install 'assay[google]'"
     ) from error
+
+NOW: Any = SERVER_TIMESTAMP
+"""As a field's value: the server's time when it is written."""
 
 _PASSING = (
     google.ServiceUnavailable,
@@ -108,6 +111,10 @@ class Database:
         """A collection, to be queried."""
         return self.client.collection(*self._root, *path)
 
+    def everywhere(self, collection: str) -> Any:
+        """All collections of that name below this root, as one to be queried."""
+        return AsyncQuery(self.all(collection), all_descendants=True)
+
     def batch(self) -> Batch:
         return Batch(self.client)
 
@@ -121,12 +128,12 @@ class Database:
         if not places:
             return []
         read = await self.snapshots("get", places, only=only)
-        found = {each.reference.path: _found(each) for each in read if each.exists}
+        found = {each.reference.path: found_in(each) for each in read if each.exists}
         return [found.get(place.path) for place in places]
 
     async def find(self, query: Any) -> list[Found]:
         """Every document of a query."""
-        return [_found(each) for each in await self.snapshots("query", query)]
+        return [found_in(each) for each in await self.snapshots("query", query)]
 
     async def snapshots(
         self, call: str, of: Any, *, only: Sequence[str] | None = None, at: Any = None
@@ -164,7 +171,7 @@ class Database:
             rest = query if after is None else query.start_after(after)
             page = await self.snapshots("query", rest.limit(PAGE))
             for each in page:
-                yield _found(each)
+                yield found_in(each)
             if len(page) < PAGE:
                 return
             after = page[-1]
@@ -308,7 +315,7 @@ def begins(query: Any, field: str, prefix: str) -> Any:
     return where(above, field, "<", prefix + "\U0010ffff").order_by(field)
 
 
-def _found(snapshot: Any) -> Found:
+def found_in(snapshot: Any) -> Found:
     return Found(snapshot.id, snapshot.to_dict() or {}, snapshot.update_time)
 
 

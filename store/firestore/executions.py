@@ -94,6 +94,12 @@ async def status(database: Database, execution_id: str) -> Status | None:
     return None if found is None else Status(found["status"])
 
 
+async def id_at(database: Database, name: str) -> str | None:
+    """The id of the execution whose document has that name."""
+    (found,) = await database.get(database.at(names.EXECUTIONS, name))
+    return None if found is None else _parse(found).id
+
+
 async def _by_prefix(database: Database, prefix: str) -> Found:
     query = where(database.all(names.EXECUTIONS), "id", ">=", names.indexed(prefix))
     query = where(query, "id", "<", names.indexed(prefix) + names.LAST)

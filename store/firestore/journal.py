@@ -13,7 +13,7 @@ from ...graphs.errors import StateCorrupted, StoreError
 from ...graphs.stored import Entry, Page
 from ..records import fetch_size
 from . import names
-from .database import where
+from .database import NOW, where
 from .values import MOST
 
 if TYPE_CHECKING:
@@ -77,6 +77,7 @@ class Written:
             "zipped": self._zipped,
             "parts": self._parts,
             "data": self._whole,
+            "at": NOW,
             **self._written_by,
         }
 
@@ -100,7 +101,7 @@ async def entries(database: Database, execution_id: str, after: int, limit: int)
     found = await database.find(query)
     # One page after the other, so that a large one does not have to fit into memory twice.
     shown = found[:limit]
-    items = [await _parse(database, execution_id, each) for each in shown]
+    items = [await parse(database, execution_id, each) for each in shown]
     return Page(items, str(shown[-1]["last"]) if len(found) > limit else None)
 
 
@@ -116,7 +117,7 @@ async def overlapped(database: Database, execution_id: str, written: Written) ->
     found = await database.find(_after(database, execution_id, written.first - 1).limit(1))
     if not found or found[0]["first"] > written.last:
         return None
-    return await _parse(database, execution_id, found[0])
+    return await parse(database, execution_id, found[0])
 
 
 async def places(database: Database, execution_id: str) -> list[Any]:
@@ -138,7 +139,8 @@ def _after(database: Database, execution_id: str, number: int) -> Any:
     return where(_all(database, execution_id), "last", ">", max(number, 0)).order_by("last")
 
 
-async def _parse(database: Database, execution_id: str, found: Found) -> Entry:
+async def parse(database: Database, execution_id: str, found: Found) -> Entry:
+    """The entry of a document as it was read."""
     data = found.get("data", b"")
     if found["parts"]:
         journal = (names.JOURNAL, names.name(execution_id))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from ...graphs.errors import InvalidInput
 
@@ -27,6 +27,7 @@ SCHEDULES = "schedules"
 PRINCIPALS = "principals"
 KEYS = "keys"
 AUDIT = "audit"
+FIRSTS = "firsts"
 BLOBS = "blobs"
 CHUNKS = "chunks"  # below a document of BLOBS
 
@@ -51,6 +52,13 @@ def name(text: str) -> str:
     if plain in ("", ".", "..") or plain.startswith("__"):
         return f"%-{plain}"  # `quote` leaves no other `%-`
     return plain
+
+
+def text(name: str) -> str | None:
+    """The text that has this name; None for one so long that the name is a digest of it."""
+    if "%~" in name:
+        return None
+    return unquote(name.removeprefix("%-"))
 
 
 def indexed(text: str, most: int = _INDEXED) -> str:

@@ -18,10 +18,12 @@ from . import (
     claims,
     executions,
     faults,
+    firsts,
     forgetting,
     inbox,
     journal,
     layout,
+    log,
     names,
     principals,
     questions,
@@ -51,6 +53,7 @@ if TYPE_CHECKING:
         AuditEntry,
         Commit,
         Entry,
+        Logged,
         Page,
         Principal,
         Schedule,
@@ -84,7 +87,7 @@ class FirestoreStore:
         self._drives: dict[tuple[str, int, int], Drive] = {}
         self._latest: dict[str, Drive] = {}
         self._kept: set[str] = set()
-        self._tidied = {"cache": 0.0, "signals": 0.0}
+        self._tidied = {"cache": 0.0, "signals": 0.0, "firsts": 0.0}
         self._sweep = PACE.sweep
         self._closing = False
 
@@ -180,6 +183,12 @@ class FirestoreStore:
     async def entries(self, execution_id: str, *, after: int = 0, limit: int = 1000) -> Page[Entry]:
         return await journal.entries(self._database, execution_id, after, limit)
 
+    async def log(self, *, after: str, limit: int = 1000) -> Sequence[Logged]:
+        return await log.read(self._database, after, limit)
+
+    async def log_end(self) -> str:
+        return await log.end(self._database)
+
     async def post(self, message: Message) -> None:
         await inbox.post(self._database, self._clock, message)
 
@@ -248,6 +257,11 @@ class FirestoreStore:
 
     async def invalidate(self, prefix: str = "") -> int:
         return await cache.invalidate(self._database, prefix)
+
+    async def first(self, key: str, value: str, expires_at: float) -> str:
+        if self._is_time_to_tidy("firsts"):
+            await firsts.forget_expired(self._database)
+        return await firsts.first(self._database, key, value, expires_at)
 
     async def artifacts(
         self, *, execution_id: str | None = None, after: str | None = None, limit: int = 100

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from ...graphs.errors import ExecutionNotFound, NotPossible
 from ...graphs.execution import Execution, Status
 from ..records import decode, encode, fetch_size, page, revive, where
+from . import log
 
 if TYPE_CHECKING:
     import sqlite3
@@ -68,7 +69,7 @@ def delete(connection: sqlite3.Connection, execution_id: str) -> None:
     key, status = row
     if not Status(status).terminal:
         raise NotPossible(f"Execution {execution_id} is {status}; stop it before you delete it.")
-    connection.execute("DELETE FROM journal WHERE execution = ?", (key,))
+    log.forget(connection, key)
     connection.execute("DELETE FROM checkpoint_threads WHERE id = ?", (execution_id,))
     connection.execute("DELETE FROM executions WHERE key = ?", (key,))
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from ...graphs.errors import StoreError
 from ..upkeep import Finding, Layout
 from .database import known_version
+from .log import NOBODY
 
 if TYPE_CHECKING:
     import sqlite3
@@ -39,6 +40,8 @@ def find(connection: sqlite3.Connection, name: str) -> Sequence[Finding]:
         found.append(Finding(name, wrong, _RESTORE))
     (lost,) = connection.execute(
         "SELECT count(*) FROM journal WHERE execution NOT IN (SELECT key FROM executions)"
+        " AND execution <> ?",
+        (NOBODY,),
     ).fetchone()
     if lost:
         found.append(Finding(name, f"{lost} journal entries belong to no execution", _RESTORE))

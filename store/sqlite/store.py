@@ -18,9 +18,11 @@ from . import (
     cache,
     executions,
     faults,
+    firsts,
     inbox,
     journal,
     leases,
+    log,
     principals,
     questions,
     schedules,
@@ -46,6 +48,7 @@ if TYPE_CHECKING:
         AuditEntry,
         Commit,
         Entry,
+        Logged,
         Page,
         Principal,
         Schedule,
@@ -185,6 +188,12 @@ class SqliteStore:
             partial(journal.entries, execution_id=execution_id, after=after, limit=limit)
         )
 
+    async def log(self, *, after: str, limit: int = 1000) -> Sequence[Logged]:
+        return await self._read(partial(log.read, after=after, limit=limit))
+
+    async def log_end(self) -> str:
+        return await self._read(log.end)
+
     async def post(self, message: Message) -> None:
         what = f"A message to execution {message.execution_id}"
         work = partial(
@@ -267,6 +276,10 @@ class SqliteStore:
 
     async def invalidate(self, prefix: str = "") -> int:
         return await self._write(partial(cache.invalidate, prefix=prefix))
+
+    async def first(self, key: str, value: str, expires_at: float) -> str:
+        work = partial(firsts.first, key=key, value=value, expires_at=expires_at)
+        return await self._write(work, f"The key {key!r}")
 
     async def artifacts(
         self, *, execution_id: str | None = None, after: str | None = None, limit: int = 100

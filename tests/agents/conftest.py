@@ -14,7 +14,7 @@ from tests.scripted import Script, ScriptedModel
 
 from assay.agents.models import ModelSettings
 from assay.agents.runner import LangChainAgents
-from assay.graphs.ports import AgentAnswer, AgentTask
+from assay.graphs.thinking import AgentAnswer, AgentTask
 
 
 class Ear:

@@ -32,7 +32,7 @@ def hear(event, details):
         strangers.append(details[:2])
 sys.addaudithook(hear)
 from assay.agents.runner import LangChainAgents
-from assay.graphs.ports import AgentTask
+from assay.graphs.thinking import AgentTask
 class Ear:
     def token(self, text): pass
     def tool(self, name, arguments, *, allowed): pass

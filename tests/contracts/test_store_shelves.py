@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -257,3 +258,36 @@ async def test_shelves_are_there_when_the_store_is_opened_again(lasting_url: str
         assert len((await again.audit()).items) == 1
     finally:
         await again.close()
+
+
+# What was said first
+
+
+async def test_of_all_that_say_something_under_a_key_the_first_counts(store: Store) -> None:
+    later = time.time() + 3600
+    said = await asyncio.gather(*(store.first("k", str(n), later) for n in range(8)))
+    assert len(set(said)) == 1
+    assert said[0] in {str(n) for n in range(8)}
+    assert await store.first("k", "more", later) == said[0]
+    assert await store.first("K", "more", later) == "more"
+
+
+async def test_what_has_expired_was_never_said(store: Store) -> None:
+    assert await store.first("k", "old", time.time() - 1) == "old"
+    later = time.time() + 3600
+    said = await asyncio.gather(*(store.first("k", f"new {n}", later) for n in range(5)))
+    assert len(set(said)) == 1
+    assert said[0].startswith("new")
+
+
+async def test_another_worker_hears_what_was_said_first(two_stores: tuple[Store, Store]) -> None:
+    one, other = two_stores
+    later = time.time() + 3600
+    both = await asyncio.gather(one.first("a/b", "1", later), other.first("a/b", "2", later))
+    assert both[0] == both[1]
+
+
+@pytest.mark.parametrize("key", ["", "a\0b", "\ud800"])
+async def test_a_key_is_proper_text(store: Store, key: str) -> None:
+    with pytest.raises(InvalidInput):
+        await store.first(key, "x", time.time() + 60)

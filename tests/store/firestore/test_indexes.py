@@ -49,3 +49,11 @@ def test_what_is_large_has_to_be_exempt(client: Any) -> None:
         batch.update(client.document("executions", "e"), {"other": value})
         with pytest.raises(Unserved, match="other is large"):
             check("commit", batch)
+
+
+def test_a_group_of_collections_needs_an_index_of_its_own(client: Any) -> None:
+    check("query", where(client.collection_group("entries"), "at", ">", 1).order_by("at"))
+    with pytest.raises(Unserved, match="scope COLLECTION_GROUP"):
+        check("query", where(client.collection_group("entries"), "last", ">", 1))
+    with pytest.raises(Unserved, match="scope COLLECTION"):
+        check("query", where(client.collection("entries"), "at", ">", 1))
