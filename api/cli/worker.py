@@ -15,6 +15,7 @@ from ..app import App, open_app
 from ..duty import Duty, read_duty
 from ..settings import read_settings
 from ..streams import LAST
+from .draining import drain
 from .exits import OK
 from .lines import describe
 from .output import Output
@@ -66,7 +67,7 @@ async def worker(
                 err.line(
                     f"stopping …: steps have {duty.grace:g} s to end; the rest goes on elsewhere"
                 )
-                await _drain(app, duty, stop)
+                await drain([app], duty.grace, stop)
             elif not quiet:
                 err.line("nothing is left to do")
             telling.cancel()
@@ -118,19 +119,6 @@ async def _wanted(app: App) -> bool:
         return await app.provider.wanted()
     except StoreUnavailable:
         return True
-
-
-async def _drain(app: App, duty: Duty, stop: asyncio.Event) -> None:
-    """Until what ran has ended or its time has; or at once, if somebody says so again."""
-    stop.clear()
-    draining = asyncio.ensure_future(app.manager.drain(duty.grace))
-    again = asyncio.ensure_future(stop.wait())
-    await asyncio.wait({draining, again}, return_when=asyncio.FIRST_COMPLETED)
-    for task in (draining, again):
-        task.cancel()
-    await asyncio.gather(again, return_exceptions=True)
-    with suppress(asyncio.CancelledError):
-        await draining
 
 
 async def _tell(manager: Manager, out: Output, *, json: bool, quiet: bool) -> None:

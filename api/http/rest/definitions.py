@@ -55,7 +55,6 @@ async def _source(request: Request) -> Source:
     status_code=201,
     response_model=Registered,
     responses={
-        200: {"model": Registered, "description": "The same content was registered before."},
         201: {"headers": {"Location": {"schema": {"type": "string"}}}},
         **describes(409, 415),
     },

@@ -1,0 +1,78 @@
+"""`assay serve`: the API over HTTP, and a worker in the same process, until a signal."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ...graphs.errors import ConfigurationError
+from ..duty import read_duty
+from ..http.front import read_front
+from ..http.gate import loopback
+from ..http.server import application
+from ..opening import identity, read_tenants
+from ..serving import served
+from ..settings import read_settings
+from ..tenants import Tenants
+from .draining import drain
+from .exits import OK
+from .output import Output
+from .signals import signals
+
+if TYPE_CHECKING:
+    from ..identity import Identity
+
+
+async def serve(
+    *, host: str, port: int, grace: float | None, concurrency: int | None, quiet: bool
+) -> int:
+    """Answer and work until a signal comes; then end in order.
+
+    Raises `ConfigurationError` for an address that others reach while nobody needs a key.
+    """
+    environ = dict(os.environ)
+    if concurrency is not None:
+        environ["ASSAY_MAX_EXECUTIONS"] = str(concurrency)
+    settings = read_settings(environ)
+    duty, front = read_duty(settings.environ, grace=grace), read_front(settings.environ)
+    out, err = Output(), Output(sys.stderr)
+    with signals() as stop:
+        async with AsyncExitStack() as stack:
+            tenants = Tenants(settings, Path.cwd(), read_tenants(settings.environ))
+            await stack.enter_async_context(tenants)
+            who = identity(settings.environ, tenants)
+            await _safe(host, who)
+            app = application(tenants, who, front)
+            address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+            counting = [
+                asyncio.create_task(app.state.desk.metrics.listen(each.manager))
+                for each in tenants.apps
+            ]
+            stack.callback(_cancel, counting)
+            for each in tenants.apps:
+                each.manager.serve()
+            url = await stack.enter_async_context(served(app, address))
+            if not quiet:
+                out.line(f"serving at {url}; Ctrl-C ends it in order")
+            await stop.wait()
+            err.line(f"stopping …: steps have {duty.grace:g} s to end; the rest goes on elsewhere")
+            await drain(tenants.apps, duty.grace, stop)
+    return OK
+
+
+async def _safe(host: str, who: Identity) -> None:
+    if loopback(host) or await who.guarded():
+        return
+    raise ConfigurationError(
+        f"others can reach {host!r}, and nobody needs a key yet, so that anybody could run "
+        "anything on this machine. Make a key first: assay keys create NAME --role admin"
+    )
+
+
+def _cancel(tasks: list[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
