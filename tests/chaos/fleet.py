@@ -38,6 +38,7 @@ class Ship:
         self._hearing: asyncio.Task[None] | None = None
         self._asked: dict[str, asyncio.Future[bool]] = {}
         self._ready = asyncio.Event()
+        self._changing = asyncio.Lock()
 
     @property
     def sails(self) -> bool:
@@ -47,11 +48,12 @@ class Ship:
     async def launch(self, seed: str) -> None:
         """A new process; returns when it serves. Where Pub/Sub is away as it starts it ends, and
         is started again, as by whatever runs services."""
-        for _ in range(10):
-            await self._launch(seed)
-            if self.worker:
-                return
-            await asyncio.sleep(1)
+        async with self._changing:
+            for _ in range(10):
+                if self.worker:
+                    return
+                await self._launch(seed)
+                await asyncio.sleep(0 if self.worker else 1)
 
     async def _launch(self, seed: str) -> None:
         self.lives += 1
@@ -71,10 +73,12 @@ class Ship:
             )
         self._ready.clear()
         self._hearing = asyncio.create_task(self._hear(self._process))
-        async with asyncio.timeout(READY_WITHIN):
-            ready = asyncio.create_task(self._ready.wait())
-            await asyncio.wait({ready, self._hearing}, return_when=asyncio.FIRST_COMPLETED)
-            ready.cancel()
+        ready = asyncio.create_task(self._ready.wait())
+        either = {ready, self._hearing}
+        await asyncio.wait(either, timeout=READY_WITHIN, return_when=asyncio.FIRST_COMPLETED)
+        ready.cancel()
+        if not self.worker:
+            await self._end_now(signal.SIGKILL)
 
     async def begin(self, workflow: str, n: int, case: str) -> bool:
         """Have it begin an execution; False when it is not known whether it has."""
@@ -106,6 +110,10 @@ class Ship:
         self.frozen = False
 
     async def _end(self, how: signal.Signals) -> int:
+        async with self._changing:  # not while another is launched, who would be forgotten
+            return await self._end_now(how)
+
+    async def _end_now(self, how: signal.Signals) -> int:
         process, self.worker = self._process, ""
         if process is None or process.returncode is not None:
             return 0
