@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -24,6 +24,7 @@ from .access import Operation, covers
 from .administering import Administering, Stats
 from .admission import admit
 from .deciding import MOST, Asker, size
+from .feed import Placed, Where, events_of_all
 from .streams import follow
 
 if TYPE_CHECKING:
@@ -209,6 +210,28 @@ class Control(Administering):
         """Every durable event after that one, the live ones between, until the execution ends."""
         execution = await self._of(id, Operation.READ_EXECUTIONS)
         return follow(self._manager, execution.id, after=after)
+
+    def events_of_all(
+        self,
+        where: Where | None = None,
+        *,
+        after: str | None = None,
+        reached: Callable[[str], None] = lambda _: None,
+    ) -> AsyncGenerator[Placed]:
+        """Every durable event of every execution there is for the asker, as `feed` says."""
+        self._allow(Operation.READ_EXECUTIONS)
+        visible = partial(covers, self.asker.principal)
+        return events_of_all(self._manager, where, after=after, visible=visible, reached=reached)
+
+    async def begin(
+        self, name: str, inputs: Mapping[str, Any] | None = None
+    ) -> tuple[Execution, AsyncIterator[Event]]:
+        """As `start`, and everything that is said from the first moment on."""
+        self._allow(Operation.READ_EXECUTIONS)
+        id = new_id()
+        heard = self._manager.follow(id)
+        execution = await self.start(name, inputs, id=id)
+        return execution, follow(self._manager, id, heard=heard)
 
     async def stop(self, id: str, reason: str = "") -> Execution:
         """Stop an execution, wherever it runs; returns when nothing of it does any more."""

@@ -41,12 +41,15 @@ async def follow(
     # First listen, then read: what happens in between arrives twice, and is told once.
     live = heard or manager.follow(execution_id)
     order = Order(after)
+    if after and await _over(manager, execution_id, after):
+        return
+    poll = max(POLL, manager.store.pace.listen)
     upcoming = None if heard is None else asyncio.ensure_future(_anext(live))
     try:
         while not order.ended:
             event = None
             if upcoming is not None:
-                await asyncio.wait((upcoming,), timeout=POLL)
+                await asyncio.wait((upcoming,), timeout=poll)
                 event = upcoming.result() if upcoming.done() else None
                 if event is not None and event.execution_id != execution_id:
                     upcoming = asyncio.ensure_future(_anext(live))
@@ -63,6 +66,15 @@ async def follow(
     finally:
         if upcoming is not None:
             upcoming.cancel()
+
+
+async def _over(manager: Manager, execution_id: str, after: int) -> bool:
+    """Whether it has ended with nothing left to tell."""
+    if not (await manager.store.execution(execution_id)).status.terminal:
+        return False
+    async for _ in manager.events(execution_id, after=after):
+        return False
+    return True
 
 
 class Order:
