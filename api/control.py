@@ -129,7 +129,6 @@ class Control(Administering):
         `id` is of `new_id`; one that exists raises `StoreError`.
         """
         self._there(name)
-        self._allow(Operation.START_EXECUTION, name)
         document = await self._store.workflow(name, version)
         return await self._change(
             Operation.START_EXECUTION,

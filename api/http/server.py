@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
+from ..graphql import mounting as graphql
 from . import probes, rest
 from .asking import Desk
 from .bodies import Bodies
@@ -36,6 +37,7 @@ def application(tenants: Tenants, identity: Identity, front: Front | None = None
     app.state.desk = desk
     answer_with_problems(app)
     rest.mount(app)
+    graphql.mount(app)
     probes.mount(app, tenants, desk.metrics)
     _guard(app, desk)
     return app

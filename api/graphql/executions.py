@@ -1,0 +1,144 @@
+"""Executions as they are read: with their workflow, their steps and what they wait for."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Annotated, Any
+
+import strawberry
+
+from ...graphs import execution as records
+from ...graphs.stored import Page
+from .asking import Of
+from .fields import resolved
+from .pages import FIRST, After, Connection, First, connected
+from .questions import Question
+from .scalars import Json, Time, time
+from .steps import Cost, Failure, Status, StepResult
+from .workflows import Workflow
+
+
+@strawberry.type(description="What an execution was made of by a retry or a fork.")
+class Origin:
+    execution_id: strawberry.ID = strawberry.field(description="The one before it.")
+    how: str = strawberry.field(description="`retry` or `fork`.")
+    path: str | None = strawberry.field(description="Where it began again.")
+
+
+@strawberry.type(description="One run of one version of a workflow.")
+class Execution:
+    id: strawberry.ID = strawberry.field(description="Sortable by the time it was made.")
+    workflow_name: str = strawberry.field(description="The name of its workflow.")
+    workflow_version: str = strawberry.field(description="The version of its workflow.")
+    digest: str = strawberry.field(description="SHA-256 of the definition that it runs.")
+    status: Status = strawberry.field(description="Where it is in its life.")
+    inputs: Json = strawberry.field(description="What it was given.")
+    outputs: Json = strawberry.field(description="What it gives.")
+    artifacts: Json = strawberry.field(description="The files that it gives, by name.")
+    error: Failure | None = strawberry.field(description="Why it failed.")
+    cost: Cost = strawberry.field(description="What its models used so far.")
+    notices: list[str] = strawberry.field(description="What it must say of itself.")
+    origin: Origin | None = strawberry.field(description="What it was made of.")
+    priority: int = strawberry.field(description="Higher runs first.")
+    restarts: int = strawberry.field(description="Failures of the system that it survived.")
+    paused: bool = strawberry.field(description="No step of it may begin.")
+    created_at: Time | None = strawberry.field(description="When it was asked for.")
+    updated_at: Time | None = strawberry.field(description="When its row last changed.")
+    started_at: Time | None = strawberry.field(description="When it began.")
+    completed_at: Time | None = strawberry.field(description="When it ended.")
+
+    @resolved("Its workflow, if that is still registered.")
+    async def workflow(self, info: Of) -> Workflow | None:
+        named = (self.workflow_name, self.workflow_version)
+        found = await info.context.loaders.versions.load(named)
+        return None if found is None or found.digest != self.digest else Workflow.of(found)
+
+    @resolved("The oldest of its open questions, 20 at most.")
+    async def questions(self, info: Of) -> list[Question]:
+        found = await info.context.loaders.questions.load(self.id)
+        return [Question.of(each) for each in found]
+
+    @resolved("The step it is at. Reads its journal, once with `steps`.")
+    async def current_step(self, info: Of) -> str | None:
+        return (await info.context.loaders.histories.load(self.id)).current_step
+
+    @resolved("What came of its steps, in order. Reads its journal, once.")
+    async def steps(
+        self, info: Of, first: First = FIRST, after: After = None
+    ) -> Connection[StepResult]:
+        history = await info.context.loaders.histories.load(self.id)
+
+        async def read(*, after: str | None, limit: int) -> Page[records.StepResult]:
+            # A journal is read whole, or not: the page is of what is there already.
+            found = list(history.steps.values())
+            paths = [step.path for step in found]
+            begin = paths.index(after) + 1 if after in paths else 0
+            page = found[begin : begin + limit]
+            more = begin + limit < len(found)
+            return Page(page, page[-1].path if more else None)
+
+        return await connected(read, lambda step: step.path, StepResult.of, first, after)
+
+    @classmethod
+    def of(cls, found: records.Execution) -> Execution:
+        return cls(
+            id=strawberry.ID(found.id),
+            workflow_name=found.workflow,
+            workflow_version=found.version,
+            digest=found.digest,
+            status=Status(found.status.value),
+            inputs=Json(found.inputs),
+            outputs=Json(found.outputs),
+            artifacts=Json(found.artifacts),
+            error=Failure.of(found.error),
+            cost=Cost.of(found.cost),
+            notices=list(found.notices),
+            origin=None if found.origin is None else _origin(found.origin),
+            priority=found.priority,
+            restarts=found.restarts,
+            paused=found.paused,
+            created_at=time(found.created_at),
+            updated_at=time(found.updated_at),
+            started_at=time(found.started_at),
+            completed_at=time(found.completed_at),
+        )
+
+
+def _origin(found: Any) -> Origin:
+    return Origin(
+        execution_id=strawberry.ID(found.get("execution_id", "")),
+        how=found.get("how", ""),
+        path=found.get("path"),
+    )
+
+
+@strawberry.type
+class ExecutionQueries:
+    @resolved("One execution.")
+    async def execution(
+        self,
+        info: Of,
+        id: Annotated[strawberry.ID, strawberry.argument(description="Its whole id.")],
+    ) -> Execution | None:
+        found = await info.context.control.row(id)
+        return Execution.of(found)
+
+    @resolved("Executions, newest first.")
+    async def executions(
+        self,
+        info: Of,
+        workflow: Annotated[
+            str | None, strawberry.argument(description="Only of the workflow of that name.")
+        ] = None,
+        status: Annotated[
+            Status | None, strawberry.argument(description="Only in that status.")
+        ] = None,
+        first: First = FIRST,
+        after: After = None,
+    ) -> Connection[Execution]:
+        read = partial(
+            info.context.control.executions,
+            workflow=workflow,
+            status=None if status is None else status.value,
+        )
+        return await connected(read, lambda found: found.id, Execution.of, first, after)

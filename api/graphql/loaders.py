@@ -1,0 +1,48 @@
+"""Reads that many resolvers ask for one by one, done at once: the count stays the same."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from strawberry.dataloader import DataLoader
+
+from ...graphs.errors import AssayError
+from ...graphs.execution import Execution
+from ...graphs.question import Question
+from ...graphs.stored import WorkflowInfo
+
+if TYPE_CHECKING:
+    from ..gathering import Gathering
+
+OPEN_QUESTIONS = 20
+"""How many open questions an execution shows; `questions` lists all."""
+
+
+class Loaders:
+    """For one operation: what has been read is not read again."""
+
+    def __init__(self, control: Gathering) -> None:
+        self._control = control
+        self.versions: DataLoader[tuple[str, str], WorkflowInfo | None] = DataLoader(self._versions)
+        self.executions: DataLoader[str, Execution | None] = DataLoader(self._executions)
+        self.questions: DataLoader[str, Sequence[Question]] = DataLoader(self._questions)
+        self.histories: DataLoader[str, Execution] = DataLoader(self._histories)
+
+    async def _versions(self, named: list[tuple[str, str]]) -> list[WorkflowInfo | None]:
+        found = {(v.name, v.version): v for v in await self._control.versions_of(named)}
+        return [found.get(each) for each in named]
+
+    async def _executions(self, ids: list[str]) -> list[Execution | None]:
+        found = {each.id: each for each in await self._control.executions_of(ids)}
+        return [found.get(id) for id in ids]
+
+    async def _questions(self, ids: list[str]) -> list[Sequence[Question]]:
+        of: defaultdict[str, list[Question]] = defaultdict(list)
+        for question in await self._control.asked_by(ids, each=OPEN_QUESTIONS):
+            of[question.execution_id].append(question)
+        return [of[id] for id in ids]
+
+    async def _histories(self, ids: list[str]) -> Sequence[Execution | AssayError]:
+        return await self._control.histories(ids)

@@ -1,0 +1,182 @@
+"""Operations over a WebSocket, as graphql-transport-ws has them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from datetime import timedelta
+from json import JSONDecodeError
+from typing import Any
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
+from strawberry.asgi import ASGIWebSocketAdapter, GraphQL
+from strawberry.exceptions import ConnectionRejectionError
+from strawberry.http.exceptions import WebSocketDisconnected
+from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
+from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import (
+    BaseGraphQLTransportWSHandler,
+)
+
+from ...graphs.errors import AssayError, NotAuthenticated
+from ..http.asking import desk
+from .asking import Asking
+from .schema import schema
+from .telling import encoded
+from .watching import revoked
+
+WELCOME = 10.0
+"""Seconds that a client has for its `connection_init`."""
+
+OPERATIONS = 100
+"""How many may go on at once on one socket."""
+
+SLOW = 30.0
+"""Seconds after which a client that reads nothing is cut off; it comes back with its cursors."""
+
+LARGEST = 1 << 20
+"""Characters of a message."""
+
+FORBIDDEN, TRY_LATER = 4403, 1013
+
+
+class Adapter(ASGIWebSocketAdapter):
+    """Sends to who reads; closes once."""
+
+    async def send_json(self, message: Mapping[str, object]) -> None:
+        try:
+            async with asyncio.timeout(SLOW):
+                await self.ws.send_text(encoded(message).decode())
+        except TimeoutError as error:
+            await self.close(TRY_LATER, "Nothing is read; come back with the last seq")
+            raise WebSocketDisconnected from error
+        except (WebSocketDisconnect, RuntimeError) as error:
+            raise WebSocketDisconnected from error  # closed meanwhile, by whichever side
+
+    async def close(self, code: int, reason: str) -> None:
+        if self.ws.application_state is WebSocketState.CONNECTED:
+            # A frame of control has room for 123 bytes.
+            short = reason.encode()[:120].decode(errors="ignore")
+            await self.ws.close(code, short)
+
+
+class Handler(BaseGraphQLTransportWSHandler[Asking, None]):
+    """Closes with the protocol's codes: 4400 for what is no message of it, and for nothing else."""
+
+    watch: asyncio.Task[None] | None = None
+
+    async def handle_message(self, message: Any) -> None:
+        if (wrong := misfit(message)) is not None:
+            await self.handle_invalid_message(wrong)
+            return
+        if message.get("payload", 0) is None:
+            message = {k: v for k, v in message.items() if k != "payload"}
+        await super().handle_message(message)
+
+    async def handle_connection_init(self, message: Any) -> None:
+        try:
+            await super().handle_connection_init(message)
+        except AssayError as error:
+            await self.websocket.close(TRY_LATER, error.message)
+            return
+        if self.connection_acknowledged and self.watch is None:
+            self.watch = asyncio.create_task(self._watch())
+
+    async def _watch(self) -> None:
+        error = await revoked(self.context)
+        await self.websocket.close(FORBIDDEN, error.message)
+
+    async def run_operation(self, operation: Any) -> None:
+        try:
+            await super().run_operation(operation)
+        except WebSocketDisconnected:
+            self.operations.pop(operation.id, None)
+
+    async def shutdown(self) -> None:
+        if self.watch is not None:
+            self.watch.cancel()
+        await super().shutdown()
+
+    async def handle_task_exception(self, error: Exception) -> None:
+        if not isinstance(error, WebSocketDisconnected):
+            await super().handle_task_exception(error)
+
+    @staticmethod
+    def _get_pre_execution_close_reason(error: Any) -> str | None:
+        """A document that is wrong ends its operation with an `error`, and no other."""
+        del error
+        return None
+
+
+class Sockets(GraphQL[Asking, None]):
+    """The WebSocket of `/graphql`; HTTP is answered by `requests`."""
+
+    websocket_adapter_class = Adapter
+    graphql_transport_ws_handler_class = Handler
+
+    def __init__(self) -> None:
+        super().__init__(
+            schema,
+            graphql_ide=None,
+            subscription_protocols=(GRAPHQL_TRANSPORT_WS_PROTOCOL,),
+            connection_init_wait_timeout=timedelta(seconds=WELCOME),
+            max_subscriptions_per_connection=OPERATIONS,
+            allowed_origins=("*",),  # whose pages may ask is decided at the door, by `Gate`
+        )
+
+    def decode_json(self, data: str | bytes) -> object:
+        if len(data) > LARGEST:
+            raise JSONDecodeError("a message is too large", "", 0)
+        return orjson.loads(data)
+
+    async def get_context(
+        self, request: Request | WebSocket, response: Response | WebSocket
+    ) -> Asking:
+        return Asking(desk(request), request, "ws")
+
+    async def on_ws_connect(self, context: Asking) -> Any:
+        """Who it is stands in the first message, or in the header of the handshake."""
+        given = _credential(context.connection_params or {})
+        context.credential = given or context.credential
+        try:
+            asker = await context.identify()
+        except NotAuthenticated as error:
+            raise ConnectionRejectionError from error
+        await context.desk.pace.principal(context.connection, asker)
+        context.admit(asker)
+        return {}
+
+
+def _credential(params: Mapping[str, Any]) -> str | None:
+    for name in ("apiKey", "Authorization", "authorization"):
+        given = params.get(name)
+        if isinstance(given, str) and given.strip():
+            scheme, _, rest = given.strip().partition(" ")
+            return rest.strip() if scheme.lower() == "bearer" else given.strip()
+    return None
+
+
+def misfit(message: Any) -> str | None:
+    """What is wrong with a message, by type and form; None when nothing is."""
+    if not isinstance(message, dict) or not isinstance(message.get("type"), str):
+        return "A message is an object with a `type`"
+    kind, payload = message["type"], message.get("payload")
+    if kind in ("connection_init", "ping", "pong"):
+        return None if payload is None or isinstance(payload, dict) else "`payload` is an object"
+    if kind not in ("subscribe", "complete"):
+        return f"There is no message of type {kind[:50]!r} from a client"
+    if not isinstance(message.get("id"), str) or not message["id"]:
+        return "`id` is a text that is not empty"
+    if kind == "complete":
+        return None
+    if not isinstance(payload, dict) or not isinstance(payload.get("query"), str):
+        return "`payload.query` is a text"
+    name = payload.get("operationName")
+    if name is not None and not isinstance(name, str):
+        return "`payload.operationName` is a text"
+    for member in ("variables", "extensions"):
+        if payload.get(member) is not None and not isinstance(payload[member], dict):
+            return f"`payload.{member}` is an object"
+    return None

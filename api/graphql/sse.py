@@ -1,0 +1,69 @@
+"""Results as server-sent events, as graphql-sse has them over distinct connections."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from typing import Any
+
+from ...graphs.errors import NotAuthenticated
+from .asking import Asking
+from .telling import encoded
+from .watching import revoked
+
+SSE = "text/event-stream"
+SENT = {
+    "Content-Type": f"{SSE}; charset=utf-8",
+    "Cache-Control": "no-cache, no-transform",
+    "X-Accel-Buffering": "no",
+}
+HEARTBEAT = 15.0
+"""Seconds of silence after which a comment says that somebody is still there."""
+
+
+async def events(results: AsyncGenerator[Any, None], asking: Asking) -> AsyncIterator[bytes]:
+    """Each result is read when the one before it has been sent: who reads slowly is waited for.
+
+    A key that is revoked ends the stream, with an error that says so.
+    """
+    gone = asyncio.ensure_future(revoked(asking))
+    upcoming = asyncio.ensure_future(_next(results))
+    try:
+        while True:
+            ready, _ = await asyncio.wait(
+                (upcoming, gone), timeout=HEARTBEAT, return_when=asyncio.FIRST_COMPLETED
+            )
+            if gone in ready:
+                yield _event("next", _refusal(gone.result()))
+                break
+            if not ready:
+                yield b":\n\n"
+                continue
+            if (result := upcoming.result()) is None:
+                break
+            yield _event("next", _formatted(result))
+            upcoming = asyncio.ensure_future(_next(results))
+        yield b"event: complete\ndata:\n\n"
+    finally:
+        gone.cancel()
+        upcoming.cancel()
+        await asyncio.gather(gone, upcoming, return_exceptions=True)
+        await results.aclose()
+
+
+async def _next(results: AsyncGenerator[Any, None]) -> Any:
+    return await anext(results, None)
+
+
+def _formatted(result: Any) -> dict[str, Any]:
+    errors = [error.formatted for error in result.errors or ()]
+    return {"data": result.data, **({"errors": errors} if errors else {})}
+
+
+def _refusal(error: NotAuthenticated) -> dict[str, Any]:
+    told = {"message": error.message, "extensions": {"code": error.code}}
+    return {"data": None, "errors": [told]}
+
+
+def _event(name: str, body: dict[str, Any]) -> bytes:
+    return b"event: %s\ndata: %s\n\n" % (name.encode(), encoded(body))
