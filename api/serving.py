@@ -18,6 +18,8 @@ _ADDRESS = re.compile(r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<host>[^:\s\[\]]*)):(?P
 _BACKLOG = 128
 _GRACE = 2
 """Seconds that requests have when the server ends."""
+_PATIENCE = 10.0
+"""Seconds until the head of a request has to be there."""
 
 
 @asynccontextmanager
@@ -26,7 +28,39 @@ async def served(application: Starlette, address: str) -> AsyncIterator[str]:
 
     Without a host it listens on every address. Raises `ConfigurationError`.
     """
+    import h11
     import uvicorn
+    from uvicorn.protocols.http.h11_impl import H11Protocol
+
+    class Patient(H11Protocol):
+        """Hangs up on whoever begins to ask and does not go on: uvicorn would wait for ever."""
+
+        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+            super().connection_made(transport)
+            self._hurry: asyncio.TimerHandle | None = None
+            self._watch()
+
+        def data_received(self, data: bytes) -> None:
+            super().data_received(data)
+            self._watch()
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            super().connection_lost(exc)
+            self._rest()
+
+        def _watch(self) -> None:
+            if self.conn.their_state is not h11.IDLE:
+                self._rest()
+            elif self._hurry is None:
+                self._hurry = self.loop.call_later(_PATIENCE, self._give_up)
+
+        def _rest(self) -> None:
+            if self._hurry is not None:
+                self._hurry.cancel()
+                self._hurry = None
+
+        def _give_up(self) -> None:
+            self.transport.close()
 
     class Server(uvicorn.Server):
         """Signals are for who runs the event loop, not for a server in it."""
@@ -42,6 +76,7 @@ async def served(application: Starlette, address: str) -> AsyncIterator[str]:
         access_log=False,
         lifespan="off",
         server_header=False,
+        http=Patient,
         timeout_graceful_shutdown=_GRACE,
     )
     server = Server(config)
