@@ -31,7 +31,7 @@ steps:
 - id: half
   type: shell
   command: |
-    find . | sort > listed; cat src/f >> listed; ./run >> listed; stat -c %a run >> listed
+    touch listed; find . | sort > listed; cat src/f >> listed; ./run >> listed; stat -c %a run >> listed
     cat listed; echo half > src/f; rm large run; mkdir new
     if test -e "$AGAIN"; then exit; fi
     touch "$AGAIN"; echo reached > "$AGAIN.pipe"; sleep 600

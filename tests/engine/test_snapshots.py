@@ -17,6 +17,7 @@ from assay.graphs.execution import Status
 from .. import running
 from ..running import House, open_house, statuses
 from ..scripted import Reply, ScriptedModel
+from .kept import kept
 
 pytestmark = pytest.mark.anyio
 
@@ -272,8 +273,8 @@ async def test_a_lost_file_fails_the_execution_and_is_named(tmp_path: Path) -> N
 """
             )
             await house.app.manager.wait(started.id, until=[Status.WAITING])
-        [blob] = (folder / "home" / "blobs").glob("[0-9a-f][0-9a-f]/*")
-        blob.unlink() if damage == "lost" else blob.write_text("PRECIOUS\n")
+        [blob] = await kept(folder)
+        await (blob.gone() if damage == "lost" else blob.damaged())
         async with open_house(folder) as house:
             [question] = (await house.app.manager.questions(execution_id=started.id)).items
             await house.app.manager.answer(question.id)

@@ -23,6 +23,7 @@ MANY = 1000
 ONE_BY_ONE = 20
 
 
+@pytest.mark.sqlite_only("a step that takes long has a commit for its beginning")
 async def test_an_answer_writes_as_little_among_a_thousand_as_among_few(house: House) -> None:
     execution = await parked(house, MANY)
     questions = {question.path: question for question in await open_questions(house, execution)}
