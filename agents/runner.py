@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from ..graphs.ports import AgentListener
-from ..graphs.thinking import AgentAnswer, AgentTask
 from ..graphs.registry import Registry
+from ..graphs.thinking import AgentAnswer, AgentTask
 from .answers import AnswerForm
 from .catalogue import NamedAgent, find_agent, named_agents
 from .models import DEMO, DEMO_NOTICE, Model, ModelSettings, build_model

@@ -31,8 +31,8 @@ steps:
 - id: half
   type: shell
   command: |
-    touch listed; find . | sort > listed; cat src/f >> listed; ./run >> listed; stat -c %a run >> listed
-    cat listed; echo half > src/f; rm large run; mkdir new
+    touch listed; find . | sort > listed; cat src/f >> listed; ./run >> listed
+    stat -c %a run >> listed; cat listed; echo half > src/f; rm large run; mkdir new
     if test -e "$AGAIN"; then exit; fi
     touch "$AGAIN"; echo reached > "$AGAIN.pipe"; sleep 600
 - {id: after, type: shell, command: "cat src/f; test ! -e large; test -d new; wc -l < listed"}
