@@ -84,7 +84,7 @@ async def test_who_goes_on_elsewhere_has_the_files_as_they_were_before_the_step(
         assert done.status is Status.COMPLETED, done.error
         assert done.steps["half"].output.split() == [*FOUND, "one", "two", "ran", "711"]
         assert done.steps["after"].output.split()[0] == "half"
-        assert not (two / "workspaces" / id).exists()
+        await _until_gone(two / "workspaces" / id)
     assert os.listdir(one / "workspaces") == [id]
 
     async with assay.open(url, home=one, workspace=one) as app:
