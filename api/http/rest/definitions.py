@@ -40,6 +40,17 @@ _BODY: dict[str, Any] = {
     }
 }
 
+_ANY: dict[str, Any] = {
+    "requestBody": {
+        **_BODY["requestBody"],
+        "description": "Anything: what is wrong with it is told.",
+        "content": {
+            kind: {**content, "schema": {}}
+            for kind, content in _BODY["requestBody"]["content"].items()
+        },
+    }
+}
+
 
 async def _source(request: Request) -> Source:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -67,7 +78,7 @@ async def register(control: Asking, request: Request, response: Response) -> Reg
     return Registered(name=workflow.name, version=workflow.version, digest=workflow.digest)
 
 
-@router.post("/validate", response_model=Verdict, responses=describes(415), openapi_extra=_BODY)
+@router.post("/validate", response_model=Verdict, responses=describes(415), openapi_extra=_ANY)
 async def validate(control: Asking, request: Request) -> Verdict:
     """Everything that is wrong or doubtful in a definition; nothing is kept."""
     try:

@@ -169,6 +169,14 @@ async def test_another_kind_of_body_is_no_definition(served: Served) -> None:
     assert refused.status_code == 415
 
 
+async def test_a_method_that_is_not_there_is_answered_with_those_that_are(served: Served) -> None:
+    async with served.client("viewer") as http:
+        refused = await http.put("/v1/workflows/greet")
+
+    assert (refused.status_code, refused.headers["Allow"]) == (405, "DELETE, GET")
+    assert refused.headers["Content-Type"] == "application/problem+json"
+
+
 async def test_a_viewer_registers_nothing(served: Served) -> None:
     async with served.client("viewer") as http:
         refused = await http.post("/v1/workflows", json=greet())
