@@ -169,6 +169,10 @@ class Feed:
         """While anybody listens, one reader reads."""
         self._listeners += 1
         if self._reading is None or self._reading.done():
+            # At once, or whoever listens would take for all there is what an earlier reader held.
+            self._held.clear()
+            self._at.clear()
+            self._first = 0
             self._reading = asyncio.ensure_future(self._read())
         try:
             yield
@@ -179,9 +183,6 @@ class Feed:
                 self._reading = None
 
     async def _read(self) -> None:
-        self._held.clear()
-        self._at.clear()
-        self._first = 0
         bell = asyncio.Event()
         heard = self._bus.here()
         pumping = asyncio.ensure_future(_pump(heard, bell))

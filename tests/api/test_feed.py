@@ -53,6 +53,20 @@ async def test_from_every_cursor_the_rest_follows(tmp_path: Path) -> None:
                 assert [await anext(rest) for _ in told[number:]] == told[number:]
 
 
+async def test_what_happened_while_nobody_listened_is_told(tmp_path: Path) -> None:
+    async with open_app(home=tmp_path, workspace=tmp_path) as app:
+        told = []
+        for _ in range(2):
+            ran = await app.run(steps("a", 2))
+            after = told[-1].cursor if told else ""
+            async with aclosing(events_of_all(app.manager, after=after)) as events:
+                told = await asyncio.wait_for(_drain(events, 1), 30)
+                # Until the reader holds the end of the log.
+                with pytest.raises(TimeoutError):
+                    await asyncio.wait_for(anext(events), 0.3)
+            assert _of(told, ran.id) == await _journal(app, ran.id)
+
+
 async def test_without_a_cursor_it_begins_now(tmp_path: Path) -> None:
     async with open_app(home=tmp_path, workspace=tmp_path) as app:
         await app.run(steps("a", 2))
