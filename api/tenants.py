@@ -11,7 +11,7 @@ from ..graphs.errors import ConfigurationError
 from .app import open_app
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Sequence
     from contextlib import AbstractAsyncContextManager
     from pathlib import Path
     from types import TracebackType
@@ -56,6 +56,10 @@ class Tenants:
         trace: TracebackType | None,
     ) -> None:
         await self._stack.aclose()
+
+    def before_closing(self, end: Callable[[], Awaitable[None]]) -> None:
+        """Have it called when these are closed, before any of the apps is."""
+        self._stack.push_async_callback(end)
 
     def app(self, name: str = "") -> App:
         """The app of a tenant there is."""

@@ -13,10 +13,10 @@ from ...graphs.errors import ConfigurationError
 from ..duty import read_duty
 from ..http.front import read_front
 from ..http.gate import loopback
-from ..http.server import application
 from ..opening import identity, read_tenants
 from ..serving import served
 from ..settings import read_settings
+from ..surfaces import application
 from ..tenants import Tenants
 from .draining import drain
 from .exits import OK

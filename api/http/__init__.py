@@ -1,1 +1,1 @@
-"""The control API over HTTP: REST, GraphQL, streams, WebSocket, MCP."""
+"""What every surface over HTTP stands on: the door of a server; and REST and SSE."""

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from . import bus, control, definitions, keeping, keys, records, running, serving, store
+from . import agents, bus, control, definitions, keeping, keys, records, running, serving, store
 
 app = typer.Typer(
     name="assay",
@@ -21,7 +21,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-for subject in (running, control, records, definitions, keeping, serving):
+for subject in (running, control, records, definitions, keeping, serving, agents):
     app.registered_commands += subject.app.registered_commands
 app.add_typer(bus.app, name="bus")
 app.add_typer(store.app, name="store")

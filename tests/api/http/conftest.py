@@ -13,11 +13,11 @@ import pytest
 
 from assay.api.access import Role
 from assay.api.http.front import Front
-from assay.api.http.server import application
 from assay.api.identity import Identity
 from assay.api.keys import issue
 from assay.api.serving import served as serve
 from assay.api.settings import read_settings
+from assay.api.surfaces import application
 from assay.api.tenants import Tenants
 
 

@@ -16,8 +16,8 @@ from limits import parse
 from assay.api import serving as server
 from assay.api.http.bodies import too_deep
 from assay.api.http.front import Front
-from assay.api.surfaces import application
 from assay.api.identity import Identity
+from assay.api.surfaces import application
 
 from .conftest import Served, issued, serving
 

@@ -8,19 +8,20 @@ from typing import TYPE_CHECKING
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
-from ..graphql import mounting as graphql
-from . import probes, rest
-from .asking import Desk
-from .bodies import Bodies
-from .front import Front
-from .gate import Gate
-from .metrics import Measured
-from .pace import Paced
-from .problems import answer_with_problems
+from .graphql import mounting as graphql
+from .http import probes, rest
+from .http.asking import Desk
+from .http.bodies import Bodies
+from .http.front import Front
+from .http.gate import Gate
+from .http.metrics import Measured
+from .http.pace import Paced
+from .http.problems import answer_with_problems
+from .mcp import door as mcp
 
 if TYPE_CHECKING:
-    from ..identity import Identity
-    from ..tenants import Tenants
+    from .identity import Identity
+    from .tenants import Tenants
 
 
 def application(tenants: Tenants, identity: Identity, front: Front | None = None) -> FastAPI:
@@ -39,6 +40,7 @@ def application(tenants: Tenants, identity: Identity, front: Front | None = None
     rest.mount(app)
     graphql.mount(app)
     probes.mount(app, tenants, desk.metrics)
+    mcp.mount(app)
     _guard(app, desk)
     return app
 
