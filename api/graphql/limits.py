@@ -83,9 +83,10 @@ class Limits(SchemaExtension):
 
     def on_validate(self) -> Iterator[None]:
         context = self.execution_context
-        if context.graphql_document is not None and (
-            refusal := refused(context.graphql_document, context.variables or {})
-        ):
+        document = context.graphql_document
+        assert document is not None, "what is validated has been parsed"
+        named = context._provided_operation_name is not None
+        if refusal := _ambiguous(document, named) or refused(document, context.variables or {}):
             context.pre_execution_errors = [refusal]
         yield
 
@@ -95,6 +96,14 @@ class Limits(SchemaExtension):
             return
         async with asyncio.timeout(SECONDS):
             yield
+
+
+def _ambiguous(document: DocumentNode, named: bool) -> GraphQLError | None:
+    """Strawberry would execute the first of several operations; nobody asked for that one."""
+    operations = [d for d in document.definitions if isinstance(d, OperationDefinitionNode)]
+    if named or len(operations) == 1:
+        return None
+    return GraphQLError("The document has several operations; name one as `operationName`.")
 
 
 def refused(document: DocumentNode, variables: Mapping[str, Any]) -> GraphQLError | None:

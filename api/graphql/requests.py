@@ -20,7 +20,7 @@ from ..http.problems import status_of
 from .asking import Asking
 from .schema import schema
 from .sse import SENT, SSE, events
-from .telling import encoded
+from .telling import encoded, told
 
 RESPONSE = "application/graphql-response+json"
 JSON = "application/json"
@@ -90,7 +90,7 @@ async def _executed(asked: Asked, asking: Asking, media: str) -> Response:
             [{"message": unnamed, "extensions": {"code": "invalid_query"}}], media
         )
     assert isinstance(result, ExecutionResult)
-    errors = [error.formatted for error in result.errors or ()]
+    errors = [told(error).formatted for error in result.errors or ()]
     if result.data is None and errors and not any(error.get("path") for error in errors):
         return _request_error(errors, media)
     body: dict[str, Any] = {"data": result.data}
@@ -100,14 +100,14 @@ async def _executed(asked: Asked, asking: Asking, media: str) -> Response:
 
 
 def _request_error(errors: list[Any], media: str) -> Response:
-    """Nothing was executed. Who asks for plain JSON is told so by a 200, as ever."""
-    codes = {error.get("extensions", {}).get("code") for error in errors}
-    status = HTTPStatus.BAD_REQUEST
+    """There is no data. Who asks for plain JSON is told of a wrong document by a 200, as ever."""
+    codes = {error["extensions"]["code"] for error in errors}
+    status = HTTPStatus.BAD_REQUEST if media == RESPONSE else HTTPStatus.OK
     if codes & {"timeout", StoreUnavailable.code}:
         status = HTTPStatus.SERVICE_UNAVAILABLE
     elif "internal" in codes:
         status = HTTPStatus.INTERNAL_SERVER_ERROR
-    return _json(status if media == RESPONSE else HTTPStatus.OK, {"errors": errors}, media)
+    return _json(status, {"errors": errors}, media)
 
 
 def _media(accept: str | None) -> str:

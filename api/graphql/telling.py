@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 from graphql import GraphQLError, GraphQLSyntaxError
+from graphql.validation.validate import ValidationAbortedError
 from strawberry.exceptions import MissingQueryError
 from strawberry.extensions import MaskErrors
 from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
@@ -30,8 +31,7 @@ def told(error: GraphQLError) -> GraphQLError:
     """The error with a stable `extensions.code`; what is not expected says only that it was."""
     cause = _cause(error)
     if isinstance(cause, GraphQLError):
-        code = "syntax" if isinstance(cause, GraphQLSyntaxError) else "invalid_query"
-        return _error(error, error.message, {"code": code, **(error.extensions or {})})
+        return _error(error, error.message, {"code": _code(cause), **(error.extensions or {})})
     if isinstance(cause, InvalidSpec):
         problems = [found(each) for each in cause.problems]
         return _error(error, cause.message, {"code": cause.code, "problems": problems})
@@ -50,6 +50,12 @@ def told(error: GraphQLError) -> GraphQLError:
         return _error(error, wrong, {"code": "invalid_query"})
     inside = "Something unexpected happened; the server's log says what."
     return _error(error, inside, {"code": "internal"})
+
+
+def _code(error: GraphQLError) -> str:
+    if isinstance(error, ValidationAbortedError) or "Parsing aborted" in error.message:
+        return "too_much"
+    return "syntax" if isinstance(error, GraphQLSyntaxError) else "invalid_query"
 
 
 def log(error: GraphQLError) -> None:
