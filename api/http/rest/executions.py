@@ -9,6 +9,7 @@ from fastapi import APIRouter, Header, Query, Request, Response
 
 from ....graphs.execution import Execution, Status
 from ....graphs.forking import describe
+from .. import sse
 from ..shapes import Again, ForkPlan, Happened, Listed, Retry, Row, Start, State, StepState, Stop
 from ..shapes import Fork as Forking
 from .answers import TAGGED, After, Asking, Id, Limit, describes, tagged
@@ -26,7 +27,7 @@ _KEY = Header(
 
 
 @router.post("", status_code=201, response_model=Row, responses=_BEGUN)
-async def start(
+async def start_execution(
     control: Asking,
     start: Start,
     response: Response,
@@ -46,7 +47,7 @@ async def start(
 
 
 @router.get("", response_model=Listed[Row])
-async def executions(
+async def list_executions(
     control: Asking,
     workflow: Annotated[str | None, Query(max_length=100)] = None,
     status: Status | None = None,
@@ -59,26 +60,29 @@ async def executions(
 
 
 @router.get("/{id}", response_model=State, responses={**TAGGED, **describes(404)})
-async def execution(control: Asking, request: Request, id: Id) -> Response:
+async def get_execution(control: Asking, request: Request, id: Id) -> Response:
     """One execution with its steps."""
     return tagged(request, _state(await control.execution(id)))
 
 
 @router.get("/{id}/steps", response_model=dict[str, StepState], responses=describes(404))
-async def steps(control: Asking, id: Id) -> dict[str, StepState]:
+async def get_steps(control: Asking, id: Id) -> dict[str, StepState]:
     """What came of each step so far, by path."""
     return _state(await control.execution(id)).steps
 
 
 @router.get("/{id}/events", response_model=Listed[Happened], responses=describes(404))
-async def events(
+async def list_events(
     control: Asking,
+    request: Request,
     id: Id,
     after: Annotated[int, Query(ge=0, lt=2**63, description="The `seq` of the last one seen.")] = 0,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
-) -> Listed[Happened]:
+) -> Listed[Happened] | Response:
     """Events that are kept, in order; those of this execution that are still to come are on the
-    next page, or in the stream."""
+    next page, or in the stream: accept `text/event-stream`."""
+    if sse.wants_stream(request):
+        return await sse.of_execution(request, id, after)
     items: list[Happened] = []
     async for event in await control.events(id, after=after):
         if len(items) == limit:
@@ -88,38 +92,40 @@ async def events(
 
 
 @router.post("/{id}/stop", response_model=State, responses=describes(404, 409))
-async def stop(control: Asking, id: Id, stop: Stop | None = None) -> State:
+async def stop_execution(control: Asking, id: Id, stop: Stop | None = None) -> State:
     """Stop an execution, wherever it runs; answered when nothing of it does any more."""
     return _state(await control.stop(id, "" if stop is None else stop.reason))
 
 
 @router.post("/{id}/pause", response_model=Row, responses=describes(404, 409))
-async def pause(control: Asking, id: Id) -> Row:
+async def pause_execution(control: Asking, id: Id) -> Row:
     """Let the steps that run end, and begin no other."""
     return _row(await control.pause(id))
 
 
 @router.post("/{id}/resume", response_model=Row, responses=describes(404, 409))
-async def resume(control: Asking, id: Id) -> Row:
+async def resume_execution(control: Asking, id: Id) -> Row:
     """Go on after a pause or a crash."""
     return _row(await control.resume(id))
 
 
 @router.post("/{id}/retry", status_code=201, response_model=Row, responses=_BEGUN)
-async def retry(control: Asking, id: Id, response: Response, retry: Retry | None = None) -> Row:
+async def retry_execution(
+    control: Asking, id: Id, response: Response, retry: Retry | None = None
+) -> Row:
     """Begin a new execution where one that has ended failed, or at a step of it."""
     path = None if retry is None else retry.path
     return _begun(await control.retry(id, path), response)
 
 
 @router.post("/{id}/fork", status_code=201, response_model=Row, responses=_BEGUN)
-async def fork(control: Asking, id: Id, fork: Forking, response: Response) -> Row:
+async def fork_execution(control: Asking, id: Id, fork: Forking, response: Response) -> Row:
     """Begin a new execution from a step of another, which goes on as it is."""
     return _begun(await control.fork(id, fork.path, fork.inputs), response)
 
 
 @router.get("/{id}/fork", response_model=ForkPlan, responses=describes(404, 409))
-async def plan(
+async def plan_fork(
     control: Asking,
     id: Id,
     path: Annotated[
@@ -138,7 +144,7 @@ async def plan(
 
 
 @router.delete("/{id}", status_code=204, responses=describes(404, 409))
-async def delete(control: Asking, id: Id) -> None:
+async def delete_execution(control: Asking, id: Id) -> None:
     """Forget an execution that has ended."""
     await control.delete(id)
 

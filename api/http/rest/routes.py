@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter
 
+from .. import sse
 from ..problems import MEDIA_TYPE
 from ..shapes import Problem
 from . import administration, definitions, executions, keeping, questions
@@ -36,6 +37,7 @@ def mount(app: FastAPI) -> None:
     )
     for subject in (definitions, executions, questions, keeping, administration):
         router.include_router(subject.router)
+    router.include_router(sse.router)
     app.include_router(router)
     plain = app.openapi
 
