@@ -189,6 +189,18 @@ class NotPossible(AssayError):
     code = "not_possible"
 
 
+class ServerUnreachable(AssayError):
+    """No server answers there, or not any more; the message says what to do."""
+
+    code = "server_unreachable"
+
+
+class ServerFailed(AssayError):
+    """A server answered what cannot be used."""
+
+    code = "server_failed"
+
+
 class PanicError(AssayError):
     """The system failed, not the step: the execution is restarted within `panic`."""
 

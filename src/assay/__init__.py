@@ -2,6 +2,9 @@
 
 async with assay.open(store="sqlite:///path.db") as app:
     execution = await app.run("workflow.yaml", {"name": "value"})
+
+async with assay.Client("http://127.0.0.1:8000", key="assay_…") as client:
+    execution = await client.run("workflow", {"name": "value"})
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .api.app import App
     from .api.app import open_app as open
+    from .api.client import Client
     from .graphs.errors import AssayError, ExecutionFailed, InvalidInput, InvalidSpec
     from .graphs.execution import Execution, Status, StepResult
     from .graphs.workflow import Workflow
@@ -18,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = [
     "App",
     "AssayError",
+    "Client",
     "Execution",
     "ExecutionFailed",
     "InvalidInput",
@@ -31,6 +36,7 @@ __all__ = [
 _HOMES = {
     "App": ("api.app", "App"),
     "open": ("api.app", "open_app"),
+    "Client": ("api.client", "Client"),
     "AssayError": ("graphs.errors", "AssayError"),
     "ExecutionFailed": ("graphs.errors", "ExecutionFailed"),
     "InvalidInput": ("graphs.errors", "InvalidInput"),
