@@ -80,6 +80,9 @@ async def events_of_all(
     told the cursor up to which nothing more is wanted. Raises `InvalidInput` for what is no cursor.
     """
     feed, where = _feed(manager), where or Where()
+    if after is None:
+        after = await manager.store.log_end()
+        reached(after)  # who is cut off before anything has happened misses nothing either
     async with contextlib.aclosing(feed.listen(after)) as told:
         async for placed in told:
             event = placed.event

@@ -25,6 +25,8 @@ class Asking:
         self.surface = surface
         self.credential = credential(connection)
         self.connection_params: dict[str, Any] | None = None
+        self.place: str | None = None
+        """The cursor of a subscription: everything up to it has been sent, or was not wanted."""
         self._control: Gathering | None = None
         self._loaders: Loaders | None = None
 
@@ -34,6 +36,9 @@ class Asking:
     async def identify(self) -> Asker:
         """Who it is, now. Raises `NotAuthenticated`, `StoreUnavailable`."""
         return await self.desk.identity.asker(self.credential, self.surface)
+
+    def reach(self, cursor: str) -> None:
+        self.place = cursor
 
     def renewed(self) -> Asking:
         """For the next operation: nothing that was read before is remembered."""

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 from typing import Annotated
 
 import strawberry
 
 from ...graphs import event as records
 from ...graphs.errors import InvalidInput
-from .asking import Of
+from ..feed import Placed, Where
+from .asking import Asking, Of
 from .fields import followed
 from .scalars import Json, Time, time
 
@@ -28,8 +30,12 @@ class Event:
         description="Output or a token of a step at work: told once, to who listens just then."
     )
 
+    cursor: str | None = strawberry.field(
+        description="Where `events` goes on behind it; in `executionEvents` that is its `seq`."
+    )
+
     @classmethod
-    def of(cls, found: records.Event) -> Event:
+    def of(cls, found: records.Event, cursor: str | None = None) -> Event:
         return cls(
             execution_id=strawberry.ID(found.execution_id),
             seq=found.seq,
@@ -38,11 +44,28 @@ class Event:
             at=time(found.at),
             data=Json(found.data),
             live=found.type.live,
+            cursor=cursor,
         )
+
+
+@strawberry.input(description="Which events are wanted; without, all.")
+class EventsWhere:
+    workflow: str | None = strawberry.field(
+        default=None, description="Of workflows of that name, or that pattern, as `build-*`."
+    )
+    types: list[str] | None = strawberry.field(
+        default=None, description="Of these types, as `StepFailed`; those that are kept."
+    )
+
+    def of(self) -> Where:
+        return Where.of(self.workflow, self.types or ())
 
 
 @strawberry.type
 class EventSubscriptions:
+    # They return what is followed, rather than yield it: what is wrong with the arguments ends
+    # an operation with `error`, before anything of it has begun.
+
     @followed(
         "The events of an execution: those there are behind `after`, then each as it "
         "happens, until the execution ends. Whoever was cut off gives the last `seq` they saw."
@@ -57,5 +80,39 @@ class EventSubscriptions:
     ) -> AsyncGenerator[Event, None]:
         if after < 0:
             raise InvalidInput(f"`after` is a `seq`, 0 or more, not {after}")
-        async for event in await info.context.control.follow(id, after=after):
+        told = await info.context.control.follow(id, after=after)
+        return _numbered(told, info.context)
+
+    @followed(
+        "The events that are kept of all executions, in the order in which they were "
+        "committed, for ever. Whoever was cut off gives the last `cursor` they saw."
+    )
+    async def events(
+        self,
+        info: Of,
+        where: Annotated[
+            EventsWhere | None, strawberry.argument(description="Which; without, all.")
+        ] = None,
+        after: Annotated[
+            str | None,
+            strawberry.argument(description='A `cursor`; null: from now on; "": all there are.'),
+        ] = None,
+    ) -> AsyncGenerator[Event, None]:
+        wanted = None if where is None else where.of()
+        context = info.context
+        told = context.control.events_of_all(wanted, after=after, reached=context.reach)
+        return _placed(told)
+
+
+async def _numbered(told: AsyncIterator[records.Event], asking: Asking) -> AsyncGenerator[Event]:
+    async with aclosing(told):  # type: ignore[type-var]
+        async for event in told:
             yield Event.of(event)
+            if event.seq:
+                asking.reach(str(event.seq))
+
+
+async def _placed(told: AsyncGenerator[Placed]) -> AsyncGenerator[Event]:
+    async with aclosing(told):
+        async for event, cursor in told:
+            yield Event.of(event, cursor)

@@ -76,7 +76,6 @@ class Limits(SchemaExtension):
 
     def on_operation(self) -> Iterator[None]:
         context = self.execution_context
-        context.context = context.context.renewed()
         context.parse_options["max_tokens"] = TOKENS
         context.validation_rules = (*context.validation_rules, MaxIntrospectionDepthRule)
         yield

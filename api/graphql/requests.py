@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import orjson
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 from strawberry.exceptions import MissingQueryError
 from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 from strawberry.types import ExecutionResult
@@ -19,7 +19,7 @@ from ..http.asking import desk
 from ..http.problems import status_of
 from .asking import Asking
 from .schema import schema
-from .sse import SENT, SSE, events
+from .sse import SENT, SSE, EventStream, events
 from .telling import encoded, told
 
 RESPONSE = "application/graphql-response+json"
@@ -69,7 +69,7 @@ async def _followed(asked: Asked, asking: Asking) -> Response:
         context_value=asking,
         operation_name=asked.operation,
     )
-    return StreamingResponse(events(results, asking), headers=SENT)
+    return EventStream(events(results, asking), headers=SENT)
 
 
 async def _executed(asked: Asked, asking: Asking, media: str) -> Response:

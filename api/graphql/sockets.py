@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import aclosing
 from datetime import timedelta
 from json import JSONDecodeError
 from typing import Any
@@ -18,12 +19,15 @@ from strawberry.http.exceptions import WebSocketDisconnected
 from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
 from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import (
     BaseGraphQLTransportWSHandler,
+    Operation,
 )
+from strawberry.types.execution import ExecutionResult, PreExecutionError
 
 from ...graphs.errors import AssayError, NotAuthenticated
 from ..http.asking import desk
 from .asking import Asking
 from .schema import schema
+from .sse import HEARTBEAT, SLOW
 from .telling import encoded
 from .watching import revoked
 
@@ -32,9 +36,6 @@ WELCOME = 10.0
 
 OPERATIONS = 100
 """How many may go on at once on one socket."""
-
-SLOW = 30.0
-"""Seconds after which a client that reads nothing is cut off; it comes back with its cursors."""
 
 LARGEST = 1 << 20
 """Characters of a message."""
@@ -45,12 +46,26 @@ FORBIDDEN, TRY_LATER = 4403, 1013
 class Adapter(ASGIWebSocketAdapter):
     """Sends to who reads; closes once."""
 
+    spoke = 0.0
+    """When something was sent last, on the clock of the loop."""
+
+    def __init__(self, view: Any, request: WebSocket, response: WebSocket) -> None:
+        super().__init__(view, request, response)
+        self.following: dict[str, Asking] = {}
+        """The operations that go on, by their ids."""
+
+    def places(self) -> str:
+        """How far each subscription has come, as JSON."""
+        found = {id: each.place for id, each in self.following.items() if each.place is not None}
+        return encoded(found).decode()
+
     async def send_json(self, message: Mapping[str, object]) -> None:
         try:
             async with asyncio.timeout(SLOW):
                 await self.ws.send_text(encoded(message).decode())
+                self.spoke = asyncio.get_running_loop().time()
         except TimeoutError as error:
-            await self.close(TRY_LATER, "Nothing is read; come back with the last seq")
+            await self.close(TRY_LATER, f"Nothing is read. Go on after {self.places()}")
             raise WebSocketDisconnected from error
         except (WebSocketDisconnect, RuntimeError) as error:
             raise WebSocketDisconnected from error  # closed meanwhile, by whichever side
@@ -65,7 +80,8 @@ class Adapter(ASGIWebSocketAdapter):
 class Handler(BaseGraphQLTransportWSHandler[Asking, None]):
     """Closes with the protocol's codes: 4400 for what is no message of it, and for nothing else."""
 
-    watch: asyncio.Task[None] | None = None
+    websocket: Adapter
+    beside: tuple[asyncio.Task[None], ...] = ()
 
     async def handle_message(self, message: Any) -> None:
         if (wrong := misfit(message)) is not None:
@@ -81,33 +97,63 @@ class Handler(BaseGraphQLTransportWSHandler[Asking, None]):
         except AssayError as error:
             await self.websocket.close(TRY_LATER, error.message)
             return
-        if self.connection_acknowledged and self.watch is None:
-            self.watch = asyncio.create_task(self._watch())
+        if self.connection_acknowledged and not self.beside:
+            beside = (self._watch(), self._beat())
+            self.beside = tuple(asyncio.create_task(each) for each in beside)
 
     async def _watch(self) -> None:
         error = await revoked(self.context)
         await self.websocket.close(FORBIDDEN, error.message)
 
-    async def run_operation(self, operation: Any) -> None:
+    async def _beat(self) -> None:
+        """When it is quiet, says so, and how far each subscription has come: where nothing that
+        happens is wanted, its cursor goes on all the same."""
+        clock = asyncio.get_running_loop().time
+        while True:
+            await asyncio.sleep(max(0.0, self.websocket.spoke + HEARTBEAT - clock()))
+            if clock() < self.websocket.spoke + HEARTBEAT:
+                continue
+            reached = orjson.Fragment(self.websocket.places())
+            try:
+                await self.websocket.send_json({"type": "ping", "payload": {"after": reached}})
+            except WebSocketDisconnected:
+                return
+
+    async def run_operation(self, operation: Operation[Asking, None]) -> None:
+        """From its document to its last result. Each is asked for when the one before it has
+        been sent: who reads slowly is waited for."""
+        asking = self.websocket.following[operation.id] = self.context.renewed()
         try:
-            await super().run_operation(operation)
+            results = await self.schema.stream(
+                operation.query,
+                variable_values=operation.variables,
+                context_value=asking,
+                operation_name=operation.operation_name,
+            )
+            async with aclosing(results):
+                async for result in results:
+                    if isinstance(result, PreExecutionError):
+                        await operation.send_initial_errors(result.errors or [])
+                        return
+                    assert isinstance(result, ExecutionResult), "there is no `@defer`"
+                    await operation.send_next(result)
+            await operation.send_operation_message({"id": operation.id, "type": "complete"})
         except WebSocketDisconnected:
-            self.operations.pop(operation.id, None)
+            pass
+        finally:
+            if self.websocket.following.get(operation.id) is asking:
+                del self.websocket.following[operation.id]
+            if self.operations.get(operation.id) is operation:
+                del self.operations[operation.id]
 
     async def shutdown(self) -> None:
-        if self.watch is not None:
-            self.watch.cancel()
+        for each in self.beside:
+            each.cancel()
         await super().shutdown()
 
     async def handle_task_exception(self, error: Exception) -> None:
         if not isinstance(error, WebSocketDisconnected):
             await super().handle_task_exception(error)
-
-    @staticmethod
-    def _get_pre_execution_close_reason(error: Any) -> str | None:
-        """A document that is wrong ends its operation with an `error`, and no other."""
-        del error
-        return None
 
 
 class Sockets(GraphQL[Asking, None]):

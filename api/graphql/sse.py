@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
-from typing import Any
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from starlette.responses import StreamingResponse
 
 from ...graphs.errors import NotAuthenticated
 from .asking import Asking
 from .telling import encoded
 from .watching import revoked
+
+if TYPE_CHECKING:
+    from starlette.types import Message, Send
 
 SSE = "text/event-stream"
 SENT = {
@@ -18,7 +24,22 @@ SENT = {
     "X-Accel-Buffering": "no",
 }
 HEARTBEAT = 15.0
-"""Seconds of silence after which a comment says that somebody is still there."""
+"""Seconds of silence after which it is said that somebody is still there."""
+
+SLOW = 30.0
+"""Seconds after which a client that reads nothing is cut off; it comes back with its cursors."""
+
+
+class EventStream(StreamingResponse):
+    """Cut off when nobody reads it: nothing more can be told then."""
+
+    async def stream_response(self, send: Send) -> None:
+        async def patiently(message: Message) -> None:
+            async with asyncio.timeout(SLOW):
+                await send(message)
+
+        with suppress(TimeoutError):
+            await super().stream_response(patiently)
 
 
 async def events(results: AsyncGenerator[Any, None], asking: Asking) -> AsyncIterator[bytes]:
@@ -37,7 +58,7 @@ async def events(results: AsyncGenerator[Any, None], asking: Asking) -> AsyncIte
                 yield _event("next", _refusal(gone.result()))
                 break
             if not ready:
-                yield b":\n\n"
+                yield b": %s\n\n" % encoded({"after": asking.place})
                 continue
             if (result := upcoming.result()) is None:
                 break
