@@ -73,15 +73,14 @@ NOUNS = {
 
 def fault(value: Any, type: str) -> str | None:
     """What keeps a value from having the declared type, or None."""
+    try:
+        shown = orjson.dumps(value).decode()
+    except TypeError as error:
+        return f"JSON cannot hold it: {error}"
     if not _fits(value, type):
-        shown = orjson.dumps(value, default=str).decode()
         return f"{shown[:60]} is not"
     if isinstance(value, float) and not math.isfinite(value):
         return f"{value} is not"
-    try:
-        orjson.dumps(value)
-    except (TypeError, orjson.JSONEncodeError) as error:
-        return f"JSON cannot hold it: {error}"
     if isinstance(value, int) and abs(value) > _LARGEST:
         return "it is larger than 64 bits"
     return None

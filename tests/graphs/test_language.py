@@ -140,6 +140,8 @@ def test_inputs_take_their_defaults_and_are_null_without() -> None:
     ("name", "value", "says"),
     [
         ("text", 5, "must be text; 5 is not"),
+        ("text", 2**70, "must be text; JSON cannot hold it: Integer exceeds 64-bit range"),
+        ("array", [2**70], "JSON cannot hold it"),
         ("text", None, "'text' (what to say) is required"),
         ("number", "5", 'must be a number; "5" is not'),
         ("number", True, "must be a number; true is not"),
