@@ -19,8 +19,10 @@ from ..graphs.language import Language
 from ..graphs.launching import Definition, Surroundings
 from ..graphs.load import Loader
 from ..graphs.manager import Manager
-from ..graphs.ports import StepKind
+from ..graphs.ports import Provider, StepKind
+from ..graphs.providers.mock import MockProvider
 from ..graphs.registry import Registry
+from ..graphs.roster import Providers
 from ..graphs.rules import Catalogue
 from ..graphs.services import Services
 from ..graphs.skills import skills as built_in_skills
@@ -68,15 +70,23 @@ class App:
         """Make a compiled LangGraph graph runnable as `type: graph`."""
         self._services.graphs.register(name, graph)
 
+    def add_provider(self, provider: Provider) -> None:
+        """Let executions be started with a provider. Raises `ProviderConflict`."""
+        self._services.providers.register(provider)
+
     async def register(self, workflow: Definition) -> Workflow:
         """Keep a definition under its name and version, for good."""
         return await self.manager.register(workflow)
 
     async def start(
-        self, workflow: Definition, inputs: Mapping[str, Any] | None = None
+        self,
+        workflow: Definition,
+        inputs: Mapping[str, Any] | None = None,
+        *,
+        provider: str = "",
     ) -> Execution:
-        """Begin an execution; returns as soon as it is durable."""
-        return await self.manager.start(workflow, inputs)
+        """Begin an execution; returns as soon as it is durable. `provider`: what executes it."""
+        return await self.manager.start(workflow, inputs, provider=provider)
 
     async def wait(self, execution_id: str) -> Execution:
         """The execution when it has ended."""
@@ -178,9 +188,12 @@ async def _compose(settings: Settings, workspace: Path, stack: AsyncExitStack) -
         graphs=Registry("graph", {}, group="assay.graphs"),
         checkpointer=store.checkpointer(),
         workspaces=workspaces,
+        providers=Providers(),
     )
     provider = LangGraphProvider(services, at_once=settings.at_once)
     stack.push_async_callback(provider.close)
+    for each in (provider, MockProvider()):
+        services.providers.register(each)
     environ = {**settings.environ, "PATH": _path(settings.environ.get("PATH", os.defpath))}
     catalogue = Catalogue(
         services.skills,
@@ -194,5 +207,6 @@ async def _compose(settings: Settings, workspace: Path, stack: AsyncExitStack) -
         loader(catalogue, known),
         provider,
         Surroundings(workspace, environ, workspaces),
+        default=settings.provider,
     )
     return App(manager, services, provider, bus)

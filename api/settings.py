@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..graphs.errors import ConfigurationError
+from ..graphs.execution import HERE
 from ..graphs.registry import nearest
 from ..graphs.units import parse_size
 from ..graphs.workspace.bounds import Bounds
@@ -39,7 +40,7 @@ KNOWN = {
     "ASSAY_RATE": "how often one principal may ask a process (6000/minute), or off",
     "ASSAY_ADDRESS_RATE": "how often one address may ask a process (12000/minute), or off",
     "ASSAY_MAX_BODY": "the largest body of a request (1MiB)",
-    "WORKFLOW_DEFAULT_PROVIDER": "what executes workflows (langgraph)",
+    "WORKFLOW_DEFAULT_PROVIDER": "what executes workflows (langgraph); mock only pretends",
 }
 
 
@@ -54,7 +55,7 @@ class Settings:
     home: Path
     store: str
     environ: Mapping[str, str] = field(default_factory=dict)
-    provider: str = "langgraph"
+    provider: str = HERE
     at_once: int = AT_ONCE
     bus: str = "local"
     shared: Path | None = None
@@ -64,15 +65,12 @@ class Settings:
 def read_settings(environ: Mapping[str, str] | None = None, folder: Path | None = None) -> Settings:
     """The environment's settings, over those of `assay.toml` in the folder.
 
-    Raises `ConfigurationError` for a file that is not TOML, an unknown key, or a provider
-    that does not exist.
+    Raises `ConfigurationError` for a file that is not TOML, or an unknown key.
     """
     folder = (folder or Path.cwd()).resolve()
     given = {**_file(folder / "assay.toml"), **(os.environ if environ is None else environ)}
     home = (folder / given.get("ASSAY_HOME", ".assay")).resolve()
-    provider = given.get("WORKFLOW_DEFAULT_PROVIDER", "langgraph")
-    if provider != "langgraph":
-        raise ConfigurationError(f"WORKFLOW_DEFAULT_PROVIDER is {provider!r}; there is: langgraph")
+    provider = given.get("WORKFLOW_DEFAULT_PROVIDER") or HERE
     store = given.get("ASSAY_STORE") or f"sqlite:///{home / 'assay.db'}"
     at_once = _number(given, "ASSAY_MAX_EXECUTIONS", AT_ONCE)
     bus = given.get("ASSAY_BUS") or "local"

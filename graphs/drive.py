@@ -11,17 +11,15 @@ from .desk import Desk
 from .ending import (
     ENDINGS,
     Verdict,
-    broken,
-    concluded,
     ended,
     let_go,
     rolled_back,
     stopped,
     worked_too_long,
 )
-from .engine import root
 from .errors import LeaseLost, StateCorrupted, StoreError
 from .event import Event, EventType
+from .execute import call_off, execute
 from .execution import Execution, Failure, Status, timestamp
 from .journal import Abandoned, Journal
 from .known import Known, read
@@ -225,7 +223,7 @@ class Drive:
             self._apply_pause(run)
             self._time.start()
             self._started(run)
-            return Verdict.pinned(run) or await self._execute(run)
+            return Verdict.pinned(run) or await execute(run)
         except asyncio.CancelledError:
             if run.panicked is not None:
                 raise run.panicked from None
@@ -235,6 +233,8 @@ class Drive:
             self._stop_cancelling()
             await run.abandon()
             run.cancel_begun()
+            why = "" if self._stop is None else str(self._stop.data.get("reason") or "")
+            await call_off(run, why)
             return worked_too_long(run) if self._stop is None else stopped(run, self._stop)
 
     async def _parked(self, run: Run) -> bool:
@@ -254,19 +254,6 @@ class Drive:
         """Whether its slot is free for others while it waits."""
         slot = run.execution.slot
         return slot is not None and slot.hold == "running"
-
-    async def _execute(self, run: Run) -> Verdict:
-        frame = root(run, run.definition, run.execution.inputs)
-        try:
-            await run.prepare()
-            # Its checkpoint may have to wait for the store; to drive it again repeats no step.
-            saver = self._services.checkpointer
-            outcome = await run.journal.patiently(lambda: frame.drive_root(saver))
-            await run.join()
-            return concluded(run, outcome)
-        except Exception as error:
-            await run.join()
-            return broken(error)
 
     async def _finish(self, run: Run, verdict: Verdict) -> bool:
         failure = verdict.failure

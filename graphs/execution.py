@@ -12,6 +12,9 @@ from typing import Any, Self
 
 from .lease import SlotRequest
 
+HERE = "langgraph"
+"""The name of the provider whose steps run in this process."""
+
 
 class Status(StrEnum):
     """The lifecycle of an execution; a step may also be `skipped` or `compensated`."""
@@ -199,8 +202,8 @@ class Execution:
     the status is by now, `worked` the seconds that it did not wait.
     `pins` are the digests of the workflows that
     its steps name, by `digest of the one that names/name@version`; `workspace` is the folder
-    it works in. `moved` says of one that another store drives now where that is (`to`), and
-    how it left.
+    it works in. `provider` is the name of what executes it. `moved` says of one that another
+    store drives now where that is (`to`), and how it left.
     """
 
     id: str
@@ -225,6 +228,7 @@ class Execution:
     pins: Mapping[str, str] = field(default_factory=dict)
     workspace: str = ""
     fuse: bool = True
+    provider: str = HERE
     created_at: str = ""
     updated_at: str = ""
     started_at: str | None = None
@@ -240,6 +244,7 @@ class Execution:
             "workflow_name": self.workflow,
             "workflow_version": self.version,
             "digest": self.digest,
+            "provider": self.provider,
             "status": self.status.value,
             "current_step": self.current_step,
             "inputs": dict(self.inputs),
@@ -289,7 +294,7 @@ class Execution:
 
 _GIVEN = (
     *("id", "workflow", "version", "digest", "inputs", "env"),
-    *("origin", "priority", "slot", "pins", "workspace", "fuse", "created_at"),
+    *("origin", "priority", "slot", "pins", "workspace", "fuse", "provider", "created_at"),
 )
 _CHANGING = tuple(f.name for f in fields(Execution) if f.name not in (*_GIVEN, "steps"))
 

@@ -13,7 +13,7 @@ from weakref import WeakValueDictionary
 import orjson
 
 from .errors import NotPossible, WorkflowNotFound
-from .execution import Execution, Status, new_id, timestamp
+from .execution import HERE, Execution, Status, new_id, timestamp
 from .launch import Launch
 from .lease import SlotRequest
 from .load import SUFFIXES, Loader
@@ -96,7 +96,7 @@ class Launches:
         _keep(self._programs, key, program)
         return program
 
-    def queued(self, launch: Launch, inputs: Mapping[str, Any]) -> Execution:
+    def queued(self, launch: Launch, inputs: Mapping[str, Any], provider: str) -> Execution:
         """The record that an execution begins with. Raises `ConfigurationError`."""
         workflow, now = launch.program.workflow, timestamp()
         workspaces = self._surroundings.workspaces
@@ -110,17 +110,20 @@ class Launches:
             Status.QUEUED,
             inputs,
             env=env,
-            notices=self.notices(launch),
+            notices=self.notices(launch, provider),
             slot=slot_of(launch.program, inputs, env),
             pins=_pins(launch),
             workspace=place(workflow, launch.workspace, workspaces),
             fuse=launch.fuse,
+            provider=provider,
             created_at=now,
             updated_at=now,
         )
 
-    def notices(self, launch: Launch) -> tuple[str, ...]:
+    def notices(self, launch: Launch, provider: str) -> tuple[str, ...]:
         """What an execution must say of itself from the start."""
+        if provider != HERE:
+            return (f"executed by the provider {provider!r}",)
         workspaces = self._surroundings.workspaces
         return notices(launch.program.workflow, launch.workspace, workspaces)
 

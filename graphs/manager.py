@@ -12,19 +12,21 @@ from typing import TYPE_CHECKING, Any
 
 from .answers import voted
 from .beginning import beginning
-from .errors import ExecutionFailed, NotPossible, StateCorrupted
+from .errors import ExecutionFailed, NotPossible
 from .event import Event, EventType
-from .execution import Execution, Status, new_id, timestamp
-from .fold import Holder, load
+from .execution import HERE, Execution, Status, new_id, timestamp
 from .fold import events as events_of
-from .forking import Fork, fork
+from .fold import load
+from .forking import Fork
+from .forks import Forks
 from .history import History
 from .inputs import accept_inputs
 from .known import Known
 from .launch import Launch
-from .launching import Definition, Launches, Surroundings, programs, slot_of
+from .launching import Definition, Launches, Surroundings, programs
 from .lease import Command, Message, Slot
 from .load import Loader
+from .logged import logged
 from .program import Program
 from .question import Answer, Question, QuestionStatus, Signal
 from .services import Services
@@ -42,7 +44,11 @@ _log = logging.getLogger("assay.manager")
 
 
 class Manager:
-    """Validates, then delegates to the provider, and logs both ends."""
+    """Validates, then delegates to a provider, and logs both ends.
+
+    `provider` drives everything that is kept here, also what others execute; `default` is the
+    name of the one that executes what asks for none.
+    """
 
     def __init__(
         self,
@@ -50,10 +56,15 @@ class Manager:
         loader: Loader,
         provider: LangGraphProvider,
         surroundings: Surroundings,
+        *,
+        default: str = HERE,
     ) -> None:
+        """Raises `ProviderNotFound`."""
         self.services = services
         self.provider = provider
+        self.default = services.providers.get(default).name()
         self._launches = Launches(services.store, loader, surroundings)
+        self._forks = Forks(services, self._launches)
         provider.launches(self._launches.of)
 
     @property
@@ -70,10 +81,25 @@ class Manager:
         The same content again changes nothing; other content raises `WorkflowConflict`.
         """
         workflow = (await self.load(definition)).workflow
-        self.provider.validate(workflow)
-        await self.provider.create_workflow(workflow)
-        _log.info("registered %s@%s", workflow.name, workflow.version)
+        provider = self.services.providers.get(self.default)
+        with logged(f"create {workflow.name}@{workflow.version} with {self.default}"):
+            provider.validate(workflow)
+            if self.default != HERE:
+                await self.store.register(workflow)
+            await provider.create_workflow(workflow)
         return workflow
+
+    async def delete_workflow(self, name: str, version: str | None = None) -> int:
+        """Forget one version or all that nothing runs on; how many are gone."""
+        with logged(f"delete {name}@{version or '*'}"):
+            gone = await self.store.delete_workflow(name, version)
+            if gone and self.default != HERE:
+                await self.services.providers.get(self.default).delete_workflow(name, version)
+        return gone
+
+    def providers(self) -> Sequence[str]:
+        """The names of everything that can execute workflows."""
+        return self.services.providers.list()
 
     async def start(
         self,
@@ -83,38 +109,40 @@ class Manager:
         priority: int = 0,
         fuse: bool = True,
         id: str = "",
+        provider: str = "",
     ) -> Execution:
-        """Begin an execution; returns it `queued`, as soon as it is durable. `id`: of `new_id`.
+        """Begin an execution; returns it `queued`, as soon as it is durable. `id`: of `new_id`;
+        `provider`: what executes it.
 
-        Raises `InvalidSpec`, `InvalidInput`, `WorkflowNotFound` or `ConcurrencyLimit`; then
-        nothing has been started. A file or mapping is run as it is, without registering it.
+        Raises `InvalidSpec`, `InvalidInput`, `WorkflowNotFound`, `ProviderNotFound` or
+        `ConcurrencyLimit`; then nothing has been started. A file or mapping is run as it is,
+        without registering it.
         """
         program = await self.load(definition)
         accepted = accept_inputs(program.workflow, inputs or {})
         beside = Path(definition).parent if isinstance(definition, str | Path) else Path()
         launch = await self._launches.launch(program, beside, fuse)
-        queued = self._launches.queued(launch, accepted)
+        queued = self._launches.queued(launch, accepted, provider or self.default)
         execution = replace(queued, priority=priority, id=id or queued.id)
         return await self._begin(execution, launch)
 
     async def _begin(
         self, execution: Execution, launch: Launch, history: History | None = None
     ) -> Execution:
-        self.provider.validate(launch.program.workflow)
-        for program in programs(launch):
-            await self.services.store.keep(program.workflow)
+        self.services.providers.get(execution.provider).validate(launch.program.workflow)
         begun = beginning(execution, history)
         store, blobs = self.services.store, self.services.blobs
-        for data in begun.blobs.values():
-            await blobs.put(data)  # also what is there: it is not swept away meanwhile
-        lease = await store.create(execution, begun.entries, store.worker)
+        with logged(f"start {execution.id} of {execution.workflow}@{execution.version}"):
+            for program in programs(launch):
+                await store.keep(program.workflow)
+            for data in begun.blobs.values():
+                await blobs.put(data)  # also what is there: it is not swept away meanwhile
+            lease = await store.create(execution, begun.entries, store.worker)
         self.services.bus.publish(begun.events)
         if lease is not None:
             self.provider.drive(lease, launch, Known(execution, begun.history))
         else:
             await self.provider.wait_turn(execution)
-        workflow = launch.program.workflow
-        _log.info("started %s of %s@%s", execution.id, workflow.name, workflow.version)
         return execution
 
     def serve(self) -> None:
@@ -213,7 +241,8 @@ class Manager:
     async def stop(self, execution_id: str, reason: str = "") -> Execution:
         """Stop an execution, wherever it runs; returns when nothing of it does any more."""
         execution = await self.services.store.execution(execution_id)
-        await self.provider.stop_execution(execution.id, reason)
+        with logged(f"stop {execution.id}"):
+            await self.provider.stop_execution(execution.id, reason)
         return await self.get(execution.id)
 
     async def pause(self, execution_id: str) -> Execution:
@@ -232,6 +261,8 @@ class Manager:
 
     async def _tell(self, execution_id: str, command: Command) -> Execution:
         execution = await self.services.store.execution(execution_id)
+        if command is Command.PAUSE and execution.provider != HERE:
+            raise NotPossible(f"the provider {execution.provider!r} cannot pause; stop it instead")
         if execution.status.terminal:
             raise NotPossible(
                 f"execution {execution.id} is {execution.status}: there is nothing to "
@@ -248,7 +279,7 @@ class Manager:
         Without a path: from everything that failed or was cancelled. Raises `InvalidInput`.
         """
         execution = await self.services.store.execution(execution_id)
-        return await self._fork(execution, await self._launches.of(execution), path)
+        return await self._forks.plan(execution, path)
 
     async def retry(self, execution_id: str, *, path: str | None = None) -> Execution:
         """Begin a new execution that goes on from a step (from whatever failed) of one that
@@ -274,41 +305,7 @@ class Manager:
     async def _forked(
         self, execution: Execution, path: str | None, inputs: Mapping[str, Any], how: str
     ) -> Execution:
-        launch = await self._launches.of(execution)
-        planned = await self._fork(execution, launch, path)
-        accepted = accept_inputs(launch.program.workflow, inputs)
-        origin = {"execution_id": execution.id, "path": path, "how": how}
-        now = timestamp()
-        forked = Execution(
-            new_id(),
-            execution.workflow,
-            execution.version,
-            execution.digest,
-            Status.QUEUED,
-            accepted,
-            env=execution.env,
-            origin=origin,
-            priority=execution.priority,
-            slot=slot_of(launch.program, accepted, execution.env),
-            pins=execution.pins,
-            notices=self._launches.notices(launch),
-            workspace=execution.workspace,
-            fuse=execution.fuse,
-            created_at=now,
-            updated_at=now,
-        )
-        return await self._begin(forked, launch, planned.kept)
-
-    async def _fork(self, execution: Execution, launch: Launch, path: str | None) -> Fork:
-        lost: dict[Holder, str] = {}
-        history = await load(
-            self.services.store, self.services.blobs, execution.id, lost.__setitem__
-        )
-        planned = fork(launch.program, launch.children, history, path)
-        kept = {(path, None) for path in planned.kept.results} | planned.kept.decisions.keys()
-        for lacking in kept & lost.keys():
-            raise StateCorrupted(f"{lost[lacking]}; begin at that step, or before it")
-        return planned
+        return await self._begin(*await self._forks.forked(execution, path, inputs, how))
 
     async def questions(
         self,

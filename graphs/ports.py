@@ -362,7 +362,12 @@ class Agents(Protocol):
 
 
 class Provider(Protocol):
-    """A way to execute: exactly the seven methods of REQUIREMENTS F001."""
+    """A way to execute workflows, in exactly seven methods; entry points: `assay.providers`.
+
+    The manager has validated what it hands over, and keeps definitions and executions itself.
+    A provider elsewhere is begun with, looked at until the end, and stopped; whatever it
+    raises ends the execution, save `Retryable`: then it is asked again.
+    """
 
     def name(self) -> str: ...
 
@@ -372,12 +377,16 @@ class Provider(Protocol):
     async def create_workflow(self, workflow: Workflow) -> None:
         """Make the version known; doing it again is harmless."""
 
-    async def start_execution(self, execution: Execution) -> None:
-        """Begin to execute what the store holds as `queued`; returns before it ends."""
+    async def start_execution(self, execution: Execution) -> Execution:
+        """Begin, and return how it is now; the same id again begins nothing more.
 
-    async def get_execution_status(self, execution_id: str) -> Execution: ...
+        Raises `WorkflowNotFound` for a version that was not created."""
 
-    async def stop_execution(self, execution_id: str) -> Execution:
-        """Cancel and wait until nothing of it runs any more."""
+    async def get_execution_status(self, execution_id: str) -> Execution:
+        """Its status, and its outputs or error at the end, else `ExecutionNotFound`."""
 
-    async def delete_workflow(self, name: str, version: str | None = None) -> None: ...
+    async def stop_execution(self, execution_id: str, reason: str = "") -> Execution:
+        """Cancel, and return when nothing of it runs any more, else `ExecutionNotFound`."""
+
+    async def delete_workflow(self, name: str, version: str | None = None) -> None:
+        """Forget a version, or all; what is not there is forgotten already."""

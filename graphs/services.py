@@ -9,6 +9,7 @@ from typing import Any
 from .event import Event
 from .ports import Agents, Blobs, EventBus, StepKind, Store
 from .registry import Registry
+from .roster import Providers
 from .workspace.bounds import Workspaces
 
 
@@ -27,6 +28,7 @@ class Services:
     graphs: Registry[Any]
     checkpointer: Any
     workspaces: Workspaces
+    providers: Providers
 
     def live(self, event: Event) -> None:
         """Publish a live event."""

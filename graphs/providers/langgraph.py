@@ -11,18 +11,16 @@ from contextlib import suppress
 from functools import partial
 from weakref import WeakValueDictionary
 
-from ..binding import BoundStep
 from ..compile import CompileCache
 from ..drive import Drive
 from ..errors import AssayError, StoreUnavailable
-from ..execution import Execution
+from ..execution import HERE, Execution
 from ..known import Known
 from ..launch import Launch
 from ..lease import Command, Lease, Message
 from ..plan import plan
 from ..run import Definition
 from ..services import Services
-from ..step import Family
 from ..strands import Gate
 from ..workflow import Workflow
 from ..workspace.copy import tidy
@@ -66,7 +64,7 @@ class LangGraphProvider:
         self._closed = False
 
     def name(self) -> str:
-        return "langgraph"
+        return HERE
 
     def validate(self, workflow: Workflow) -> None:
         """Every valid workflow can be executed."""
@@ -78,9 +76,10 @@ class LangGraphProvider:
         """Say how a `Launch` is made of an execution's record."""
         self._launcher = launcher
 
-    async def start_execution(self, execution: Execution) -> None:
-        """Drive it here, unless somebody alive does or it has to wait its turn."""
+    async def start_execution(self, execution: Execution) -> Execution:
+        """Drive what the store holds, unless somebody alive does or it has to wait its turn."""
         await self.take(execution.id)
+        return await self._services.store.execution(execution.id)
 
     def drive(self, lease: Lease, launch: Launch, known: Known | None = None) -> None:
         """Drive an execution whose lease is ours."""
@@ -123,7 +122,9 @@ class LangGraphProvider:
             if self._draining:
                 return False
             # First, for an execution that cannot be launched here must stay free for others.
-            launch = await self._launcher(await store.execution(execution_id))
+            execution = await store.execution(execution_id)
+            self._services.providers.get(execution.provider)
+            launch = await self._launcher(execution)
             lease = await store.claim(execution_id, store.worker, slotless=slotless)
             self._own.add(execution_id)
             self._watch()
@@ -252,16 +253,9 @@ class LangGraphProvider:
 
     def definition(self, launch: Launch) -> Definition:
         """The compiled form of a launch's programs."""
-        program = launch.program
-
-        def family(step: BoundStep) -> Family:
-            return self._services.kinds.get(step.kind).family
-
-        block = self._compiled.get(
-            program.workflow.digest,
-            launch.fuse,
-            lambda: plan(program, family, fuse=launch.fuse),
-        )
+        program, kinds = launch.program, self._services.kinds
+        make = partial(plan, program, lambda step: kinds.get(step.kind).family, fuse=launch.fuse)
+        block = self._compiled.get(program.workflow.digest, launch.fuse, make)
         children = {name: self.definition(child) for name, child in launch.children.items()}
         return Definition(program, block, children)
 
