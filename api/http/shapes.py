@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
 from ...graphs.execution import Status
 from ..access import Role
@@ -160,7 +160,7 @@ class Start(Given):
         default=None, description="Absent: the newest."
     )
     inputs: dict[str, Json] = Field(default_factory=dict)
-    priority: Annotated[int, Field(ge=-1000, le=1000)] = Field(
+    priority: Annotated[int, Field(ge=-1000, le=1000, strict=True)] = Field(
         default=0, description="Higher runs first."
     )
 
@@ -242,7 +242,7 @@ class Asked(BaseModel):
 
 class Answering(Given):
     value: Json = None
-    approved: bool = True
+    approved: StrictBool = True
     comment: Annotated[str, Field(max_length=10_000)] = ""
 
 
@@ -301,7 +301,7 @@ class NewKey(Given):
     scopes: Annotated[
         list[Annotated[str, Field(min_length=1, max_length=200)]], Field(max_length=100)
     ] = Field(default_factory=list, examples=[["build-*"]])
-    expires_in: Annotated[int, Field(ge=1, le=10 * 366 * 86400)] | None = Field(
+    expires_in: Annotated[int, Field(ge=1, le=10 * 366 * 86400, strict=True)] | None = Field(
         default=None, description="Seconds; absent: never."
     )
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import orjson
@@ -19,6 +19,7 @@ from starlette.responses import Response
 from ...graphs.errors import AssayError, InvalidInput, StoreUnavailable
 from ..feed import Where
 from .asking import credential, desk
+from .problems import MEDIA_TYPE as PROBLEM
 from .problems import problem
 
 if TYPE_CHECKING:
@@ -41,8 +42,21 @@ STALLED = 60.0
 router = APIRouter()
 
 
-@router.get("/events", include_in_schema=False)
-async def events(
+_FRAME = 'id: 3\nevent: StepStarted\ndata: {"execution_id": "01a1…", "seq": 3, …}\n\n'
+DESCRIBED: Mapping[str, Any] = {MEDIA_TYPE: {"schema": {"type": "string"}, "example": _FRAME}}
+"""For OpenAPI."""
+
+
+@router.get(
+    "/events",
+    tags=["events"],
+    response_class=Response,
+    responses={
+        200: {"description": "Each event as it happens.", "content": DESCRIBED},
+        406: {"description": "Nobody accepts a stream.", "content": {PROBLEM: {}}},
+    },
+)
+async def stream_events(
     request: Request,
     after: str | None = None,
     workflow: str | None = None,

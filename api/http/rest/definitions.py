@@ -16,25 +16,26 @@ from ....graphs.errors import InvalidSpec
 from ....graphs.launching import Source
 from ....graphs.stored import WorkflowInfo
 from ....graphs.workflow import Workflow
-from ...control import digest_of
+from ...digest import digest_of
 from ..problems import found
 from ..shapes import Definition, Deleted, Difference, Listed, Registered, Verdict
 from ..shapes import Version as VersionRow
-from .answers import TAGGED, After, Asking, Limit, Name, Version, describes, tagged
+from .answers import TAGGED, After, Asking, JsonRoute, Limit, Name, Version, describes, tagged
+from .examples import DEFINITION
 
-router = APIRouter(prefix="/workflows", tags=["workflows"])
+router = APIRouter(prefix="/workflows", tags=["workflows"], route_class=JsonRoute)
 
 _YAML = ("application/yaml", "application/x-yaml", "text/yaml")
-_EXAMPLE = {"name": "greet", "steps": [{"id": "hi", "type": "shell", "command": "echo hi"}]}
+
 _BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
         "description": "A definition, as its author wrote it; 1 MiB at most.",
         "content": {
-            "application/json": {"schema": {"type": "object"}, "example": _EXAMPLE},
+            "application/json": {"schema": {"type": "object"}, "example": DEFINITION},
             "application/yaml": {
                 "schema": {"type": "string"},
-                "example": yaml.safe_dump(_EXAMPLE, sort_keys=False),
+                "example": yaml.safe_dump(DEFINITION, sort_keys=False),
             },
         },
     }
@@ -71,7 +72,7 @@ async def _source(request: Request) -> Source:
     },
     openapi_extra=_BODY,
 )
-async def register(control: Asking, request: Request, response: Response) -> Registered:
+async def register_workflow(control: Asking, request: Request, response: Response) -> Registered:
     """Keep a definition under its name and version, for good."""
     workflow = await control.register(await _source(request))
     response.headers["Location"] = _place(workflow)
@@ -79,7 +80,7 @@ async def register(control: Asking, request: Request, response: Response) -> Reg
 
 
 @router.post("/validate", response_model=Verdict, responses=describes(415), openapi_extra=_ANY)
-async def validate(control: Asking, request: Request) -> Verdict:
+async def validate_workflow(control: Asking, request: Request) -> Verdict:
     """Everything that is wrong or doubtful in a definition; nothing is kept."""
     try:
         program = await control.validate(await _source(request))
@@ -93,14 +94,16 @@ def _verdict(valid: bool, problems: list[dict[str, Any]]) -> Verdict:
 
 
 @router.get("", response_model=Listed[VersionRow])
-async def workflows(control: Asking, after: After = None, limit: Limit = 50) -> Listed[VersionRow]:
+async def list_workflows(
+    control: Asking, after: After = None, limit: Limit = 50
+) -> Listed[VersionRow]:
     """Registered versions by name, newest version first."""
     page = await control.workflows(after=after, limit=limit)
     return Listed(items=[_version(each) for each in page.items], next=page.cursor)
 
 
 @router.get("/{name}", response_model=Definition, responses={**TAGGED, **describes(404)})
-async def workflow(
+async def get_workflow(
     control: Asking, request: Request, name: Name, version: Version | None = None
 ) -> Response:
     """The definition of a version, of the newest one when none is named."""
@@ -117,7 +120,7 @@ async def workflow(
 
 
 @router.get("/{name}/versions", response_model=Listed[VersionRow], responses=describes(404))
-async def versions(
+async def list_versions(
     control: Asking, name: Name, after: After = None, limit: Limit = 50
 ) -> Listed[VersionRow]:
     """The versions of a workflow, newest first."""
@@ -126,7 +129,7 @@ async def versions(
 
 
 @router.get("/{name}/diff", response_model=Difference, responses=describes(404))
-async def diff(
+async def compare_versions(
     control: Asking,
     name: Name,
     before: Version,
@@ -143,7 +146,7 @@ async def diff(
 
 
 @router.delete("/{name}", response_model=Deleted, responses=describes(404, 409))
-async def delete(control: Asking, name: Name, version: Version | None = None) -> Deleted:
+async def delete_workflow(control: Asking, name: Name, version: Version | None = None) -> Deleted:
     """Forget one version, or all, that no execution runs on."""
     return Deleted(deleted=await control.delete_workflow(name, version))
 

@@ -12,9 +12,9 @@ from ....graphs.forking import describe
 from .. import sse
 from ..shapes import Again, ForkPlan, Happened, Listed, Retry, Row, Start, State, StepState, Stop
 from ..shapes import Fork as Forking
-from .answers import TAGGED, After, Asking, Id, Limit, describes, tagged
+from .answers import TAGGED, After, Asking, Id, JsonRoute, Limit, describes, tagged
 
-router = APIRouter(prefix="/executions", tags=["executions"])
+router = APIRouter(prefix="/executions", tags=["executions"], route_class=JsonRoute)
 
 _BEGUN = {
     201: {"headers": {"Location": {"schema": {"type": "string"}}}},
@@ -71,7 +71,15 @@ async def get_steps(control: Asking, id: Id) -> dict[str, StepState]:
     return _state(await control.execution(id)).steps
 
 
-@router.get("/{id}/events", response_model=Listed[Happened], responses=describes(404))
+@router.get(
+    "/{id}/events",
+    response_model=Listed[Happened],
+    responses={
+        200: {"content": sse.DESCRIBED},
+        204: {"description": "As a stream: it has ended, and all of it was told."},
+        **describes(404),
+    },
+)
 async def list_events(
     control: Asking,
     request: Request,

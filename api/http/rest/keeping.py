@@ -12,9 +12,9 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from fastapi.responses import FileResponse
 
 from ..shapes import Artifact, Deleted, Holding, Invalidate, Listed
-from .answers import After, Asking, Id, Limit, describes, matches
+from .answers import After, Asking, Id, JsonRoute, Limit, describes, matches
 
-router = APIRouter()
+router = APIRouter(route_class=JsonRoute)
 
 _SHOWN = frozenset(
     {
@@ -31,7 +31,7 @@ _SHOWN = frozenset(
     response_model=Listed[Artifact],
     responses=describes(404),
 )
-async def artifacts(
+async def list_artifacts(
     control: Asking, id: Id, after: After = None, limit: Limit = 50
 ) -> Listed[Artifact]:
     """Files that the execution's steps kept, newest first."""
@@ -53,7 +53,7 @@ async def artifacts(
         **describes(404),
     },
 )
-async def artifact(
+async def get_artifact(
     control: Asking,
     request: Request,
     id: Id,
@@ -79,13 +79,13 @@ async def artifact(
 
 
 @router.post("/cache/invalidate", tags=["cache"], response_model=Deleted)
-async def invalidate(control: Asking, which: Invalidate) -> Deleted:
+async def invalidate_cache(control: Asking, which: Invalidate) -> Deleted:
     """Forget cached results of steps."""
     return Deleted(deleted=await control.invalidate_cache(which.prefix))
 
 
 @router.get("/slots", tags=["slots"], response_model=list[Holding])
-async def slots(
+async def list_slots(
     control: Asking, key: Annotated[str | None, Query(max_length=1000)] = None
 ) -> list[Holding]:
     """Who holds units of a concurrency key, then who waits for one, in order of turn."""

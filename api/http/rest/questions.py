@@ -8,9 +8,9 @@ from fastapi import APIRouter, Path, Query, Request, Response
 
 from ....graphs.question import Question
 from ..shapes import Answering, Asked, Listed, Sending, Sent
-from .answers import TAGGED, After, Asking, Limit, describes, tagged
+from .answers import TAGGED, After, Asking, JsonRoute, Limit, describes, tagged
 
-router = APIRouter()
+router = APIRouter(route_class=JsonRoute)
 
 Asks = Annotated[str, Path(pattern="^q[0-9a-f]{19}$", description="Of a question.")]
 
@@ -18,7 +18,7 @@ Asks = Annotated[str, Path(pattern="^q[0-9a-f]{19}$", description="Of a question
 @router.get(
     "/questions", tags=["questions"], response_model=Listed[Asked], responses=describes(404)
 )
-async def questions(
+async def list_questions(
     control: Asking,
     execution: Annotated[str | None, Query(max_length=100)] = None,
     status: Literal["open", "answered", "withdrawn", "any"] = "open",
@@ -37,7 +37,7 @@ async def questions(
     response_model=Asked,
     responses={**TAGGED, **describes(404)},
 )
-async def question(control: Asking, request: Request, id: Asks) -> Response:
+async def get_question(control: Asking, request: Request, id: Asks) -> Response:
     """One question, also when it is answered."""
     return tagged(request, _asked(await control.question(id)))
 
@@ -48,7 +48,7 @@ async def question(control: Asking, request: Request, id: Asks) -> Response:
     response_model=Asked,
     responses=describes(404, 409),
 )
-async def answer(control: Asking, id: Asks, answer: Answering) -> Asked:
+async def answer_question(control: Asking, id: Asks, answer: Answering) -> Asked:
     """Answer as whoever asks; the same answer again changes nothing."""
     return _asked(
         await control.answer(id, answer.value, approved=answer.approved, comment=answer.comment)
@@ -56,7 +56,7 @@ async def answer(control: Asking, id: Asks, answer: Answering) -> Asked:
 
 
 @router.post("/events", tags=["events"], response_model=Sent)
-async def send(control: Asking, event: Sending) -> Sent:
+async def send_event(control: Asking, event: Sending) -> Sent:
     """Tell every execution that waits for it, or begins to wait later."""
     told = await control.send_event(event.name, event.payload, key=event.key, id=event.id)
     return Sent(told=list(told))
