@@ -88,7 +88,7 @@ async def test_everything_wrong_with_a_definition_is_told_at_its_place(
         with pytest.raises(assay.InvalidSpec) as raised:
             await ask(file)
         assert {p.source for p in raised.value.problems} == {str(file)}
-        assert [p.position.line for p in raised.value.problems][0] == 3
+        assert next(p.position.line for p in raised.value.problems) == 3
     assert list(await client.validate(GREET)) == []
     with pytest.raises(errors.WorkflowNotFound, match="cannot be read"):
         await client.register(tmp_path / "absent.yaml")
@@ -218,13 +218,15 @@ async def test_keys_audit_and_figures(client: Client, served: Served) -> None:
     issued = await client.create_key("ci", "operator", ["build-*"], timedelta(days=1))
     assert issued.principal.scopes == ("build-*",)
     assert issued.principal.expires_at is not None
-    assert issued.principal.id in [k.id async for k in client.keys()]
+    keys = client.keys()
+    assert issued.principal.id in [k.id async for k in keys]
     async with Client(served.url, key=issued.secret) as other:
         assert [w async for w in other.workflows()] == []
         with pytest.raises(errors.NotAuthorized):
             await other.create_key("more", "admin")
     await client.revoke_key(issued.principal.id)
-    assert issued.principal.id not in [k.id async for k in client.keys()]
+    keys = client.keys()
+    assert issued.principal.id not in [k.id async for k in keys]
     done = [(a.action, a.allowed) async for a in client.audit(issued.principal.id)]
     assert done == [("keys.revoke", True), ("keys.create", True)]
     assert (await client.stats()).running == 0

@@ -26,7 +26,7 @@ def written(frame: Frame, end: str) -> str:
 )
 def test_frames_come_as_they_were_sent(frames: list[Frame], end: str, sizes: list[int]) -> None:
     sent = "".join(written(frame, end) for frame in frames).encode() + b"\n"
-    reader, found = Frames(), []
+    reader, found = Frames(), list[Frame]()
     turn = 0
     while sent:
         size = sizes[turn % len(sizes)]
