@@ -222,6 +222,11 @@ class Control(Administering):
         visible = partial(covers, self.asker.principal)
         return events_of_all(self._manager, where, after=after, visible=visible, reached=reached)
 
+    async def events_end(self) -> str:
+        """The cursor behind every event that there is now, for `events_of_all`."""
+        self._allow(Operation.READ_EXECUTIONS)
+        return await self._store.log_end()
+
     async def begin(
         self, name: str, inputs: Mapping[str, Any] | None = None
     ) -> tuple[Execution, AsyncIterator[Event]]:

@@ -9,8 +9,10 @@ import mcp_types as types
 
 from ...graphs.answers import validator
 from ...graphs.errors import InvalidInput
+from ...graphs.execution import Status
+from ...graphs.question import Wait
 from ..access import Operation
-from .telling import ANSWER, OUTCOME, STATUS, STOP, data
+from .telling import ANSWER, LIST, OUTCOME, STATUS, STOP, data
 
 if TYPE_CHECKING:
     from ..control import Control
@@ -29,8 +31,48 @@ _ANSWERED = {
     "required": ["question_id", "execution_id", "status"],
 }
 
-_TOOLS = {
-    Operation.READ_EXECUTIONS: types.Tool(
+_LISTED = {
+    "type": "object",
+    "properties": {
+        "executions": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "properties": {
+                    "execution_id": {"type": "string"},
+                    "workflow": {"type": "string"},
+                    "version": {"type": "string"},
+                    "status": {"type": "string", "enum": [s.value for s in Status]},
+                    "created_at": {"type": "string"},
+                    "completed_at": {"type": ["string", "null"]},
+                },
+                "required": ["execution_id", "workflow", "version", "status", "created_at"],
+            },
+        },
+        "next": {"type": ["string", "null"], "description": "`after` of the next page."},
+    },
+    "required": ["executions", "next"],
+}
+
+_TOOLS = (
+    types.Tool(
+        name=LIST,
+        title="List executions",
+        description="Executions, newest first: of one workflow, or that stand so.",
+        input_schema={
+            "type": "object",
+            "properties": {
+                "workflow": {"type": "string", "description": "Its full name."},
+                "status": {"type": "string", "enum": [s.value for s in Status]},
+                "after": {"type": "string", "description": "`next` of the page before."},
+                "limit": {"type": "integer", "minimum": 1, "maximum": 100, "default": 20},
+            },
+            "additionalProperties": False,
+        },
+        output_schema=_LISTED,
+        annotations=types.ToolAnnotations(read_only_hint=True, open_world_hint=False),
+    ),
+    types.Tool(
         name=STATUS,
         title="Status of an execution",
         description="Where an execution stands, what it gave, and what it waits for. With `wait` "
@@ -39,7 +81,12 @@ _TOOLS = {
             "type": "object",
             "properties": {
                 "execution_id": _ID,
-                "wait": {"type": "number", "minimum": 0, "default": 0, "description": "Seconds."},
+                "wait": {
+                    "type": "number",
+                    "minimum": 0,
+                    "default": 0,
+                    "description": "Seconds.",
+                },
             },
             "required": ["execution_id"],
             "additionalProperties": False,
@@ -47,7 +94,7 @@ _TOOLS = {
         output_schema=OUTCOME,
         annotations=types.ToolAnnotations(read_only_hint=True, open_world_hint=False),
     ),
-    Operation.ANSWER_QUESTION: types.Tool(
+    types.Tool(
         name=ANSWER,
         title="Answer a question",
         description="Answers a question that an execution waits for. Ask the people that the "
@@ -58,7 +105,6 @@ _TOOLS = {
                 "question_id": {"type": "string"},
                 "approved": {
                     "type": "boolean",
-                    "default": True,
                     "description": "The verdict, where yes or no is asked.",
                 },
                 "value": {"description": "What the question's schema wants, where it has one."},
@@ -70,7 +116,7 @@ _TOOLS = {
         output_schema=_ANSWERED,
         annotations=types.ToolAnnotations(idempotent_hint=True, open_world_hint=False),
     ),
-    Operation.STOP_EXECUTION: types.Tool(
+    types.Tool(
         name=STOP,
         title="Stop an execution",
         description="Stops an execution, wherever it runs; what has happened stays.",
@@ -86,14 +132,21 @@ _TOOLS = {
         output_schema=OUTCOME,
         annotations=types.ToolAnnotations(destructive_hint=True, open_world_hint=False),
     ),
+)
+
+_NEEDS = {
+    LIST: Operation.READ_EXECUTIONS,
+    STATUS: Operation.READ_EXECUTIONS,
+    ANSWER: Operation.ANSWER_QUESTION,
+    STOP: Operation.STOP_EXECUTION,
 }
 
-_BY_NAME = {tool.name: tool for tool in _TOOLS.values()}
+_BY_NAME = {tool.name: tool for tool in _TOOLS}
 
 
 def commands(control: Control) -> list[types.Tool]:
     """Those that the asker's role allows."""
-    return [tool for operation, tool in _TOOLS.items() if control.may(operation)]
+    return [tool for tool in _TOOLS if control.may(_NEEDS[tool.name])]
 
 
 async def command(
@@ -104,20 +157,9 @@ async def command(
         return None
     _check(name, given)
     if name == ANSWER:
-        question = await control.answer(
-            given["question_id"],
-            given.get("value"),
-            approved=given.get("approved", True),
-            comment=given.get("comment", ""),
-        )
-        return data(
-            {
-                "question_id": question.id,
-                "execution_id": question.execution_id,
-                "status": question.status.value,
-                "next": f"{STATUS} with `wait` tells how the execution goes on.",
-            }
-        )
+        return data(await _answered(control, given))
+    if name == LIST:
+        return data(await _listed(control, given))
     if name == STOP:
         await control.stop(given["execution_id"], given.get("reason", ""))
     execution = await control.execution(given["execution_id"])
@@ -127,6 +169,45 @@ async def command(
     if given.get("wait", 0) and not standing.execution.status.terminal:
         standing = await waiting.turn(known)
     return await calling.told(standing)
+
+
+async def _answered(control: Control, given: dict[str, Any]) -> dict[str, Any]:
+    id, approved = given["question_id"], given.get("approved")
+    if approved is None and (await control.question(id)).kind is Wait.APPROVAL:
+        raise InvalidInput("Yes or no is asked: say `approved`, true or false")
+    question = await control.answer(
+        id,
+        given.get("value"),
+        approved=approved is not False,
+        comment=given.get("comment", ""),
+    )
+    return {
+        "question_id": question.id,
+        "execution_id": question.execution_id,
+        "status": question.status.value,
+        "next": f"{STATUS} with `wait` tells how the execution goes on.",
+    }
+
+
+async def _listed(control: Control, given: dict[str, Any]) -> dict[str, Any]:
+    page = await control.executions(
+        workflow=given.get("workflow"),
+        status=given.get("status"),
+        after=given.get("after"),
+        limit=int(given.get("limit", 20)),
+    )
+    rows = [
+        {
+            "execution_id": each.id,
+            "workflow": each.workflow,
+            "version": each.version,
+            "status": each.status.value,
+            "created_at": each.created_at,
+            "completed_at": each.completed_at,
+        }
+        for each in page.items
+    ]
+    return {"executions": rows, "next": page.cursor}
 
 
 def _check(name: str, given: dict[str, Any]) -> None:

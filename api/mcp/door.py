@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
+import anyio
 from starlette.requests import HTTPConnection
 from starlette.routing import Route
 
+from ...graphs.errors import AssayError
 from ..http.asking import credential, desk
 from ..http.problems import problem
 from .extra import LACKING, present
+from .stream import Stream
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -21,6 +25,7 @@ if TYPE_CHECKING:
     from ..control import Control
     from ..http.asking import Desk
     from .callers import Context
+    from .listening import Listening
 
 PATH = "/mcp"
 SESSIONS = 1000
@@ -49,6 +54,7 @@ class _Door:
         self._patience = patience
         self._sessions: asyncio.Future[StreamableHTTPSessionManager] | None = None
         self._running: asyncio.Task[None] | None = None
+        self._listening: Listening | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         connection = HTTPConnection(scope)
@@ -59,7 +65,32 @@ class _Door:
         # A session is its owner's: whoever else names it is told that there is none.
         scope["user"] = _user(f"{asker.tenant}/{asker.principal.id}")
         scope[_CONTROL] = control
-        await sessions.handle_request(scope, receive, send)
+        if scope["method"] == "GET":
+            await self._listened(sessions, scope, receive, send)
+        else:
+            await sessions.handle_request(scope, receive, send)
+
+    async def _listened(
+        self, sessions: StreamableHTTPSessionManager, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        """The stream on which a session of before 2026 hears what nobody asked for."""
+        assert self._listening is not None
+        stream, control = Stream(send), scope[_CONTROL]
+        still = partial(_still, desk(HTTPConnection(scope)), HTTPConnection(scope))
+
+        async def changes(listening: Listening) -> None:
+            await stream.open.wait()
+            try:
+                async for _ in listening.tools(control, still):
+                    await stream.say({"method": "notifications/tools/list_changed"})
+            except AssayError:
+                await stream.end()
+            group.cancel_scope.cancel()
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(changes, self._listening)
+            await sessions.handle_request(scope, receive, stream.send)
+            group.cancel_scope.cancel()
 
     async def _open(self, at: Desk) -> StreamableHTTPSessionManager:
         if self._sessions is None:
@@ -69,11 +100,16 @@ class _Door:
         return await asyncio.shield(self._sessions)
 
     async def _run(self, opened: asyncio.Future[StreamableHTTPSessionManager], at: Desk) -> None:
-        # Imported when first asked for, and aside: it takes half a second.
-        sessions = await asyncio.to_thread(_sessions, at, self._patience)
-        async with sessions.run():
-            opened.set_result(sessions)
-            await asyncio.Event().wait()
+        try:
+            # Imported when first asked for, and aside: it takes half a second.
+            sessions, self._listening = await asyncio.to_thread(_sessions, at, self._patience)
+            async with sessions.run():
+                opened.set_result(sessions)
+                await asyncio.Event().wait()
+        except Exception as error:
+            if opened.done():
+                raise
+            opened.set_exception(error)
 
     async def _close(self) -> None:
         if self._running is not None:
@@ -93,7 +129,11 @@ class _Senders:
         return control
 
     async def still(self, context: Context) -> None:
-        await self._desk.identity.asker(credential(_sender(context)), "mcp")
+        await _still(self._desk, _sender(context))
+
+
+async def _still(at: Desk, connection: HTTPConnection) -> None:
+    await at.identity.asker(credential(connection), "mcp")
 
 
 def _sender(context: Context) -> HTTPConnection:
@@ -102,13 +142,16 @@ def _sender(context: Context) -> HTTPConnection:
     return request
 
 
-def _sessions(at: Desk, patience: float | None) -> StreamableHTTPSessionManager:
+def _sessions(at: Desk, patience: float | None) -> tuple[StreamableHTTPSessionManager, Listening]:
     from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 
+    from .listening import Listening
     from .server import PATIENCE, build
 
-    server = build(_Senders(at), PATIENCE if patience is None else patience)
-    return StreamableHTTPSessionManager(server, max_sessions=SESSIONS)
+    senders = _Senders(at)
+    listening = Listening(senders)
+    server = build(senders, listening, PATIENCE if patience is None else patience)
+    return StreamableHTTPSessionManager(server, max_sessions=SESSIONS), listening
 
 
 def _user(id: str) -> object:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import mcp_types as types
 from mcp import MCPError
-from mcp.server import Server
+from mcp.server import NotificationOptions, Server
 
 from ...graphs.errors import AssayError, StoreUnavailable, WorkflowNotFound
 from . import resources
@@ -21,6 +21,7 @@ from .workflows import Shelf
 
 if TYPE_CHECKING:
     from .callers import Callers, Context
+    from .listening import Listening
 
 PATIENCE = 300.0
 """Seconds that one call waits for an execution; after that, it says how to go on waiting."""
@@ -35,10 +36,10 @@ _T = TypeVar("_T")
 _log = logging.getLogger("assay.mcp")
 
 
-def build(callers: Callers, patience: float = PATIENCE) -> Server[Any]:
+def build(callers: Callers, listening: Listening, patience: float = PATIENCE) -> Server[Any]:
     """The server, for `callers`; each call waits so many seconds at most."""
     handlers = _Handlers(callers, patience)
-    return Server(
+    return _Server(
         "assay",
         title="Assay",
         version=version("assay"),
@@ -49,7 +50,21 @@ def build(callers: Callers, patience: float = PATIENCE) -> Server[Any]:
         on_list_resources=_told(handlers.list_resources),
         on_list_resource_templates=handlers.list_templates,
         on_read_resource=_told(handlers.read_resource),
+        on_subscriptions_listen=_told(listening.stream),
     )
+
+
+class _Server(Server[Any]):
+    """Says of itself what changes here: the list of tools, not that of the resources."""
+
+    def get_capabilities(
+        self, notification_options: NotificationOptions | None = None, *args: Any, **named: Any
+    ) -> types.ServerCapabilities:
+        changing = NotificationOptions(tools_changed=True)
+        said = super().get_capabilities(changing, *args, **named)
+        if said.resources is not None:
+            said.resources.list_changed = False
+        return said
 
 
 class _Handlers:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ...graphs.errors import AssayError
     from ...graphs.stored import ArtifactInfo
 
-ANSWER, STATUS, STOP = "assay_answer", "assay_status", "assay_stop"
+ANSWER, LIST, STATUS, STOP = "assay_answer", "assay_list", "assay_status", "assay_stop"
 
 PERSON = frozenset({Wait.APPROVAL, Wait.ONCE})
 """What somebody can answer."""
@@ -87,12 +87,12 @@ def refusal(error: AssayError) -> types.CallToolResult:
     )
 
 
-def execution_uri(id: str) -> str:
-    return f"assay://executions/{id}"
+def execution_uri(id: str, part: str = "") -> str:
+    return f"assay://executions/{quote(id, safe='')}{part}"
 
 
 def artifact_uri(execution_id: str, name: str) -> str:
-    return f"assay://artifacts/{execution_id}/{quote(name, safe='')}"
+    return f"assay://artifacts/{quote(execution_id, safe='')}/{quote(name, safe='')}"
 
 
 def as_json(told: Any) -> str:

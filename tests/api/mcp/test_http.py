@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any
 
 import mcp_types as types
@@ -23,7 +24,7 @@ async def test_who_may_start_sees_the_workflows_as_tools(connect: Connect) -> No
         tools = {tool.name: tool for tool in (await client.list_tools()).tools}
 
     assert set(tools) == {
-        *("assay_status", "assay_answer", "assay_stop"),
+        *("assay_list", "assay_status", "assay_answer", "assay_stop"),
         *(GREET_TOOL, "ask", "slow", "fail", "keep"),
     }
     assert tools[GREET_TOOL].description == "Greets somebody by name."
@@ -69,7 +70,7 @@ async def test_more_tools_than_a_page_holds_are_listed_once_each(
             await client.list_tools(cursor="made-up")
 
     assert len(cursors) == 3
-    assert len(names) == len(set(names)) == 60 + 5 + 3
+    assert len(names) == len(set(names)) == 60 + 5 + 4
 
 
 async def test_a_call_gives_the_outputs_and_says_how_far_it_is(connect: Connect) -> None:
@@ -100,11 +101,13 @@ async def test_a_call_gives_the_outputs_and_says_how_far_it_is(connect: Connect)
         (GREET_TOOL, {"name": 7}, "must be text"),
         (GREET_TOOL, {"name": "Ada", "nmae": "Ada"}, "there is no input 'nmae'"),
         ("assay_status", {}, "execution_id"),
-        ("assay_status", {"execution_id": "no-such"}, "no execution"),
+        ("assay_status", {"execution_id": "no-such"}, "execution"),
         ("assay_status", {"execution_id": "x", "wait": -1}, "minimum"),
+        ("assay_list", {"status": "sleeping"}, "sleeping"),
+        ("assay_list", {"limit": 0}, "limit"),
         ("assay_answer", {"question_id": "q-none"}, "q-none"),
         ("assay_answer", {"question_id": "q", "approved": "yes"}, "approved"),
-        ("assay_stop", {"execution_id": "no-such"}, "no execution"),
+        ("assay_stop", {"execution_id": "no-such"}, "execution"),
     ],
 )
 async def test_what_does_not_fit_is_an_error_that_the_model_can_read(
@@ -148,6 +151,8 @@ async def test_executions_and_what_they_kept_are_resources(connect: Connect) -> 
         (raw,) = (await client.read_resource(links["raw"])).contents
 
         for nothing in (
+            *("assay://executions/", f"assay://executions/{id}/nothing"),
+            *(f"assay://executions/{id}/events?after=x", "assay://executions/nothing/events"),
             *("assay://executions/nothing", f"assay://artifacts/{id}/nothing"),
             *("assay://artifacts/nothing/plan", "assay://artifacts/", "file:///etc/passwd"),
         ):
@@ -155,13 +160,69 @@ async def test_executions_and_what_they_kept_are_resources(connect: Connect) -> 
                 await client.read_resource(nothing)
 
     assert listed == [f"assay://executions/{id}"]
-    assert {t.name for t in templates} == {"execution", "artifact"}
+    assert {t.name for t in templates} == {"execution", "events", "report", "artifact"}
     assert isinstance(state, types.TextResourceContents)
     assert '"status": "completed"' in state.text
     assert isinstance(plan, types.TextResourceContents)
     assert (plan.text, plan.mime_type) == ("# Plan", "text/markdown")
     assert isinstance(raw, types.BlobResourceContents)
     assert raw.blob == "/wA="
+
+
+async def test_what_happened_and_what_came_of_it_is_read_as_well(connect: Connect) -> None:
+    async with connect() as client:
+        id = told(await client.call_tool(GREET_TOOL, {"name": "Ada"}))["execution_id"]
+        (events,) = (await client.read_resource(f"assay://executions/{id}/events")).contents
+        (rest,) = (await client.read_resource(f"assay://executions/{id}/events?after=3")).contents
+        (report,) = (await client.read_resource(f"assay://executions/{id}/report")).contents
+
+    assert isinstance(events, types.TextResourceContents)
+    assert isinstance(rest, types.TextResourceContents)
+    assert isinstance(report, types.TextResourceContents)
+    every = json.loads(events.text)["events"]
+    assert [event["seq"] for event in every] == list(range(1, len(every) + 1))
+    assert every[-1]["type"] == "ExecutionCompleted"
+    assert json.loads(rest.text) == {"events": every[3:], "next": None}
+    assert report.mime_type == "text/markdown"
+    assert report.text.startswith("# greet.people 1: completed\n")
+    assert "- `greeting`: Hello, Ada\n" in report.text
+    assert "- `say` (shell): completed\n" in report.text
+
+
+async def test_many_events_are_read_in_parts(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("assay.api.mcp.resources.EVENTS", 3)
+    async with connect() as client:
+        id = told(await client.call_tool(GREET_TOOL, {"name": "Ada"}))["execution_id"]
+        uri: str | None = f"assay://executions/{id}/events"
+        parts: list[list[int]] = []
+        while uri is not None:
+            (part,) = (await client.read_resource(uri)).contents
+            assert isinstance(part, types.TextResourceContents)
+            data = json.loads(part.text)
+            parts.append([event["seq"] for event in data["events"]])
+            uri = data["next"]
+
+    assert len(parts) > 2
+    assert all(1 <= len(part) <= 3 for part in parts)
+    assert [seq for part in parts for seq in part] == list(range(1, sum(map(len, parts)) + 1))
+
+
+async def test_executions_are_listed_by_a_tool(connect: Connect) -> None:
+    async with connect() as client:
+        for tool, given in ((GREET_TOOL, {"name": "Ada"}), ("fail", {}), ("fail", {})):
+            await client.call_tool(tool, given)
+        page = told(await client.call_tool("assay_list", {"limit": 2}))
+        more = told(await client.call_tool("assay_list", {"limit": 2, "after": page["next"]}))
+        failed = told(await client.call_tool("assay_list", {"status": "failed"}))
+        greeted = told(await client.call_tool("assay_list", {"workflow": "greet.people"}))
+
+    assert [e["workflow"] for e in page["executions"]] == ["fail", "fail"]
+    assert [e["workflow"] for e in more["executions"]] == ["greet.people"]
+    assert more["next"] is None
+    assert [e["status"] for e in failed["executions"]] == ["failed", "failed"]
+    assert greeted["executions"] == more["executions"]
 
 
 async def test_an_execution_is_stopped_by_a_tool(connect: Connect, registered: Served) -> None:
@@ -200,7 +261,7 @@ async def test_a_viewer_looks_and_starts_nothing(connect: Connect) -> None:
         names = [tool.name for tool in (await client.list_tools()).tools]
         result = await client.call_tool("fail", {})
 
-    assert names == ["assay_status"]
+    assert names == ["assay_list", "assay_status"]
     assert result.is_error
     assert result.structured_content["error"]["code"] == "not_authorized"
 
@@ -218,7 +279,7 @@ async def test_of_what_no_scope_covers_nothing_is_there(
             await client.call_tool("slow", {})
         unseen = await client.call_tool("assay_stop", {"execution_id": foreign.id})
         listed = [str(r.uri) for r in (await client.list_resources()).resources]
-        with pytest.raises(MCPError, match="no execution"):
+        with pytest.raises(MCPError, match="[Nn]o execution"):
             await client.read_resource(f"assay://executions/{foreign.id}")
 
     assert [name for name in names if not name.startswith("assay_")] == [GREET_TOOL]
@@ -234,4 +295,4 @@ async def test_another_tenant_knows_nothing_of_it(connect: Connect, registered: 
         with pytest.raises(MCPError, match="Unknown tool"):
             await client.call_tool("fail", {})
 
-    assert names == ["assay_status", "assay_answer", "assay_stop"]
+    assert names == ["assay_list", "assay_status", "assay_answer", "assay_stop"]

@@ -102,10 +102,15 @@ async def test_without_forms_the_result_says_what_is_asked_and_how_to_answer(
         assert question["answer_with"]["tool"] == "assay_answer"
 
         unfit = await client.call_tool(
-            "assay_answer", {"question_id": question["question_id"], "value": {"size": "big"}}
+            "assay_answer",
+            {"question_id": question["question_id"], "value": {"size": "big"}, "approved": True},
+        )
+        unsaid = await client.call_tool(
+            "assay_answer", {"question_id": question["question_id"], "value": {"size": 3}}
         )
         answered = await client.call_tool(
-            "assay_answer", {"question_id": question["question_id"], "value": {"size": 3}}
+            "assay_answer",
+            {"question_id": question["question_id"], "value": {"size": 3}, "approved": True},
         )
         done = await client.call_tool(
             "assay_status", {"execution_id": waits["execution_id"], "wait": 30}
@@ -113,6 +118,8 @@ async def test_without_forms_the_result_says_what_is_asked_and_how_to_answer(
 
     assert unfit.is_error
     assert "does not fit" in unfit.content[0].text  # type: ignore[union-attr]
+    assert unsaid.is_error
+    assert "say `approved`" in unsaid.content[0].text  # type: ignore[union-attr]
     assert told(answered)["status"] == "answered"
     assert told(done)["outputs"] == {"size": 3, "by": "the operator"}
 
@@ -171,7 +178,9 @@ async def test_who_may_not_answer_is_not_asked(connect: Connect, registered: Ser
     async with connect(elicitation_callback=person) as client:
         result = await client.call_tool("bosses", {})
         (question,) = told(result)["waits_for"]
-        refused = await client.call_tool("assay_answer", {"question_id": question["question_id"]})
+        refused = await client.call_tool(
+            "assay_answer", {"question_id": question["question_id"], "approved": True}
+        )
 
     assert person.shown == []
     assert question["approvers"] == ["boss"]

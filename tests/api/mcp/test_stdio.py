@@ -61,7 +61,8 @@ async def test_what_one_client_began_another_goes_on_with(tmp_path: Path) -> Non
     (question,) = waits["waits_for"]
     async with over_stdio(tmp_path) as client:
         await client.call_tool(
-            "assay_answer", {"question_id": question["question_id"], "value": {"size": 9}}
+            "assay_answer",
+            {"question_id": question["question_id"], "value": {"size": 9}, "approved": True},
         )
         done = told(
             await client.call_tool(
@@ -100,7 +101,8 @@ async def test_who_sits_at_the_machine_is_who_answered(tmp_path: Path) -> None:
     async with over_stdio(tmp_path) as client:
         (question,) = told(await client.call_tool("ask", {}))["waits_for"]
         await client.call_tool(
-            "assay_answer", {"question_id": question["question_id"], "value": {"size": 9}}
+            "assay_answer",
+            {"question_id": question["question_id"], "value": {"size": 9}, "approved": True},
         )
     async with open_app(home=tmp_path / ".assay", workspace=tmp_path) as app:
         entries = (await app.manager.store.audit()).items
