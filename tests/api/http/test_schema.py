@@ -21,7 +21,10 @@ from .conftest import Served
 
 FILE = Path(__file__).parents[3] / "docs" / "openapi.json"
 LONG = os.environ.get("ASSAY_LONG") == "1"
-SETTINGS = """\
+SETTINGS = f"""\
+generation.max-examples = {100 if LONG else 1}
+phases.stateful.generation.max-examples = {200 if LONG else 10}
+
 [checks]
 positive_data_acceptance.enabled = false  # what fits may name an execution that is not there
 
@@ -132,7 +135,6 @@ async def test_whatever_is_asked_is_answered_as_described(served: Served, tmp_pa
             *(sys.executable, "-P", "-c", "from schemathesis.cli import schemathesis as s; s()"),
             *("run", f"{served.url}/v1/openapi.json", "--no-color", "--warnings", "off"),
             *("--header", f"Authorization: Bearer {served.keys['admin']}"),
-            *("--max-examples", "100" if LONG else "1"),
             *("--generation-database", "none", "--continue-on-failure"),
             *(() if LONG else ("--seed", "1")),
         ],
