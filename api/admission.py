@@ -22,8 +22,7 @@ Way = tuple[str | int, ...]
 
 def admit(program: Program, definition: Source | Mapping[str, Any]) -> None:
     """Raises `InvalidSpec` when a `workflow` step names a file, which would be the server's."""
-    named = [s.workflow for s in every_step(program.workflow.steps) if isinstance(s, WorkflowStep)]
-    files = {name for name in named if PurePath(name).suffix in SUFFIXES}
+    files = {name for name in called(program) if PurePath(name).suffix in SUFFIXES}
     if not files:
         return
     if isinstance(definition, Source):
@@ -32,6 +31,12 @@ def admit(program: Program, definition: Source | Mapping[str, Any]) -> None:
     else:
         document = read_value(definition, "workflow")
     raise InvalidSpec([_problem(document, file) for file in sorted(files)])
+
+
+def called(program: Program) -> list[str]:
+    """What its `workflow` steps run: the names of other workflows."""
+    steps = every_step(program.workflow.steps)
+    return [step.workflow for step in steps if isinstance(step, WorkflowStep)]
 
 
 def _problem(document: Document, file: str) -> Problem:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
+import re
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
-
-import orjson
 
 from ..graphs.errors import (
     ArtifactNotFound,
@@ -22,8 +20,9 @@ from ..graphs.execution import Execution, Status, new_id
 from ..graphs.stored import Page, WorkflowInfo
 from .access import Operation, covers
 from .administering import Administering, Stats
-from .admission import admit
+from .admission import admit, called
 from .deciding import MOST, Asker, size
+from .digest import digest_of
 from .feed import Placed, Where, events_of_all
 from .streams import follow
 
@@ -44,6 +43,9 @@ __all__ = ["MOST", "Asker", "Begun", "Control", "Stats"]
 
 KEPT = 24 * 3600.0
 """Seconds for which a key of `start_once` is known."""
+
+
+_QUESTION = re.compile(r"q[0-9a-f]{19}")
 
 
 class Begun(NamedTuple):
@@ -84,7 +86,7 @@ class Control(Administering):
         self._there(name)
         page = await self._store.workflows(name=name, after=after, limit=size(limit))
         if after is None and not page.items:
-            raise WorkflowNotFound(f"no workflow {name!r} is registered")
+            raise WorkflowNotFound.named(name)
         return page
 
     async def validate(self, document: Source | Mapping[str, Any]) -> Program:
@@ -99,19 +101,26 @@ class Control(Administering):
         program = await self._manager.load(document)
         admit(program, document)
         name = program.workflow.name
+        # Whoever may start it has the workflows run that its steps name.
+        beyond = [n for n in (name, *called(program)) if not covers(self.asker.principal, n)]
         what = {"version": program.workflow.version, "digest": program.workflow.digest}
         return await self._change(
-            Operation.REGISTER_WORKFLOW, name, name, partial(self._manager.register, document), what
+            Operation.REGISTER_WORKFLOW,
+            beyond[0] if beyond else name,
+            name,
+            partial(self._manager.register, document),
+            what,
         )
 
     async def delete_workflow(self, name: str, version: str | None = None) -> int:
         """Forget one version or all that nothing runs on; how many are gone."""
         self._there(name)
+        await self._store.workflow(name, version)
         return await self._change(
             Operation.DELETE_WORKFLOW,
             name,
             name,
-            partial(self._store.delete_workflow, name, version),
+            partial(self._manager.delete_workflow, name, version),
             {"version": version},
         )
 
@@ -285,16 +294,14 @@ class Control(Administering):
 
     async def question(self, id: str) -> Question:
         self._allow(Operation.READ_QUESTIONS)
-        question = await self._store.question(id)
-        await self._asked(question)
+        question, _ = await self._asked(id)
         return question
 
     async def answer(
         self, id: str, value: Any = None, *, approved: bool = True, comment: str = ""
     ) -> Question:
         """Answer a question as this asker; the same answer again changes nothing."""
-        question = await self._store.question(id)
-        execution = await self._asked(question)
+        question, execution = await self._asked(id)
         return await self._change(
             Operation.ANSWER_QUESTION,
             execution.workflow,
@@ -314,6 +321,7 @@ class Control(Administering):
         self, name: str, payload: Any = None, *, key: str | None = None, id: str | None = None
     ) -> Sequence[str]:
         """Tell every execution that waits for it; the ids of those."""
+        digest_of(payload)  # or refuse it
         return await self._change(
             Operation.SEND_EVENT,
             None,
@@ -352,17 +360,15 @@ class Control(Administering):
         found = await self._manager.slots(key)
         return [slot for slot in found if covers(self.asker.principal, slot.workflow)]
 
-    async def _asked(self, question: Question) -> Execution:
+    async def _asked(self, id: str) -> tuple[Question, Execution]:
+        """By the whole id, as an execution is, and whose question it is."""
+        if not _QUESTION.fullmatch(id):
+            raise QuestionNotFound.of(id)
+        question = await self._store.question(id)
         execution = await self._store.execution(question.execution_id)
         if not covers(self.asker.principal, execution.workflow):
-            raise QuestionNotFound(f"no question {question.id!r}")
-        return execution
-
-
-def digest_of(value: Any) -> str:
-    """The same for equal JSON."""
-    canonical = orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
-    return hashlib.sha256(canonical).hexdigest()
+            raise QuestionNotFound.of(id)
+        return question, execution
 
 
 class _WorkflowOf:

@@ -54,11 +54,11 @@ class Deciding:
 
     def _there(self, workflow: str) -> None:
         if not covers(self.asker.principal, workflow):
-            raise WorkflowNotFound(f"no workflow {workflow!r} is registered")
+            raise WorkflowNotFound.named(workflow)
 
     def _visible(self, execution: Execution) -> None:
         if not covers(self.asker.principal, execution.workflow):
-            raise ExecutionNotFound(f"no execution {execution.id!r}")
+            raise ExecutionNotFound.of(execution.id)
 
     async def _row(self, id: str) -> Execution:
         """By the whole id: what several begin with would tell of what no scope covers."""

@@ -33,8 +33,7 @@ class Gathering(Control):
         else:
             found = await self._store.versions_of([(name, version)])
         if not found:
-            which = name if version is None else f"{name}@{version}"
-            raise WorkflowNotFound(f"no workflow {which!r} is registered")
+            raise WorkflowNotFound.named(name if version is None else f"{name}@{version}")
         return found[0]
 
     async def versions_of(self, named: Sequence[tuple[str, str]]) -> Sequence[WorkflowInfo]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 
 class AssayError(Exception):
@@ -88,6 +88,11 @@ class WorkflowNotFound(AssayError):
 
     code = "workflow_not_found"
 
+    @classmethod
+    def named(cls, name: str) -> Self:
+        """In the same words wherever it is missed: who may not see it is told no others."""
+        return cls(f"No workflow {name!r} is registered; register it first.")
+
 
 class WorkflowConflict(AssayError):
     """That name and version is registered with other content; versions never change."""
@@ -99,6 +104,11 @@ class ExecutionNotFound(AssayError):
     """No execution has that id."""
 
     code = "execution_not_found"
+
+    @classmethod
+    def of(cls, id: str) -> Self:
+        """In the same words wherever it is missed: who may not see it is told no others."""
+        return cls(f"No execution has the id {id!r}; list the executions to see their ids.")
 
 
 class ExecutionFailed(AssayError):
@@ -141,6 +151,11 @@ class QuestionNotFound(AssayError):
     """No question has that id."""
 
     code = "question_not_found"
+
+    @classmethod
+    def of(cls, id: str) -> Self:
+        """In the same words wherever it is missed: who may not see it is told no others."""
+        return cls(f"No question has the id {id!r}; list the questions to see their ids.")
 
 
 class ArtifactNotFound(AssayError):

@@ -153,6 +153,4 @@ async def load(database: Database, execution_id: str) -> LeaseDocument:
 
 
 def not_found(execution_id: str) -> ExecutionNotFound:
-    return ExecutionNotFound(
-        f"No execution has the id {execution_id!r}; list the executions to see their ids."
-    )
+    return ExecutionNotFound.of(execution_id)

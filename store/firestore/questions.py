@@ -197,9 +197,7 @@ async def _by_prefix(database: Database, prefix: str) -> Found:
         query = where(query, "id", "<", names.indexed(prefix) + names.LAST).order_by("id")
         rows = await database.find(query.limit(_CANDIDATES + 1))
     if not rows:
-        raise QuestionNotFound(
-            f"No question has the id {prefix!r}; list the questions to see their ids."
-        )
+        raise QuestionNotFound.of(prefix)
     if len(rows) > 1:
         candidates = ", ".join(_parse(row).id for row in rows[:_CANDIDATES])
         more = " and more" if len(rows) > _CANDIDATES else ""

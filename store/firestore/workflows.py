@@ -159,4 +159,4 @@ async def _not_found(database: Database, name: str, version: str | None) -> Work
         return WorkflowNotFound(
             f"Workflow {name} has no version {version!r}; its latest versions are: {versions}."
         )
-    return WorkflowNotFound(f"No workflow {name!r} is registered; register it first.")
+    return WorkflowNotFound.named(name)

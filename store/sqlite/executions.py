@@ -83,9 +83,7 @@ def has_ended(connection: sqlite3.Connection, execution_id: str) -> bool:
 
 
 def not_found(execution_id: str) -> ExecutionNotFound:
-    return ExecutionNotFound(
-        f"No execution has the id {execution_id!r}; list the executions to see their ids."
-    )
+    return ExecutionNotFound.of(execution_id)
 
 
 def _by_prefix(connection: sqlite3.Connection, prefix: str) -> tuple[str, str, str]:

@@ -134,9 +134,7 @@ def _by_prefix(connection: sqlite3.Connection, prefix: str) -> Sequence[tuple[st
             (prefix, prefix + _LAST),
         ).fetchall()
     if not rows:
-        raise QuestionNotFound(
-            f"No question has the id {prefix!r}; list the questions to see their ids."
-        )
+        raise QuestionNotFound.of(prefix)
     if len(rows) > 1:
         candidates = ", ".join(row[2] for row in rows[:_CANDIDATES])
         more = " and more" if len(rows) > _CANDIDATES else ""

@@ -131,4 +131,4 @@ def _not_found(connection: sqlite3.Connection, name: str, version: str | None) -
         return WorkflowNotFound(
             f"Workflow {name} has no version {version!r}; its latest versions are: {versions}."
         )
-    return WorkflowNotFound(f"No workflow {name!r} is registered; register it first.")
+    return WorkflowNotFound.named(name)

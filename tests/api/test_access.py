@@ -3,27 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from tests.api.roles import LOWEST, ORDER, O
 
 from assay.api.access import WHOLE, Operation, Role, covers, decide
 from assay.graphs.stored import Principal
-
-O = Operation  # noqa: E741
-
-LOWEST = {
-    Role.VIEWER: {
-        *(O.READ_WORKFLOWS, O.VALIDATE_WORKFLOW, O.READ_EXECUTIONS, O.READ_QUESTIONS),
-        *(O.READ_SCHEDULES, O.READ_ARTIFACTS, O.READ_SLOTS, O.READ_STATS),
-    },
-    Role.OPERATOR: {
-        *(O.START_EXECUTION, O.STOP_EXECUTION, O.PAUSE_EXECUTION, O.RESUME_EXECUTION),
-        *(O.RETRY_EXECUTION, O.FORK_EXECUTION, O.ANSWER_QUESTION, O.SEND_EVENT),
-    },
-    Role.EDITOR: {
-        *(O.REGISTER_WORKFLOW, O.DELETE_WORKFLOW, O.DELETE_EXECUTION, O.INVALIDATE_CACHE),
-    },
-    Role.ADMIN: {O.READ_KEYS, O.CREATE_KEY, O.REVOKE_KEY, O.READ_AUDIT},
-}
-"""The lowest role that may: written down again, so that nobody moves one unseen."""
 
 
 def somebody(role: str, *scopes: str) -> Principal:
@@ -38,8 +21,7 @@ def test_the_table_names_every_operation_once() -> None:
 @pytest.mark.parametrize("role", list(Role))
 @pytest.mark.parametrize("operation", list(Operation))
 def test_a_role_may_what_its_row_and_those_above_say(role: Role, operation: Operation) -> None:
-    rank = list(Role).index(role)
-    may = {o for lower in list(Role)[: rank + 1] for o in LOWEST[lower]}
+    may = {o for lower in ORDER[: ORDER.index(role) + 1] for o in LOWEST[lower]}
     decision = decide(somebody(role), operation, "w")
     assert bool(decision) == (operation in may)
     assert operation in decision.rule
