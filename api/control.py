@@ -23,7 +23,7 @@ from .administering import Administering, Stats
 from .admission import admit, called
 from .deciding import MOST, Asker, size
 from .digest import digest_of
-from .feed import Placed, Where, events_of_all
+from .feed import Placed, Where, cursor_of, events_of_all
 from .streams import follow
 
 if TYPE_CHECKING:
@@ -214,10 +214,15 @@ class Control(Administering):
         execution = await self._of(id, Operation.READ_EXECUTIONS)
         return self._manager.events(execution.id, after=after)
 
-    async def follow(self, id: str, *, after: int = 0) -> AsyncIterator[Event]:
+    async def follow(self, id: str, *, after: int = 0) -> AsyncGenerator[Event]:
         """Every durable event after that one, the live ones between, until the execution ends."""
         execution = await self._of(id, Operation.READ_EXECUTIONS)
         return follow(self._manager, execution.id, after=after)
+
+    async def cursor(self, after: str | None = None) -> str:
+        """A place to begin at in `events_of_all`: that cursor, or the one of now."""
+        self._allow(Operation.READ_EXECUTIONS)
+        return await cursor_of(self._manager, after)
 
     def events_of_all(
         self,
@@ -238,7 +243,7 @@ class Control(Administering):
 
     async def begin(
         self, name: str, inputs: Mapping[str, Any] | None = None
-    ) -> tuple[Execution, AsyncIterator[Event]]:
+    ) -> tuple[Execution, AsyncGenerator[Event]]:
         """As `start`, and everything that is said from the first moment on."""
         self._allow(Operation.READ_EXECUTIONS)
         id = new_id()

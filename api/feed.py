@@ -94,6 +94,15 @@ async def events_of_all(
             reached(placed.cursor)
 
 
+async def cursor_of(manager: Manager, after: str | None) -> str:
+    """The cursor itself, or that of now. Raises `InvalidInput` for what is none."""
+    if after is None:
+        return await manager.store.log_end()
+    before, _ = _parsed(after)
+    await manager.store.log(after=before, limit=1)
+    return after
+
+
 class _Told(NamedTuple):
     """An entry of the log as events; `before` is the cursor of whoever has yet to be told it."""
 

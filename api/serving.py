@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import socket
+import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ from ..graphs.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
+    from uvicorn._types import ASGISendEvent
 
 _ADDRESS = re.compile(r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<host>[^:\s\[\]]*)):(?P<port>[0-9]{1,5})")
 _BACKLOG = 128
@@ -20,17 +22,23 @@ _GRACE = 2
 """Seconds that requests have when the server ends."""
 _PATIENCE = 10.0
 """Seconds until the head of a request has to be there."""
+_LARGEST = 1 << 20
+"""Bytes of one message over a WebSocket."""
+_UNREAD = 90
+"""Seconds after which a connection is cut whose other end takes nothing, or is not there."""
 
 
 @asynccontextmanager
 async def served(application: Starlette, address: str) -> AsyncIterator[str]:
     """Within, the application answers at HOST:PORT; yields its URL. Port 0: a free one.
 
-    Without a host it listens on every address. Raises `ConfigurationError`.
+    Without a host it listens on every address. When the server ends, an application that has a
+    `state.farewell` says it first. Raises `ConfigurationError`.
     """
     import h11
     import uvicorn
     from uvicorn.protocols.http.h11_impl import H11Protocol
+    from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
     class Patient(H11Protocol):
         """Hangs up on whoever begins to ask and does not go on: uvicorn would wait for ever."""
@@ -62,6 +70,24 @@ async def served(application: Starlette, address: str) -> AsyncIterator[str]:
         def _give_up(self) -> None:
             self.transport.close()
 
+    class Sockets(WebSocketsSansIOProtocol):
+        """Says its last words also to whoever reads nothing: they come behind what is unread.
+        And takes text that is none for what it is, where uvicorn logs a fault of its own."""
+
+        async def send(self, message: ASGISendEvent) -> None:
+            if message["type"] == "websocket.close" or message.get("last"):
+                self.writable.set()
+            await super().send(message)
+
+        def send_receive_event_to_app(self) -> None:
+            text = self.curr_msg_data_type == "text"
+            if text and not self.close_sent and not _decodes(b"".join(self.frames)):
+                self.frames = []
+                self.conn.send_close(1007)
+                self.handle_parser_exception()
+            else:
+                super().send_receive_event_to_app()
+
     class Server(uvicorn.Server):
         """Signals are for who runs the event loop, not for a server in it."""
 
@@ -77,6 +103,12 @@ async def served(application: Starlette, address: str) -> AsyncIterator[str]:
         lifespan="off",
         server_header=False,
         http=Patient,
+        ws=Sockets,
+        ws_max_size=_LARGEST,
+        # A kilobyte could become a megabyte, and each connection would hold a window.
+        ws_per_message_deflate=False,
+        # Who reads slowly answers late: `_UNREAD` finds out who is gone.
+        ws_ping_timeout=None,
         timeout_graceful_shutdown=_GRACE,
     )
     server = Server(config)
@@ -84,8 +116,12 @@ async def served(application: Starlette, address: str) -> AsyncIterator[str]:
     try:
         yield _url(listening)
     finally:
-        server.should_exit = True
-        await serving
+        try:
+            if (farewell := getattr(application.state, "farewell", None)) is not None:
+                await farewell.say()
+        finally:
+            server.should_exit = True
+            await serving
 
 
 def _listen(address: str) -> socket.socket:
@@ -98,9 +134,7 @@ def _listen(address: str) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         listening = socket.create_server((host, port), family=family, backlog=_BACKLOG)
-        # For every connection: asyncio does so only where the socket names its protocol, and
-        # an answer of two writes would wait 40 ms for an acknowledgement.
-        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        _tune(listening)
         return listening
     except OSError as error:
         raise ConfigurationError(
@@ -108,6 +142,27 @@ def _listen(address: str) -> socket.socket:
         ) from error
 
 
+def _tune(listening: socket.socket) -> None:
+    """For every connection that comes by it."""
+    tcp = socket.IPPROTO_TCP
+    # asyncio does so only where the socket names its protocol, and an answer of two writes would
+    # wait 40 ms for an acknowledgement.
+    listening.setsockopt(tcp, socket.TCP_NODELAY, 1)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    if sys.platform == "linux":
+        listening.setsockopt(tcp, socket.TCP_KEEPIDLE, _UNREAD // 2)
+        listening.setsockopt(tcp, socket.TCP_KEEPINTVL, _UNREAD // 6)
+        listening.setsockopt(tcp, socket.TCP_USER_TIMEOUT, _UNREAD * 1000)
+
+
 def _url(listening: socket.socket) -> str:
     host, port = listening.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _decodes(text: bytes) -> bool:
+    try:
+        text.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

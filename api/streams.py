@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from typing import TYPE_CHECKING
 
 from ..graphs.event import Event, EventType
@@ -30,7 +30,7 @@ async def follow(
     *,
     after: int = 0,
     heard: AsyncIterator[Event] | None = None,
-) -> AsyncIterator[Event]:
+) -> AsyncGenerator[Event]:
     """Every durable event that comes after that one, the live ones of this process in between.
 
     `heard` is a subscription from before the execution went on: live events are told once, so

@@ -35,7 +35,7 @@ def application(tenants: Tenants, identity: Identity, front: Front | None = None
         redoc_url=None,
         openapi_url="/v1/openapi.json",
     )
-    app.state.desk = desk
+    app.state.desk, app.state.farewell = desk, desk.farewell
     answer_with_problems(app)
     rest.mount(app)
     graphql.mount(app)

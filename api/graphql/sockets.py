@@ -25,11 +25,10 @@ from strawberry.types.execution import ExecutionResult, PreExecutionError
 
 from ...graphs.errors import AssayError, NotAuthenticated
 from ..http.asking import desk
+from ..listening import HEARTBEAT, STALLED, revoked
 from .asking import Asking
 from .schema import schema
-from .sse import HEARTBEAT, SLOW
 from .telling import encoded
-from .watching import revoked
 
 WELCOME = 10.0
 """Seconds that a client has for its `connection_init`."""
@@ -61,7 +60,7 @@ class Adapter(ASGIWebSocketAdapter):
 
     async def send_json(self, message: Mapping[str, object]) -> None:
         try:
-            async with asyncio.timeout(SLOW):
+            async with asyncio.timeout(STALLED):
                 await self.ws.send_text(encoded(message).decode())
                 self.spoke = asyncio.get_running_loop().time()
         except TimeoutError as error:
@@ -102,7 +101,7 @@ class Handler(BaseGraphQLTransportWSHandler[Asking, None]):
             self.beside = tuple(asyncio.create_task(each) for each in beside)
 
     async def _watch(self) -> None:
-        error = await revoked(self.context)
+        error = await revoked(self.context.identify)
         await self.websocket.close(FORBIDDEN, error.message)
 
     async def _beat(self) -> None:

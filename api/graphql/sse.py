@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from starlette.responses import StreamingResponse
 
 from ...graphs.errors import NotAuthenticated
+from ..listening import HEARTBEAT, STALLED, revoked
 from .asking import Asking
 from .telling import encoded
-from .watching import revoked
 
 if TYPE_CHECKING:
     from starlette.types import Message, Send
@@ -23,11 +23,6 @@ SENT = {
     "Cache-Control": "no-cache, no-transform",
     "X-Accel-Buffering": "no",
 }
-HEARTBEAT = 15.0
-"""Seconds of silence after which it is said that somebody is still there."""
-
-SLOW = 30.0
-"""Seconds after which a client that reads nothing is cut off; it comes back with its cursors."""
 
 
 class EventStream(StreamingResponse):
@@ -35,7 +30,7 @@ class EventStream(StreamingResponse):
 
     async def stream_response(self, send: Send) -> None:
         async def patiently(message: Message) -> None:
-            async with asyncio.timeout(SLOW):
+            async with asyncio.timeout(STALLED):
                 await send(message)
 
         with suppress(TimeoutError):
@@ -47,7 +42,7 @@ async def events(results: AsyncGenerator[Any, None], asking: Asking) -> AsyncIte
 
     A key that is revoked ends the stream, with an error that says so.
     """
-    gone = asyncio.ensure_future(revoked(asking))
+    gone = asyncio.ensure_future(revoked(asking.identify))
     upcoming = asyncio.ensure_future(_next(results))
     try:
         while True:

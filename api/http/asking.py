@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from starlette.requests import HTTPConnection
 
 from ..control import Asker, Control
+from ..listening import Farewell
 from .front import Front
 from .metrics import Metrics
 from .pace import Pace
@@ -25,6 +26,7 @@ class Desk:
         self.front = front or Front()
         self.pace = Pace(self.front)
         self.metrics = Metrics()
+        self.farewell = Farewell()
 
     def control(self, asker: Asker) -> Control:
         return Control(self.tenants.app(asker.tenant).manager, asker)

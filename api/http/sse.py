@@ -1,23 +1,24 @@
 """Server-sent events: the streams of one execution and of all, which resume where they were cut.
 
 What is kept has an `id:`, from which `Last-Event-ID` or `after` goes on. What is only said while
-it happens (tokens, output) has none, and `"seq": 0`. A quiet stream says so every 15 seconds.
+it happens (tokens, output) has none, and `"seq": 0`. A quiet stream says that it is.
 """
 
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import orjson
 from fastapi import APIRouter, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ...graphs.errors import AssayError, InvalidInput, StoreUnavailable
+from ...graphs.errors import AssayError, InvalidInput
 from ..feed import Where
+from ..listening import HEARTBEAT, STALLED, revoked
 from .asking import credential, desk
 from .problems import MEDIA_TYPE as PROBLEM
 from .problems import problem
@@ -27,17 +28,12 @@ if TYPE_CHECKING:
 
     from ...graphs.event import Event
     from ..control import Control
+    from ..feed import Placed
 
 MEDIA_TYPE = "text/event-stream"
 
-HEARTBEAT = 15.0
-"""Seconds of silence after which a comment is sent."""
-
-LOOK = 2.0
-"""Seconds between two looks whether who listens still may."""
-
-STALLED = 60.0
-"""Seconds after which a reader that takes nothing is let go."""
+_LAST = 1.0
+"""Seconds that who is told why it is over has to take it."""
 
 router = APIRouter()
 
@@ -67,10 +63,10 @@ async def stream_events(
         return problem(406, "not_acceptable", f"This is a stream: accept {MEDIA_TYPE}")
     control = await desk(request).let_in(request, "sse")
     where = Where.of(workflow, type or ())
-    cursor = request.headers.get("last-event-id", after)
+    cursor = await control.cursor(request.headers.get("last-event-id", after))
     place = Place(cursor)
     told = control.events_of_all(where, after=cursor, reached=place.reach)
-    return EventStream(_placed(told, place), _still(request), place)
+    return EventStream(_placed(told), request, place)
 
 
 async def of_execution(request: Request, id: str, after: int) -> Response:
@@ -80,7 +76,8 @@ async def of_execution(request: Request, id: str, after: int) -> Response:
         after = _seq(last)
     if await _over(control, id, after):
         return Response(status_code=204)  # after which a browser does not connect again
-    return EventStream(_numbered(await control.follow(id, after=after)), _still(request), Place())
+    told = await control.follow(id, after=after)
+    return EventStream(_numbered(told), request, Place(str(after)))
 
 
 def wants_stream(request: Request) -> bool:
@@ -90,7 +87,7 @@ def wants_stream(request: Request) -> bool:
 class Place:
     """How far a stream has come; `moved`: since its reader was last told so."""
 
-    def __init__(self, cursor: str | None = None) -> None:
+    def __init__(self, cursor: str) -> None:
         self.cursor = cursor
         self.moved = False
 
@@ -101,136 +98,140 @@ class Place:
         self.cursor, self.moved = cursor, False
 
 
+class _Told(NamedTuple):
+    """A frame, and from where to go on after it; None: it is not kept."""
+
+    frame: bytes
+    cursor: str | None
+    last: bool = False
+
+
 class EventStream(Response):
     """Sends each frame as soon as there is one, and waits for whoever reads slowly: what they
     have not read stays where it is kept."""
 
     media_type = MEDIA_TYPE
 
-    def __init__(
-        self,
-        frames: AsyncGenerator[bytes],
-        still: Callable[[], Awaitable[None]],
-        place: Place,
-    ) -> None:
-        """`still` raises when who listens may not any more."""
+    def __init__(self, frames: AsyncGenerator[_Told], request: Request, place: Place) -> None:
         super().__init__(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
         del self.headers["content-length"]
         self._frames = frames
-        self._still = still
+        self._desk = desk(request)
+        self._credential = credential(request)
         self._place = place
-        self._looked = self._said = time.monotonic()
+        self._upcoming: asyncio.Future[_Told | None] | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        gone = asyncio.ensure_future(_gone(receive))
-        upcoming = asyncio.ensure_future(anext(self._frames, None))
+        over = asyncio.ensure_future(self._over(receive))
         try:
-            start = {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
-            await send(start)
-            await self._send(send, b": here\n\n", gone)
-            while not gone.done():
-                await asyncio.wait((upcoming, gone), timeout=LOOK, return_when="FIRST_COMPLETED")
-                if (why := await self._refused()) is not None:
-                    await self._send(send, why, gone)
-                    break
-                if upcoming.done():
-                    frame = upcoming.result()
-                    if frame is None:
+            with self._desk.farewell.listener():
+                start = {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
+                await send(start)
+                await self._send(send, self._begun(), over)
+                while (frame := await self._next(over)) is not None:
+                    await self._send(send, frame.frame, over)
+                    if frame.cursor is not None:
+                        self._place.told(frame.cursor)
+                    if frame.last:
                         break
-                    await self._send(send, frame, gone)
-                    upcoming = asyncio.ensure_future(anext(self._frames, None))
-                elif time.monotonic() - self._said >= HEARTBEAT:
-                    await self._send(send, self._heartbeat(), gone)
-            if not gone.done():
                 await send({"type": "http.response.body", "body": b"", "more_body": False})
         except _StalledError:
             return  # nothing can be said to who does not read: the connection is cut
         finally:
-            for each in (upcoming, gone):
+            left = [each for each in (over, self._upcoming) if each is not None]
+            for each in left:
                 each.cancel()
-            await asyncio.wait((upcoming, gone))
+            await asyncio.wait(left)
             await self._frames.aclose()
 
-    async def _send(self, send: Send, frame: bytes, gone: asyncio.Future[None]) -> None:
-        """Raises `_StalledError` when nobody takes it."""
+    async def _next(self, over: asyncio.Future[tuple[str, str]]) -> _Told | None:
+        """What is to be told now; None: nothing is left."""
+        if self._upcoming is None:
+            self._upcoming = asyncio.ensure_future(anext(self._frames, None))
+        both = (self._upcoming, over)
+        await asyncio.wait(both, timeout=HEARTBEAT, return_when=asyncio.FIRST_COMPLETED)
+        if over.done():
+            return self._closed(*over.result())
+        if not self._upcoming.done():
+            return self._quiet()
+        ready, self._upcoming = self._upcoming, None
+        try:
+            return ready.result()
+        except AssayError as error:
+            return self._closed(error.code, error.message)
+
+    async def _over(self, receive: Receive) -> tuple[str, str]:
+        """Returns when nothing more may be told, with the code and the message of why."""
+        gone = asyncio.ensure_future(_gone(receive))
+        refused = asyncio.ensure_future(revoked(self._identify))
+        ending = asyncio.ensure_future(self._desk.farewell.begun())
+        every = (gone, refused, ending)
+        try:
+            await asyncio.wait(every, return_when=asyncio.FIRST_COMPLETED)
+            if refused.done():
+                return refused.result().code, refused.result().message
+            return "server_ends", "The server ends; come back with the cursor"
+        finally:
+            for each in every:
+                each.cancel()
+            await asyncio.wait(every)
+
+    async def _identify(self) -> None:
+        await self._desk.identity.asker(self._credential, "sse")
+
+    async def _send(self, send: Send, frame: bytes, over: asyncio.Future[Any]) -> None:
+        """Raises `_StalledError` when nobody takes it, or not before it is over."""
         message = {"type": "http.response.body", "body": frame, "more_body": True}
         sending = asyncio.ensure_future(send(message))
-        since = time.monotonic()
         try:
-            while not sending.done():
-                await asyncio.wait((sending, gone), timeout=LOOK, return_when="FIRST_COMPLETED")
-                if sending.done() or gone.done():
-                    break
-                if time.monotonic() - since > STALLED or await self._refused() is not None:
-                    raise _StalledError
-            if sending.done():
-                sending.result()
+            if over.done():
+                await asyncio.wait((sending,), timeout=_LAST)
+            else:
+                both = (sending, over)
+                await asyncio.wait(both, timeout=STALLED, return_when="FIRST_COMPLETED")
+            if not sending.done():
+                raise _StalledError
+            sending.result()
         finally:
             sending.cancel()
-        self._said = time.monotonic()
 
-    async def _refused(self) -> bytes | None:
-        """The last thing to say to who may not listen any more."""
-        if time.monotonic() - self._looked < LOOK:
-            return None
-        self._looked = time.monotonic()
-        try:
-            await self._still()
-        except StoreUnavailable:
-            return None
-        except AssayError as error:
-            said = {"code": error.code, "message": error.message, "cursor": self._place.cursor}
-            return _frame("closed", said)
-        return None
+    def _begun(self) -> bytes:
+        """Where it begins, for who is cut off before the first event."""
+        return f": here\nid: {self._place.cursor}\n\n".encode()
 
-    def _heartbeat(self) -> bytes:
+    def _closed(self, code: str, message: str) -> _Told:
+        """Why a stream ends that is not over by itself."""
+        said = {"code": code, "message": message, "cursor": self._place.cursor}
+        return _Told(_frame("closed", said), None, last=True)
+
+    def _quiet(self) -> _Told:
         """For a stream whose events nobody wants how far it has come counts, too."""
         if not self._place.moved:
-            return b": quiet\n\n"
-        cursor = self._place.cursor or ""
-        self._place.told(cursor)
-        return f"id: {cursor}\n\n".encode()
+            return _Told(b": quiet\n\n", None)
+        cursor = self._place.cursor
+        return _Told(f": quiet\nid: {cursor}\n\n".encode(), cursor)
 
 
 class _StalledError(Exception):
     """Who reads does not."""
 
 
-async def _placed(told: AsyncGenerator[Any], place: Place) -> AsyncGenerator[bytes]:
-    try:
+async def _placed(told: AsyncGenerator[Placed]) -> AsyncGenerator[_Told]:
+    async with aclosing(told):
         async for event, cursor in told:
-            place.told(cursor)
-            yield _frame(event.type, event.to_dict(), cursor)
-    except AssayError as error:
-        yield _error(error)
-    finally:
-        await told.aclose()
+            yield _Told(_frame(event.type, event.to_dict(), cursor), cursor)
 
 
-async def _numbered(told: AsyncIterator[Event]) -> AsyncGenerator[bytes]:
-    try:
+async def _numbered(told: AsyncGenerator[Event]) -> AsyncGenerator[_Told]:
+    async with aclosing(told):
         async for event in told:
-            yield _frame(event.type, event.to_dict(), str(event.seq) if event.seq else None)
-    except AssayError as error:
-        yield _error(error)
-    finally:
-        await told.aclose()  # type: ignore[attr-defined]
-
-
-def _error(error: AssayError) -> bytes:
-    return _frame("closed", {"code": error.code, "message": error.message})
+            cursor = str(event.seq) if event.seq else None
+            yield _Told(_frame(event.type, event.to_dict(), cursor), cursor)
 
 
 def _frame(type: str, data: Any, id: str | None = None) -> bytes:
     named = b"" if id is None else f"id: {id}\n".encode()
     return named + f"event: {type}\n".encode() + b"data: " + orjson.dumps(data) + b"\n\n"
-
-
-def _still(request: Request) -> Callable[[], Awaitable[None]]:
-    async def still() -> None:
-        await desk(request).identity.asker(credential(request), "sse")
-
-    return still
 
 
 def _seq(text: str) -> int:

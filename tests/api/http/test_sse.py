@@ -152,17 +152,18 @@ async def test_a_quiet_stream_says_that_it_is_there_and_how_far_it_has_come(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sse, "HEARTBEAT", 0.1)
-    monkeypatch.setattr(sse, "LOOK", 0.05)
     id = await run(served, ASKS)
     async with listening(served, f"/v1/executions/{id}/events") as told:
         async for frame in told:
             if frame.comment == "quiet":
                 break
     async with listening(served, "/v1/events?after=&workflow=none") as told:
+        began = await anext(told)
         async for frame in told:
             if frame.id is not None:
                 break
     assert frame.event is None
+    assert frame.id != began.id
     await served.tenants.app().manager.stop(id)
     async with listening(served, f"/v1/events?workflow=asks&after={frame.id}") as told:
         async for frame in told:
