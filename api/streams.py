@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections import deque
+from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING
 
 from ..graphs.event import Event, EventType
@@ -19,6 +20,9 @@ LAST = frozenset(
     }
 )
 """After one of these nothing more is said."""
+
+HELD = 1000
+"""Live events of steps whose start is still to come, and steps that have ended, held at most."""
 
 POLL = 0.25
 """Seconds between looks at an execution that may be driven by another process."""
@@ -40,7 +44,7 @@ async def follow(
     """
     # First listen, then read: what happens in between arrives twice, and is told once.
     live = heard or manager.follow(execution_id)
-    order = Order(after)
+    order, known = Order(after), False
     if after and await _over(manager, execution_id, after):
         return
     poll = max(POLL, manager.store.pace.listen)
@@ -59,6 +63,12 @@ async def follow(
                     for told in order.next(missed):
                         yield told
             if event is not None:
+                if after and not known and order.early(event):
+                    known = True
+                    async for past in manager.events(execution_id):
+                        if past.seq > after:
+                            break
+                        order.past(past)
                 for told in order.next(event):
                     yield told
             if upcoming is None or event is not None:
@@ -87,22 +97,59 @@ class Order:
         self.seen = after
         self.ended = False
         self._started: set[str] = set()
+        self._over: deque[str] = deque()
         self._early: dict[str, list[Event]] = {}
+        self._held = 0
+
+    def early(self, event: Event) -> bool:
+        """Whether it is said by a step of whose start nothing is known."""
+        return not event.seq and bool(event.path) and event.path not in self._started
+
+    def past(self, event: Event) -> None:
+        """What the reader knows already."""
+        if event.path:
+            self._note(event)
 
     def next(self, event: Event) -> Iterator[Event]:
         """The events to tell now that this one has come."""
-        if not event.seq:
-            if event.path in self._started or not event.path:
-                yield event
-            else:
+        if self.early(event):
+            if self._held < HELD:
+                self._held += 1
                 self._early.setdefault(event.path, []).append(event)
+        elif not event.seq:
+            yield event
         elif event.seq > self.seen:
             self.seen = event.seq
             self.ended = event.type in LAST
             yield event
-            if event.path not in self._started:
-                self._started.add(event.path)
-                yield from self._early.pop(event.path, ())
+            if event.path:
+                self._note(event)
+                early = self._early.pop(event.path, ())
+                self._held -= len(early)
+                yield from early
+
+    @property
+    def remembered(self) -> int:
+        """How many steps it keeps in mind."""
+        return len(self._started)
+
+    def _note(self, event: Event) -> None:
+        self._started.add(event.path)
+        if event.type in _OVER:
+            # What comes late is told all the same, but not for ever.
+            self._over.append(event.path)
+            if len(self._over) == HELD:
+                self._started.discard(self._over.popleft())
+
+
+_OVER = frozenset(
+    {
+        EventType.STEP_COMPLETED,
+        EventType.STEP_FAILED,
+        EventType.STEP_SKIPPED,
+        EventType.STEP_CANCELLED,
+    }
+)
 
 
 async def _anext(events: AsyncIterator[Event]) -> Event:

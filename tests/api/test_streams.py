@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from assay.api.app import open_app
-from assay.api.streams import Order, follow
+from assay.api.streams import HELD, Order, follow
 from assay.graphs.event import Event, EventType
 
 MANY = {
@@ -112,3 +115,50 @@ def test_a_step_that_speaks_before_its_start_is_durable_is_heard_after_it() -> N
     assert list(order.next(early)) == []
     assert list(order.next(start)) == [start, early]
     assert list(order.next(early)) == [early]
+
+
+@pytest.mark.anyio
+async def test_who_comes_back_in_the_middle_of_a_step_hears_what_it_says_before_its_end(
+    tmp_path: Path,
+) -> None:
+    waits = "until test -e go; do sleep 0.02; done; echo one"
+    definition = {"name": "w", "steps": [{"id": "say", "type": "shell", "command": waits}]}
+    async with open_app(home=tmp_path, workspace=tmp_path) as app:
+        execution = await app.start(definition)
+        async with aclosing(follow(app.manager, execution.id)) as first:  # type: ignore[type-var]
+            started = [e async for e in _until(first, EventType.STEP_STARTED)][-1]
+        again = follow(app.manager, execution.id, after=started.seq)
+        upcoming = asyncio.ensure_future(anext(again))
+        while not app.manager.services.bus.wanted(execution.id):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        (tmp_path / "go").touch()
+        told = [await upcoming, *[event async for event in again]]
+    said = [event.type for event in told if event.path == "say"]
+    assert said == [EventType.OUTPUT, EventType.STEP_COMPLETED]
+
+
+def test_of_what_is_said_too_early_only_so_much_is_held() -> None:
+    order = Order()
+    for number in range(3 * HELD):
+        assert list(order.next(_event(EventType.TOKEN, path="a", text=str(number)))) == []
+    start = _event(EventType.STEP_STARTED, 1, "a")
+    assert len(list(order.next(start))) == 1 + HELD
+    assert list(order.next(_event(EventType.TOKEN, path="b"))) == []
+    assert len(list(order.next(_event(EventType.STEP_STARTED, 2, "b")))) == 2
+
+
+def test_of_steps_that_have_ended_only_so_many_are_remembered() -> None:
+    order = Order()
+    for number in range(3 * HELD):
+        path = str(number)
+        for at, type in enumerate((EventType.STEP_STARTED, EventType.STEP_COMPLETED), 1):
+            assert len(list(order.next(_event(type, 2 * number + at, path)))) == 1
+        assert len(list(order.next(_event(EventType.TOKEN, path=path)))) == 1
+    assert order.remembered <= HELD
+
+
+async def _until(events: AsyncIterator[Event], type: EventType) -> AsyncIterator[Event]:
+    async for event in events:
+        yield event
+        if event.type is type:
+            return
