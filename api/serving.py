@@ -14,18 +14,15 @@ from ..graphs.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
-    from uvicorn._types import ASGISendEvent
 
 _ADDRESS = re.compile(r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<host>[^:\s\[\]]*)):(?P<port>[0-9]{1,5})")
 _BACKLOG = 128
 _GRACE = 2
 """Seconds that requests have when the server ends."""
-_PATIENCE = 10.0
-"""Seconds until the head of a request has to be there."""
 _LARGEST = 1 << 20
 """Bytes of one message over a WebSocket."""
-_UNREAD = 90
-"""Seconds after which a connection is cut whose other end takes nothing, or is not there."""
+_GONE = 90
+"""Seconds after which a connection is cut whose other end is not there."""
 
 
 @asynccontextmanager
@@ -35,58 +32,9 @@ async def served(application: Starlette, address: str) -> AsyncIterator[str]:
     Without a host it listens on every address. When the server ends, an application that has a
     `state.farewell` says it first. Raises `ConfigurationError`.
     """
-    import h11
     import uvicorn
-    from uvicorn.protocols.http.h11_impl import H11Protocol
-    from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
-    class Patient(H11Protocol):
-        """Hangs up on whoever begins to ask and does not go on: uvicorn would wait for ever."""
-
-        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-            super().connection_made(transport)
-            self._hurry: asyncio.TimerHandle | None = None
-            self._watch()
-
-        def data_received(self, data: bytes) -> None:
-            super().data_received(data)
-            self._watch()
-
-        def connection_lost(self, exc: Exception | None) -> None:
-            super().connection_lost(exc)
-            self._rest()
-
-        def _watch(self) -> None:
-            if self.conn.their_state is not h11.IDLE:
-                self._rest()
-            elif self._hurry is None:
-                self._hurry = self.loop.call_later(_PATIENCE, self._give_up)
-
-        def _rest(self) -> None:
-            if self._hurry is not None:
-                self._hurry.cancel()
-                self._hurry = None
-
-        def _give_up(self) -> None:
-            self.transport.close()
-
-    class Sockets(WebSocketsSansIOProtocol):
-        """Says its last words also to whoever reads nothing: they come behind what is unread.
-        And takes text that is none for what it is, where uvicorn logs a fault of its own."""
-
-        async def send(self, message: ASGISendEvent) -> None:
-            if message["type"] == "websocket.close" or message.get("last"):
-                self.writable.set()
-            await super().send(message)
-
-        def send_receive_event_to_app(self) -> None:
-            text = self.curr_msg_data_type == "text"
-            if text and not self.close_sent and not _decodes(b"".join(self.frames)):
-                self.frames = []
-                self.conn.send_close(1007)
-                self.handle_parser_exception()
-            else:
-                super().send_receive_event_to_app()
+    from .connections import Http, Socket
 
     class Server(uvicorn.Server):
         """Signals are for who runs the event loop, not for a server in it."""
@@ -102,12 +50,12 @@ async def served(application: Starlette, address: str) -> AsyncIterator[str]:
         access_log=False,
         lifespan="off",
         server_header=False,
-        http=Patient,
-        ws=Sockets,
+        http=Http,
+        ws=Socket,
         ws_max_size=_LARGEST,
         # A kilobyte could become a megabyte, and each connection would hold a window.
         ws_per_message_deflate=False,
-        # Who reads slowly answers late: `_UNREAD` finds out who is gone.
+        # Who reads slowly answers late: `_GONE` finds out who is not there.
         ws_ping_timeout=None,
         timeout_graceful_shutdown=_GRACE,
     )
@@ -150,19 +98,11 @@ def _tune(listening: socket.socket) -> None:
     listening.setsockopt(tcp, socket.TCP_NODELAY, 1)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     if sys.platform == "linux":
-        listening.setsockopt(tcp, socket.TCP_KEEPIDLE, _UNREAD // 2)
-        listening.setsockopt(tcp, socket.TCP_KEEPINTVL, _UNREAD // 6)
-        listening.setsockopt(tcp, socket.TCP_USER_TIMEOUT, _UNREAD * 1000)
+        listening.setsockopt(tcp, socket.TCP_KEEPIDLE, _GONE // 2)
+        listening.setsockopt(tcp, socket.TCP_KEEPINTVL, _GONE // 6)
+        listening.setsockopt(tcp, socket.TCP_USER_TIMEOUT, _GONE * 1000)
 
 
 def _url(listening: socket.socket) -> str:
     host, port = listening.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-
-def _decodes(text: bytes) -> bool:
-    try:
-        text.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
