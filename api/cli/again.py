@@ -10,11 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from ...graphs.errors import InvalidInput, NotPossible
 from ...graphs.execution import Execution
-from ...graphs.forking import Fork, describe
-from ..app import open_app
 from .exits import CANCELLED, OK
 from .given import inputs_from
-from .lookup import whole_id
+from .opened import open_site
 from .output import Output
 from .prompt import attended, confirm
 from .run import say_turn
@@ -24,7 +22,7 @@ from .summary import MARGIN, Line
 from .text import one_line
 
 if TYPE_CHECKING:
-    from ...graphs.manager import Manager
+    from .site import Plan, Site
 
 ALOUD = "WARNING"
 """How a sentence begins that nobody may overlook."""
@@ -61,47 +59,46 @@ async def _again(how: str, request: Request, showing: Showing) -> int:
     Raises `ExecutionNotFound`, `InvalidInput`, or `NotPossible`.
     """
     with signals() as stop:
-        async with open_app() as app:
-            manager = app.manager
-            id = await whole_id(manager.store, request.execution_id)
-            known = await manager.store.execution(id)
+        async with open_site() as site:
+            id = await site.whole_id(request.execution_id)
+            known = await site.row(id)
             if how == "retry" and not known.status.terminal:
                 raise NotPossible(
                     f"execution {id} is {known.status}; stop it first, or fork it: "
                     f"assay fork {id} --from PATH"
                 )
-            inputs = await _inputs(manager, known, request)
-            plan = await manager.plan_fork(id, request.path)
+            inputs = await _inputs(site, known, request)
+            plan = await site.plan_fork(id, request.path)
             _describe(plan, showing, dry_run=request.dry_run)
             if request.dry_run:
                 return OK
             if not await _wanted(plan, request, showing, stop):
                 Output(sys.stderr).line("nothing has been begun")
                 return CANCELLED
-            heard = manager.follow()  # before it has an id
+            ear = site.hear()  # before it has an id
             if how == "retry":
-                begun = await manager.retry(id, path=request.path)
+                begun = await site.retry(id, request.path)
             else:
                 assert request.path is not None
-                begun = await manager.fork(id, request.path, inputs=inputs)
-            await say_turn(manager, begun)
-            sitting = await Sitting.again(manager, begun, showing, inherited=True)
-            await sitting.watch(stop, heard)
+                begun = await site.fork(id, request.path, inputs)
+            await say_turn(site, begun)
+            sitting = await Sitting.again(site, begun, showing, inherited=True)
+            await sitting.watch(stop, ear)
     return sitting.end()
 
 
-async def _inputs(manager: Manager, execution: Execution, request: Request) -> dict[str, Any]:
-    document = await manager.store.workflow_by_digest(execution.digest)
-    workflow = (await manager.load(document)).workflow
+async def _inputs(site: Site, execution: Execution, request: Request) -> dict[str, Any]:
+    program = await site.program(execution)
+    workflow = None if program is None else program.workflow
     return inputs_from(workflow, request.inputs, request.inputs_file)
 
 
-def _describe(plan: Fork, showing: Showing, *, dry_run: bool) -> None:
-    said = [one_line(sentence) for sentence in describe(plan)]
+def _describe(plan: Plan, showing: Showing, *, dry_run: bool) -> None:
+    said = [one_line(sentence) for sentence in plan.says]
     if showing.json:
         if dry_run:
             again = [asdict(step) for step in plan.again]
-            kept = {"kept": plan.kept_count, "begins": plan.begins, "again": again, "says": said}
+            kept = {"kept": plan.kept, "begins": plan.begins, "again": again, "says": said}
             Output().json(kept)
         return
     if Output().terminal:
@@ -116,7 +113,7 @@ def _describe(plan: Fork, showing: Showing, *, dry_run: bool) -> None:
         out.line(sentence)
 
 
-async def _wanted(plan: Fork, request: Request, showing: Showing, stop: asyncio.Event) -> bool:
+async def _wanted(plan: Plan, request: Request, showing: Showing, stop: asyncio.Event) -> bool:
     """Whether to begin. Raises `InvalidInput` where nobody can be asked what should be."""
     if request.yes:
         return True

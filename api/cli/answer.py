@@ -14,20 +14,18 @@ import orjson
 from ...graphs.errors import InvalidInput, NotPossible, QuestionNotFound
 from ...graphs.execution import Execution, Status
 from ...graphs.question import Question, QuestionStatus, Wait
-from ..app import open_app
 from .exits import OK, worst
-from .lookup import LATEST, open_questions, whole_id
+from .lookup import LATEST
+from .opened import open_site
 from .output import Output
-from .resume import elsewhere, go_on
+from .resume import go_on
 from .signals import signals
 from .sitting import Showing, Sitting
 from .text import one_line, plural
 from .waits import members, place, told
-from .watch import me
 
 if TYPE_CHECKING:
-    from ...graphs.manager import Manager
-    from ...graphs.ports import Store
+    from .site import Site
 
 _NOTICED = 5.0
 """Seconds within which a process that lives takes notice of an answer."""
@@ -58,21 +56,25 @@ async def answer(given: str | None, reply: Reply, showing: Showing, *, detach: b
     answer from being one.
     """
     with signals() as stop:
-        async with open_app() as app:
-            manager = app.manager
-            question = await _meant(manager.store, given)
+        async with open_site() as site:
+            question = await _meant(site, given)
             approved, value = _said(question, reply)
-            by = me() if reply.by is None else reply.by
-            execution = await manager.store.execution(question.execution_id)
-            answered = await manager.answer(
-                question.id, value, approved=approved, by=by, comment=reply.comment
+            execution = await site.row(question.execution_id)
+            # Where others drive it, it goes on as soon as it is answered.
+            before = await Sitting.again(site, execution, showing) if site.far else None
+            answered = await site.answer(
+                question.id, value, approved=approved, by=reply.by, comment=reply.comment
             )
             _tell(answered, approved, showing, alone=detach)
             if answered.status is QuestionStatus.OPEN:
                 return OK
-            if not await _left_to_us(manager, execution, detach=detach):
+            if not await _left_to_us(site, execution, detach=detach):
                 return OK
-            sitting = await _gone_on(manager, execution.id, showing, stop)
+            if before is None:
+                sitting = await _gone_on(site, execution.id, showing, stop)
+            else:
+                sitting = before
+                await sitting.watch(stop, site.hear(execution.id))
             if sitting is None:
                 return OK
     return sitting.end()
@@ -85,38 +87,38 @@ async def send(
     value = None if payload is None else _json(payload, "--payload")
     out = Output()
     with signals() as stop:
-        async with open_app() as app:
-            manager = app.manager
-            ids = await manager.send_event(event, value, key=key)
+        async with open_site() as site:
+            detach = detach or site.far
+            ids = await site.send_event(event, value, key)
             if showing.json and (detach or not ids):
                 out.json({"event": event, "key": key, "told": list(ids)})
             elif not showing.json:
                 heard = f"sent to {plural(len(ids), 'execution')}" if ids else _KEPT
                 out.line(f"{one_line(event)}: {heard}")
-            executions = [await manager.store.execution(id) for id in ids]
-            ours = [e for e in executions if await _left_to_us(manager, e, detach=detach)]
+            executions = [await site.row(id) for id in ids]
+            ours = [e for e in executions if await _left_to_us(site, e, detach=detach)]
             sittings = []
             for execution in ours:
                 if stop.is_set():
                     break
-                sitting = await _gone_on(manager, execution.id, showing, stop)
+                sitting = await _gone_on(site, execution.id, showing, stop)
                 if sitting is not None:
                     sittings.append(sitting)
     return worst([sitting.end() for sitting in sittings])
 
 
-async def _meant(store: Store, given: str | None) -> Question:
+async def _meant(site: Site, given: str | None) -> Question:
     """The question that an argument means."""
     if given is None:
-        found = [q for q in await open_questions(store) if not q.timed]
+        found = [q for q in await site.open_questions() if not q.timed]
         return _only(found, "no question is open")
     if given == LATEST:
-        given = await whole_id(store, given)
+        given = await site.whole_id(given)
     if not given.startswith("q"):
-        id = await whole_id(store, given)
-        found = [q for q in await open_questions(store, id) if not q.timed]
+        id = await site.whole_id(given)
+        found = [q for q in await site.open_questions(id) if not q.timed]
         return _only(found, f"execution {id} asks nothing")
-    return await store.question(given)
+    return await site.question(given)
 
 
 def _only(found: Sequence[Question], nothing: str) -> Question:
@@ -190,25 +192,29 @@ def _tell(question: Question, approved: bool, showing: Showing, *, alone: bool) 
 
 
 async def _gone_on(
-    manager: Manager, execution_id: str, showing: Showing, stop: asyncio.Event
+    site: Site, execution_id: str, showing: Showing, stop: asyncio.Event
 ) -> Sitting | None:
     """As `go_on`; None also when it has ended elsewhere just now."""
     try:
-        return await go_on(manager, execution_id, showing, stop)
+        return await go_on(site, execution_id, showing, stop)
     except NotPossible:
         return None
 
 
-async def _left_to_us(manager: Manager, before: Execution, *, detach: bool) -> bool:
+async def _left_to_us(site: Site, before: Execution, *, detach: bool) -> bool:
     """Whether the execution goes on only if it does so here; says why when it does not.
 
     `before` is what was known of it before it was told anything.
     """
     err, id = Output(sys.stderr), before.id
+    if site.far:
+        if detach:
+            err.line(f"{id} goes on there; to watch it: assay logs -f {id}")
+        return not detach
     patience = time.monotonic() + _NOTICED
     while True:
-        execution = await manager.store.execution(id)
-        held = await elsewhere(manager, id)
+        execution = await site.row(id)
+        held = await site.elsewhere(id)
         waits = execution.status in (Status.WAITING, Status.PAUSED)
         noticed = not waits or execution.updated_at != before.updated_at
         if noticed or not held or time.monotonic() > patience:

@@ -7,15 +7,12 @@ import sys
 
 from ...graphs.errors import NotPossible
 from ...graphs.execution import Execution, Status
-from ..app import open_app
 from .exits import CODES, OK, WAITING
-from .lookup import open_questions, whole_id
+from .opened import open_site
 from .output import Output
-from .resume import elsewhere
-from .screen import kept_place
 from .signals import signals
 from .standing import Standing, hints
-from .summary import summary
+from .summary import Place, summary
 
 _AT_ONCE = 0.5
 """Seconds. What takes longer says so."""
@@ -27,13 +24,13 @@ async def stop(given: str, reason: str, *, json: bool) -> int:
     Raises `ExecutionNotFound`, or `NotPossible` when it has ended already.
     """
     with signals():
-        async with open_app() as app:
-            id = await whole_id(app.manager.store, given)
-            _expect_open(await app.manager.store.execution(id), "stop")
-            if await elsewhere(app.manager, id):
+        async with open_site() as site:
+            id = await site.whole_id(given)
+            _expect_open(await site.row(id), "stop")
+            if await site.elsewhere(id):
                 Output(sys.stderr).line("stopping …: waiting until nothing of it runs")
-            stopped = await app.manager.stop(id, reason)
-    _show(Standing(stopped), json=json)
+            stopped = await site.stop(id, reason)
+    _show(Standing(stopped), site.kept, json=json)
     return OK
 
 
@@ -43,10 +40,10 @@ async def pause(given: str, *, json: bool) -> int:
     Raises `ExecutionNotFound`, or `NotPossible` when it has ended already.
     """
     with signals() as enough:
-        async with open_app() as app:
-            id = await whole_id(app.manager.store, given)
-            await app.manager.pause(id)
-            paused = asyncio.create_task(app.manager.wait(id, until=(Status.PAUSED,)))
+        async with open_site() as site:
+            id = await site.whole_id(given)
+            await site.pause(id)
+            paused = asyncio.create_task(site.paused(id))
             tired = asyncio.create_task(enough.wait())
             done, _ = await asyncio.wait((paused,), timeout=_AT_ONCE)
             if not done:
@@ -55,17 +52,17 @@ async def pause(given: str, *, json: bool) -> int:
             for task in (paused, tired):
                 task.cancel()
             await asyncio.gather(paused, tired, return_exceptions=True)
-            execution = await app.manager.get(id)
-            questions = await open_questions(app.manager.store, id)
-    _show(Standing(execution, questions), json=json)
+            execution = await site.get(id)
+            questions = await site.open_questions(id)
+    _show(Standing(execution, questions), site.kept, json=json)
     return OK if execution.status is Status.PAUSED else CODES.get(execution.status, WAITING)
 
 
 async def delete(given: str, *, json: bool) -> int:
     """Forget an execution. Raises `ExecutionNotFound`, or `NotPossible` while it is open."""
-    async with open_app() as app:
-        id = await whole_id(app.manager.store, given)
-        await app.manager.delete(id)
+    async with open_site() as site:
+        id = await site.whole_id(given)
+        await site.delete(id)
     out = Output()
     if json:
         out.json({"deleted": id})
@@ -81,10 +78,10 @@ def _expect_open(execution: Execution, what: str) -> None:
         )
 
 
-def _show(standing: Standing, *, json: bool) -> None:
+def _show(standing: Standing, kept: Place, *, json: bool) -> None:
     out = Output()
     if json:
         out.json(standing.to_dict())
         return
-    for said in summary(standing.execution, kept_place(), tuple(hints(standing))):
+    for said in summary(standing.execution, kept, tuple(hints(standing))):
         out.line(said.text)

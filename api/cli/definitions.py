@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,6 +44,10 @@ class Reader:
     def program(self, file: str) -> Program:
         """Raises `InvalidSpec`, or `WorkflowNotFound` without a file."""
         return self._loader.file(Path(file))
+
+    def mapping(self, document: Mapping[str, Any]) -> Program:
+        """Raises `InvalidSpec`."""
+        return self._loader.mapping(document)
 
     def family(self, bound: BoundStep) -> Family:
         return self._kinds.get(bound.kind).family

@@ -12,8 +12,12 @@ from ...graphs.inputs import input_from_text
 from ...graphs.workflow import Workflow
 
 
-def inputs_from(workflow: Workflow, pairs: Sequence[str], file: str | None) -> dict[str, Any]:
+def inputs_from(
+    workflow: Workflow | None, pairs: Sequence[str], file: str | None
+) -> dict[str, Any]:
     """The inputs of the file, and over them those given one by one, typed as declared.
+
+    Of a workflow that is not known here they are texts.
 
     Raises `InvalidInput`, or `InvalidSpec` for a file that is no YAML or JSON.
     """
@@ -22,7 +26,7 @@ def inputs_from(workflow: Workflow, pairs: Sequence[str], file: str | None) -> d
         name, separator, text = pair.partition("=")
         if not separator or not name:
             raise InvalidInput(f"-i {pair!r} names no value; write -i name=value")
-        declared = workflow.inputs.get(name)
+        declared = None if workflow is None else workflow.inputs.get(name)
         text = _value(name, text)
         given[name] = text if declared is None else input_from_text(declared, text)
     return given

@@ -14,10 +14,10 @@ import orjson
 from ...graphs.errors import AssayError, InvalidInput, InvalidSpec, Problem
 from ...store.export import export as export_one
 from ...store.export import export_all, load
-from ..app import open_app
 from .exits import INVALID, OK
 from .given import read_bytes
 from .lookup import open_store, whole_id
+from .opened import here_only, open_site
 from .output import Output
 from .text import clean, plural
 
@@ -30,21 +30,21 @@ async def register(files: Sequence[str], *, json: bool) -> int:
 
     Raises `InvalidSpec`, or `WorkflowConflict` for a version that has other content.
     """
-    async with open_app() as app:
+    async with open_site() as site:
         problems: list[Problem] = []
         for file in files:
             try:
-                await app.manager.load(Path(file))
+                await site.check(Path(file))
             except InvalidSpec as error:
                 problems += error.problems
         if problems:
             raise InvalidSpec(problems)
-        kept = [await app.manager.register(Path(file)) for file in files]
+        kept = [await site.register(Path(file)) for file in files]
     out = Output()
     if json:
-        out.json([{"name": w.name, "version": w.version, "digest": w.digest} for w in kept])
-    for workflow in () if json else kept:
-        out.line(f"registered {workflow.name}@{workflow.version}")
+        out.json([dict(zip(("name", "version", "digest"), each, strict=True)) for each in kept])
+    for name, version, _ in () if json else kept:
+        out.line(f"registered {name}@{version}")
     return OK
 
 
@@ -53,6 +53,7 @@ async def export(given: str | None, file: str | None) -> int:
 
     A file appears as a whole or stays as it was. Raises `ExecutionNotFound`.
     """
+    here_only("export")
     async with open_store() as store:
         documents = _documents(store, given)
         if file is None:
@@ -67,6 +68,7 @@ async def export(given: str | None, file: str | None) -> int:
 
 async def load_file(file: str, *, json: bool) -> int:
     """Put exported documents into the store; one that cannot be is said, and the others are."""
+    here_only("import")
     out, err = Output(), Output(sys.stderr)
     taken: list[str] = []
     failed = False
@@ -87,6 +89,7 @@ async def load_file(file: str, *, json: bool) -> int:
 
 async def backup(file: str, *, json: bool) -> int:
     """Copy everything to a new file, while work goes on. Raises `StoreError`."""
+    here_only("backup")
     async with open_store() as store:
         await store.backup(Path(file).absolute())
     out = Output()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..mcp.extra import require
 from .exits import OK
+from .opened import here_only
 from .signals import signals
 
 
@@ -12,6 +13,7 @@ async def mcp(wait: float | None) -> int:
 
     Raises `ConfigurationError` when the extra is not installed, `StoreError`.
     """
+    here_only("mcp")
     require()
     from ..mcp.stdio import serve
 

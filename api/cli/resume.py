@@ -13,7 +13,9 @@ from ...graphs.execution import Execution, Status
 from ...graphs.fold import last_seq
 from ..app import open_app
 from .exits import CANCELLED, CODES, OK, WAITING, worst
-from .lookup import MANY, whole_id
+from .local import LocalSite
+from .lookup import MANY
+from .opened import here_only, open_site
 from .output import Output
 from .run import say_turn
 from .screen import Screen
@@ -24,7 +26,8 @@ from .text import clean, duration, first_line, plural, seconds_between
 from .watch import Watch
 
 if TYPE_CHECKING:
-    from ...graphs.manager import Manager
+    from ..app import App
+    from .site import Site
 
 _SWEEP = 0.5
 """Seconds between two looks for what nobody drives."""
@@ -36,37 +39,31 @@ async def resume(given: str, showing: Showing) -> int:
     Raises `ExecutionNotFound`, or `NotPossible` when it has ended.
     """
     with signals() as stop:
-        async with open_app() as app:
-            id = await whole_id(app.manager.store, given)
-            sitting = await go_on(app.manager, id, showing, stop)
+        async with open_site() as site:
+            id = await site.whole_id(given)
+            sitting = await go_on(site, id, showing, stop)
             if sitting is None:
                 return OK
     return sitting.end()
 
 
 async def go_on(
-    manager: Manager, execution_id: str, showing: Showing, stop: asyncio.Event
+    site: Site, execution_id: str, showing: Showing, stop: asyncio.Event
 ) -> Sitting | None:
     """Drive the execution from here, unless somebody does: then say so, and return None."""
-    execution = await manager.store.execution(execution_id)
-    sitting = await Sitting.again(manager, execution, showing)
-    heard = manager.follow(execution_id)
-    execution = await manager.resume(execution_id)
-    if await elsewhere(manager, execution_id):
+    execution = await site.row(execution_id)
+    sitting = await Sitting.again(site, execution, showing)
+    ear = site.hear(execution_id)
+    execution = await site.resume(execution_id)
+    if not site.far and await site.elsewhere(execution_id):
         Output(sys.stderr).line(
             f"another process drives {execution_id}: it goes on there; to watch it: "
             f"assay logs -f {execution_id}"
         )
         return None
-    await say_turn(manager, execution)
-    await sitting.watch(stop, heard)
+    await say_turn(site, execution)
+    await sitting.watch(stop, ear)
     return sitting
-
-
-async def elsewhere(manager: Manager, execution_id: str) -> bool:
-    """Whether another process that lives has hold of it."""
-    holder = await manager.store.holder(execution_id)
-    return holder not in (None, manager.store.worker)
 
 
 async def resume_all(*, json: bool, quiet: bool) -> int:
@@ -75,9 +72,10 @@ async def resume_all(*, json: bool, quiet: bool) -> int:
     They are not stopped by a signal, but let go of.
     """
     out = Output()
+    here_only("resume")
     with signals() as stop:
         async with open_app() as app:
-            standings = await _Everything(app.manager, stop, out, json=json, quiet=quiet).end()
+            standings = await _Everything(app, stop, out, json=json, quiet=quiet).end()
             if stop.is_set():
                 Output(sys.stderr).line("stopping …: letting go of what runs; it goes on later")
     if not json:
@@ -93,9 +91,10 @@ class _Everything:
     """Whatever can go on, all at once."""
 
     def __init__(
-        self, manager: Manager, stop: asyncio.Event, out: Output, *, json: bool, quiet: bool
+        self, app: App, stop: asyncio.Event, out: Output, *, json: bool, quiet: bool
     ) -> None:
-        self._manager = manager
+        self._manager = app.manager
+        self._site = LocalSite(app)
         self._stop = stop
         self._out = out
         self._json = json
@@ -134,7 +133,7 @@ class _Everything:
 
     async def _watch(self, execution: Execution) -> None:
         known = await last_seq(self._manager.store, execution.id)
-        heard = self._manager.follow(execution.id)
+        ear = self._site.hear(execution.id)
         try:
             await self._manager.resume(execution.id)
         except AssayError as error:
@@ -143,7 +142,7 @@ class _Everything:
             self._left.append(Standing(execution))
             return
         never = asyncio.Event()
-        standing = await Watch(self._manager, Screen(), never).end(execution, heard, after=known)
+        standing = await Watch(self._site, Screen(), never).end(execution, ear, after=known)
         self._left = [s for s in self._left if s.execution.id != execution.id] + [standing]
         if self._json:
             self._out.json(standing.to_dict(), indent=False)

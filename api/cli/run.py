@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...graphs.execution import Execution
-from ..app import open_app
 from .exits import CANCELLED
 from .given import inputs_from
+from .opened import open_site
 from .output import Output
 from .signals import signals
 from .sitting import Showing, Sitting
 
 if TYPE_CHECKING:
-    from ...graphs.manager import Manager
+    from .site import Site
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,29 +38,29 @@ async def run(request: Request) -> int:
     """
     showing = Showing(request.json, request.quiet, request.ask)
     with signals() as stop:
-        async with open_app() as app:
-            manager = app.manager
-            program = await manager.load(request.definition)
-            inputs = inputs_from(program.workflow, request.inputs, request.inputs_file)
+        async with open_site() as site:
+            program = await site.load(request.definition)
+            workflow = None if program is None else program.workflow
+            inputs = inputs_from(workflow, request.inputs, request.inputs_file)
             if stop.is_set():
                 Output(sys.stderr).line("stopped before anything began")
                 return CANCELLED
-            if not request.quiet:
+            if not request.quiet and program is not None:
                 for warning in program.warnings:
                     Output(sys.stderr).line(str(warning))
-            heard = manager.follow()  # before it has an id
-            execution = await manager.start(request.definition, inputs)
-            await say_turn(manager, execution)
-            sitting = Sitting.of(manager, execution, program, showing)
-            await sitting.watch(stop, heard)
+            ear = site.hear()  # before it has an id
+            execution = await site.start(request.definition, inputs)
+            await say_turn(site, execution)
+            sitting = Sitting.of(site, execution, program, showing)
+            await sitting.watch(stop, ear)
     return sitting.end()
 
 
-async def say_turn(manager: Manager, execution: Execution) -> None:
+async def say_turn(site: Site, execution: Execution) -> None:
     """Say so when the execution has to wait for its turn."""
-    slot = execution.slot
-    if slot is not None and await manager.store.holder(execution.id) is None:
+    key = await site.turn(execution)
+    if key is not None:
         Output(sys.stderr).line(
-            f"all slots of {slot.key!r} are taken: waiting for the next to be free "
+            f"all slots of {key!r} are taken: waiting for the next to be free "
             "(assay slots shows who has them)"
         )

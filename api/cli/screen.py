@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Self
 
 from ...graphs.event import Event
 from ...graphs.question import Question
-from ...store.blobs import FolderBlobs
-from ..settings import read_settings
 from .lines import Lines
 from .output import Output
 from .prompt import approve, ask_below
@@ -47,17 +45,12 @@ class Screen:
         """Where it stands when nobody looks any longer."""
 
 
-def screen(tree: Tree, *, json: bool, quiet: bool) -> Screen:
-    """What the options and the surroundings want."""
+def screen(tree: Tree, kept: Place, *, json: bool, quiet: bool) -> Screen:
+    """What the options and the surroundings want. `kept`: where artifacts are."""
     out = Output()
     if json:
         return JsonScreen(out, quiet)
-    return TreeScreen(tree, quiet) if out.terminal else LinesScreen(out, quiet)
-
-
-def kept_place() -> Place:
-    """Where artifacts are kept."""
-    return FolderBlobs(read_settings().home / "blobs").path
+    return TreeScreen(tree, kept, quiet) if out.terminal else LinesScreen(out, kept, quiet)
 
 
 class JsonScreen(Screen):
@@ -78,8 +71,9 @@ class JsonScreen(Screen):
 class LinesScreen(Screen):
     """Plain lines."""
 
-    def __init__(self, out: Output, quiet: bool) -> None:
+    def __init__(self, out: Output, kept: Place, quiet: bool) -> None:
         self._out = out
+        self._kept = kept
         self._quiet = quiet
         self._lines = Lines()
         self._told: set[str] = set()
@@ -98,15 +92,16 @@ class LinesScreen(Screen):
         return await approve(_asked(question), ask_below)
 
     def end(self, standing: Standing) -> None:
-        for said in summary(standing.execution, kept_place(), tuple(hints(standing))):
+        for said in summary(standing.execution, self._kept, tuple(hints(standing))):
             self._out.line(said.text)
 
 
 class TreeScreen(Screen):
     """A tree that is drawn again and again, and once more when nobody looks any longer."""
 
-    def __init__(self, tree: Tree, quiet: bool) -> None:
+    def __init__(self, tree: Tree, kept: Place, quiet: bool) -> None:
         self._tree = tree
+        self._kept = kept
         self._quiet = quiet
         self._view: View | None = None
 
@@ -140,7 +135,7 @@ class TreeScreen(Screen):
         from .view import draw
 
         self._tree.wait_for(standing.questions)
-        draw(standing, self._tree, kept_place())
+        draw(standing, self._tree, self._kept)
 
 
 def _asked(question: Question) -> str:

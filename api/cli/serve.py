@@ -20,6 +20,7 @@ from ..surfaces import application
 from ..tenants import Tenants
 from .draining import drain
 from .exits import OK
+from .opened import here_only
 from .output import Output
 from .signals import signals
 
@@ -34,6 +35,7 @@ async def serve(
 
     Raises `ConfigurationError` for an address that others reach while nobody needs a key.
     """
+    here_only("serve")
     environ = dict(os.environ)
     if concurrency is not None:
         environ["ASSAY_MAX_EXECUTIONS"] = str(concurrency)

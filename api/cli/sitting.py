@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ...graphs.event import Event
 from ...graphs.execution import Execution
 from ...graphs.program import Program
 from .exits import CANCELLED, CODES, WAITING
@@ -18,7 +16,7 @@ from .tree import Tree
 from .watch import Watch
 
 if TYPE_CHECKING:
-    from ...graphs.manager import Manager
+    from .site import Ear, Site
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +31,8 @@ class Showing:
 class Sitting:
     """Watch inside the app; `end` outside of it, when the execution has been let go of."""
 
-    def __init__(self, manager: Manager, execution: Execution, shown: Screen, asks: bool) -> None:
-        self._manager = manager
+    def __init__(self, site: Site, execution: Execution, shown: Screen, asks: bool) -> None:
+        self._site = site
         self._execution = execution
         self._screen = shown
         self._asks = asks
@@ -44,41 +42,40 @@ class Sitting:
 
     @classmethod
     def of(
-        cls, manager: Manager, execution: Execution, program: Program, showing: Showing
+        cls, site: Site, execution: Execution, program: Program | None, showing: Showing
     ) -> Sitting:
-        """In front of an execution of the program."""
-        tree = Tree(f"{execution.workflow}@{execution.version}", program.steps)
-        shown = screen(tree, json=showing.json, quiet=showing.quiet)
+        """In front of an execution of the program, if that is known."""
+        steps = () if program is None else program.steps
+        tree = Tree(f"{execution.workflow}@{execution.version}", steps)
+        shown = screen(tree, site.kept, json=showing.json, quiet=showing.quiet)
         asks = showing.ask and not (showing.json or showing.quiet) and attended()
-        return cls(manager, execution, shown, asks)
+        return cls(site, execution, shown, asks)
 
     @classmethod
     async def again(
-        cls, manager: Manager, execution: Execution, showing: Showing, *, inherited: bool = False
+        cls, site: Site, execution: Execution, showing: Showing, *, inherited: bool = False
     ) -> Sitting:
         """In front of one of which much was said already.
 
         `inherited`: only by the execution that it goes on from, so that its id is still news.
         """
-        document = await manager.store.workflow_by_digest(execution.digest)
-        sitting = cls.of(manager, execution, await manager.load(document), showing)
-        # The first entry of a journal is what an execution begins with.
-        first = (await manager.store.entries(execution.id, limit=1)).items[0]
-        async for event in manager.events(execution.id):
-            if inherited and event.seq > first.last:
+        sitting = cls.of(site, execution, await site.program(execution), showing)
+        async for event in site.events(execution.id):
+            # What is inherited are steps; then it says that it begins.
+            if inherited and event.seq > 1 and not event.path:
                 break
             tell = sitting._screen.hear if inherited and event.seq == 1 else sitting._screen.recall
             tell(event)
             sitting._after = event.seq
         return sitting
 
-    async def watch(self, stop: asyncio.Event, heard: AsyncIterator[Event]) -> Standing:
+    async def watch(self, stop: asyncio.Event, ear: Ear) -> Standing:
         """Until it has ended, or waits for somebody else; `stop` stops the execution.
 
-        `heard`: its events, subscribed to before it was driven.
+        `ear`: open since before it was driven.
         """
-        watch = Watch(self._manager, self._screen, stop, asks=self._asks)
-        self._standing = await watch.end(self._execution, heard, after=self._after)
+        watch = Watch(self._site, self._screen, stop, asks=self._asks)
+        self._standing = await watch.end(self._execution, ear, after=self._after)
         self._stopped = stop.is_set()
         return self._standing
 

@@ -3,40 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-import getpass
 import sys
 import time
-from collections.abc import AsyncIterator, Sequence, Set
+from collections.abc import Sequence, Set
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from ...graphs.errors import AssayError, QuestionClosed
-from ...graphs.event import Event, EventType
+from ...graphs.event import EventType
 from ...graphs.execution import Execution, Status
 from ...graphs.question import Question, QuestionStatus, Wait
-from ..streams import follow
-from .lookup import open_questions
 from .output import Output
 from .screen import Screen
 from .standing import Standing
 from .text import clean
 
 if TYPE_CHECKING:
-    from ...graphs.manager import Manager
+    from .site import Ear, Site
 
 PATIENCE = 3600.0
 """Seconds. Who waits only for a time that is nearer is watched on."""
 
 _LOOK = 1.0
 """Seconds between two looks at what is waited for while something goes on."""
-
-
-def me() -> str:
-    """Who sits here, as far as the system knows."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a user without a name, as in containers
-        return ""
 
 
 class Watch:
@@ -46,9 +35,9 @@ class Watch:
     """
 
     def __init__(
-        self, manager: Manager, screen: Screen, stop: asyncio.Event, *, asks: bool = False
+        self, site: Site, screen: Screen, stop: asyncio.Event, *, asks: bool = False
     ) -> None:
-        self._manager = manager
+        self._site = site
         self._screen = screen
         self._stop = stop
         self._asks = asks
@@ -57,17 +46,15 @@ class Watch:
         self._asked = ""
         self._looked = 0.0
 
-    async def end(
-        self, execution: Execution, heard: AsyncIterator[Event], *, after: int = 0
-    ) -> Standing:
+    async def end(self, execution: Execution, ear: Ear, *, after: int = 0) -> Standing:
         """Where the execution stands when there is no more to be seen from here.
 
         Events up to number `after` are taken for known. Raises what driving it raised.
         """
         id = execution.id
-        telling = asyncio.create_task(self._tell(id, heard, after))
+        telling = asyncio.create_task(self._tell(id, ear, after))
         leaving = asyncio.create_task(self._left.wait())
-        driven = asyncio.create_task(self._manager.wait(id))
+        driven = asyncio.create_task(self._site.driving(id))
         tasks = {telling, leaving, driven, asyncio.create_task(self._stopped(id))}
         try:
             async with self._screen:
@@ -79,17 +66,17 @@ class Watch:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-        questions = await open_questions(self._manager.store, id)
-        return Standing(await self._manager.get(id), questions)
+        questions = await self._site.open_questions(id)
+        return Standing(await self._site.get(id), questions, self._site.far)
 
     async def _stopped(self, execution_id: str) -> None:
         await self._stop.wait()
         await self._end_asking()
         Output(sys.stderr).line("stopping …: waiting until nothing of it runs")
-        await self._manager.stop(execution_id)
+        await self._site.stop(execution_id)
 
-    async def _tell(self, execution_id: str, heard: AsyncIterator[Event], after: int) -> None:
-        async for event in follow(self._manager, execution_id, after=after, heard=heard):
+    async def _tell(self, execution_id: str, ear: Ear, after: int) -> None:
+        async for event in self._site.follow(execution_id, ear, after):
             self._screen.hear(event)
             match event.type:
                 case EventType.STEP_STARTED if event.data.get("kind") == "sleep":
@@ -104,19 +91,19 @@ class Watch:
 
     async def _look(self, execution_id: str) -> Sequence[Question]:
         self._looked = time.monotonic()
-        questions = await open_questions(self._manager.store, execution_id)
+        questions = await self._site.open_questions(execution_id)
         self._screen.wait_for(questions)
         return questions
 
     async def _consider(self, execution_id: str) -> None:
         """It waits: ask, stay, or leave."""
-        execution = await self._manager.store.execution(execution_id)
+        execution = await self._site.row(execution_id)
         if execution.status is Status.PAUSED:
             self._left.set()
         if execution.status is not Status.WAITING or self._stop.is_set():
             return  # it has gone on meanwhile
         questions = await self._look(execution_id)
-        askable = [q for q in questions if self._asks and _askable(q)]
+        askable = [q for q in questions if self._asks and _askable(q, self._site.me)]
         if askable:
             await self._end_asking()
             self._asked = askable[0].id
@@ -143,7 +130,7 @@ class Watch:
         approved = await self._screen.approve(question)
         if approved is None:
             return False
-        said = await self._manager.answer(question.id, approved=approved, by=me())
+        said = await self._site.answer(question.id, approved=approved)
         return said.status is not QuestionStatus.OPEN
 
     async def _end_asking(self) -> None:
@@ -163,10 +150,10 @@ async def _first(tasks: Set[asyncio.Task[Any]], *last: asyncio.Task[Any]) -> Non
             task.result()
 
 
-def _askable(question: Question) -> bool:
+def _askable(question: Question, me: str) -> bool:
     """Whether yes or no is an answer, from whoever sits here."""
-    mine = not question.approvers or me() in question.approvers
-    voted = any(vote.by == me() for vote in question.votes)
+    mine = not question.approvers or me in question.approvers
+    voted = any(vote.by == me for vote in question.votes)
     return question.kind is Wait.APPROVAL and question.schema is None and mine and not voted
 
 

@@ -18,6 +18,7 @@ from ..streams import LAST
 from .draining import drain
 from .exits import OK
 from .lines import describe
+from .opened import here_only
 from .output import Output
 from .signals import signals
 from .text import local_time
@@ -49,6 +50,7 @@ async def worker(
     idle_exit: float | None = None,
 ) -> int:
     """Work until a signal comes; then let go of everything, so that it goes on elsewhere."""
+    here_only("worker")
     environ = dict(os.environ)
     if concurrency is not None:
         environ["ASSAY_MAX_EXECUTIONS"] = str(concurrency)

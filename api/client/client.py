@@ -10,6 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
+import orjson
+
 from ...graphs.errors import ExecutionFailed, ExecutionNotFound
 from ...graphs.event import Event
 from ...graphs.execution import Execution, Status, new_id
@@ -30,6 +32,9 @@ URL = "http://127.0.0.1:8000"
 
 STOPPING = 300.0
 """Seconds that stopping may take: it is answered when nothing runs any more."""
+
+EVENTS = 1000
+"""Events that are asked for at once."""
 
 AWAY = 60.0
 """Seconds for which a stream looks for a server that has gone away, unless it is told."""
@@ -130,6 +135,15 @@ class Client(Definitions, Administration):
         """Executions, newest first, without their steps."""
         return self._listed("/v1/executions", execution_of, workflow=workflow, status=status)
 
+    async def history(self, id: str, *, after: int = 0) -> AsyncGenerator[Event]:
+        """The events of an execution behind number `after` that are kept by now, in order."""
+        seen: str | None = str(after)
+        while seen is not None:
+            page = await self._get(f"{_place(id)}/events", after=seen, limit=EVENTS)
+            for each in page["items"]:
+                yield event_of(each)
+            seen = page["next"]
+
     async def follow(
         self, id: str, *, after: int = 0, patience: float | None = AWAY
     ) -> AsyncGenerator[Event]:
@@ -145,7 +159,7 @@ class Client(Definitions, Administration):
             async for frame in frames:
                 if not frame.data:
                     continue
-                event = event_of(frame.data)
+                event = event_of(orjson.loads(frame.data))
                 if event.seq and event.seq <= after:
                     continue
                 after = event.seq or after
@@ -171,7 +185,7 @@ class Client(Definitions, Administration):
         async with aclosing(frames):
             async for frame in frames:
                 if frame.data and frame.id is not None:
-                    yield Placed(event_of(frame.data), frame.id)
+                    yield Placed(event_of(orjson.loads(frame.data)), frame.id)
 
     async def wait(self, id: str, *, patience: float | None = AWAY) -> Execution:
         """The execution when it has ended, with its steps."""

@@ -7,8 +7,6 @@ from dataclasses import fields
 from typing import Any, NamedTuple, TypeVar
 from urllib.parse import quote
 
-import orjson
-
 from ...graphs import errors
 from ...graphs.event import Event
 from ...graphs.execution import Cost, Execution, Failure, Status, StepResult
@@ -52,9 +50,8 @@ def _step(path: str, data: Mapping[str, Any]) -> StepResult:
     return StepResult.from_dict({**_known(StepResult, data), "path": path})
 
 
-def event_of(text: str) -> Event:
+def event_of(data: Mapping[str, Any]) -> Event:
     """Raises `NewerFormat` for an event of a kind that this version does not know."""
-    data = orjson.loads(text)
     try:
         return Event.from_dict(_known(Event, data))
     except ValueError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import sys
 from typing import Annotated
 
@@ -61,5 +62,14 @@ def about(
         bool,
         typer.Option("--version", callback=_version, is_eager=True, help="Show the version."),
     ] = False,
+    url: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL", help="The server to ask, as http://127.0.0.1:8000 (ASSAY_URL)."
+        ),
+    ] = None,
 ) -> None:
     """What holds for every command."""
+    del version
+    if url is not None:
+        os.environ["ASSAY_URL"] = url

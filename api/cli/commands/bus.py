@@ -14,6 +14,9 @@ app = typer.Typer(help="The event bus that several processes share.", no_args_is
 @app.callback()
 def bus() -> None:
     """What holds for every command about the bus."""
+    from ..opened import here_only
+
+    here_only("bus")
 
 
 @app.command()

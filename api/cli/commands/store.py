@@ -27,6 +27,9 @@ Wait = Annotated[
 @app.callback()
 def store() -> None:
     """What holds for every command about the store."""
+    from ..opened import here_only
+
+    here_only("store")
 
 
 @app.command()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from assay.api.cli.watch import me
+from assay.api.cli.local import me
 
 from .conftest import Begin, Tell
 from .terminal import on_terminal, plain, read_until, type_in

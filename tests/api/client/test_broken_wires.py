@@ -34,6 +34,12 @@ MANY = {
 }
 
 
+@pytest.fixture(autouse=True)
+def eager(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody waits for long between two tries."""
+    monkeypatch.setattr(backoff, "LONGEST", 0.3)
+
+
 @pytest.fixture
 async def wire(served: Served) -> AsyncIterator[Wire]:
     async with wired(served.url, longest=3000) as one:
