@@ -23,6 +23,13 @@ _UNREADABLE = (
     b'"detail":"This is not a request of HTTP/1.1; nothing of it was looked at."}'
 )
 
+_TOO_LARGE = (
+    b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\n"
+    b"Content-Type: application/problem+json\r\nContent-Length: 177\r\n\r\n"
+    b'{"type":"urn:assay:too_large","title":"Request Header Fields Too Large","status":431,'
+    b'"code":"too_large","detail":"A header before a WebSocket has 8 KiB at most; there are 128."}'
+)
+
 
 class _Cut:
     """Cuts a connection that has been stalled for too long."""
@@ -66,7 +73,11 @@ class Http(H11Protocol):
 
     def send_400_response(self, msg: str) -> None:
         """To what is no HTTP at all; no application is asked."""
-        headers = [("Content-Type", "application/problem+json"), ("Connection", "close")]
+        headers = [
+            ("Content-Type", "application/problem+json"),
+            ("Content-Length", str(len(_UNREADABLE))),
+            ("Connection", "close"),
+        ]
         for event in (
             h11.Response(status_code=400, headers=headers, reason=b"Bad Request"),
             h11.Data(data=_UNREADABLE),
@@ -93,6 +104,13 @@ class Socket(WebSocketsSansIOProtocol):
     def connection_made(self, transport: BaseTransport) -> None:
         super().connection_made(transport)
         self._cut = _Cut()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self.conn.handshake_exc is not None and not self.handshake_initiated:
+            # Of a line of more than 8 KiB, say, uvicorn tells nobody, and waits for ever.
+            self.transport.write(_TOO_LARGE)
+            self.transport.close()
 
     async def send(self, message: Any) -> None:
         if message["type"] == "websocket.close" or message.get("last"):

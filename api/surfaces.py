@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
@@ -28,12 +27,10 @@ def application(tenants: Tenants, identity: Identity, front: Front | None = None
     """The ASGI application over apps that are open, and stay so while it serves."""
     desk = Desk(tenants, identity, front)
     app = FastAPI(
-        title="Assay",
-        version=version("assay"),
-        description="Runs AI-agent workflows that prove their work.",
         docs_url=None,
         redoc_url=None,
         openapi_url="/v1/openapi.json",
+        redirect_slashes=False,  # to where a Host header says
     )
     app.state.desk, app.state.farewell = desk, desk.farewell
     answer_with_problems(app)
@@ -64,9 +61,9 @@ def _guard(app: FastAPI, desk: Desk) -> None:
 
 _ASKED = (
     *("Authorization", "Content-Type", "Idempotency-Key", "If-None-Match", "Last-Event-ID"),
-    "X-API-Key",
+    *("Mcp-Method", "Mcp-Name", "Mcp-Protocol-Version", "Mcp-Session-Id", "X-API-Key"),
 )
 _TOLD = (
     *("ETag", "Idempotency-Replayed", "Link", "Location", "RateLimit-Limit", "RateLimit-Remaining"),
-    *("RateLimit-Reset", "Retry-After"),
+    *("Mcp-Session-Id", "RateLimit-Reset", "Retry-After"),
 )

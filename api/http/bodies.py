@@ -33,6 +33,15 @@ class Bodies:
         if scope["type"] != "http" or (length is None and not chunked):
             await self._app(scope, receive, send)
             return
+        if length is not None and chunked:
+            # Whoever stands between may have believed the other one.
+            both = "A body has a Content-Length or a Transfer-Encoding, not both."
+            await problem(400, "unreadable", both, _CLOSE)(scope, receive, send)
+            return
+        if headers.get(b"content-encoding", b"identity").lower() != b"identity":
+            packed = "Send the body as it is, without a Content-Encoding."
+            await problem(415, "encoded", packed, _CLOSE)(scope, receive, send)
+            return
         # uvicorn has refused a length that is no number.
         body: bytes | None = None
         if length is None or int(length) <= self._largest:

@@ -49,7 +49,7 @@ class Gate:
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
-        refused = None if scope["path"] in PROBES else await self._refused(Headers(scope=scope))
+        refused = None if scope["path"] in PROBES else await self._refused(scope)
         if scope["type"] == "websocket":
             if refused is None:
                 await self._app(scope, receive, send)
@@ -58,7 +58,10 @@ class Gate:
             return
         await (refused or self._app)(scope, receive, _carrying(send))
 
-    async def _refused(self, headers: Headers) -> Response | None:
+    async def _refused(self, scope: Scope) -> Response | None:
+        if not scope["path"].startswith("/"):
+            return problem(400, "bad_target", "Ask for a path of this server, as /v1/executions.")
+        headers = Headers(scope=scope)
         host, origin = headers.get("host", ""), headers.get("origin")
         if origin is not None and origin not in self._origins and urlsplit(origin).netloc != host:
             return problem(

@@ -15,7 +15,7 @@ from starlette.routing import Match
 from ...graphs import errors
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from fastapi import FastAPI
 
@@ -79,8 +79,20 @@ def of_error(error: errors.AssayError) -> Response:
     if isinstance(error, errors.RateLimited):
         headers["Retry-After"] = str(error.wait)
     if isinstance(error, errors.InvalidSpec):
-        more["problems"] = [found(each) for each in error.problems]
+        more["problems"] = list_of(error.problems)
     return problem(status, error.code, error.message, headers, **more)
+
+
+MOST = 500
+"""As many things as anybody is told to be wrong in one definition."""
+
+
+def list_of(problems: Sequence[errors.Problem]) -> list[dict[str, Any]]:
+    """As `found` has each; the last one says how many more there are."""
+    told = [found(each) for each in problems[:MOST]]
+    if (left := len(problems) - MOST) > 0:
+        told.append({"at": "", "message": f"and {left:,} more"})
+    return told
 
 
 def found(each: errors.Problem) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import orjson
 from fastapi import Depends, Path, Query
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -78,10 +79,21 @@ class _Strict(Request):
 
 
 class JsonRoute(APIRoute):
+    """Takes JSON only, where it takes a body."""
+
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        handle = super().get_route_handler()
+        handle, takes = super().get_route_handler(), self.body_field is not None
 
         async def strictly(request: Request) -> Response:
-            return await handle(_Strict(request.scope, request.receive))
+            strict = _Strict(request.scope, request.receive)
+            if takes and await strict.body():
+                _must_be_json(strict)
+            return await handle(strict)
 
         return strictly
+
+
+def _must_be_json(request: Request) -> None:
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/json":
+        raise HTTPException(415, f"The body is {kind or 'of no type'}; send application/json")

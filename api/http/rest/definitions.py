@@ -17,7 +17,7 @@ from ....graphs.launching import Source
 from ....graphs.stored import WorkflowInfo
 from ....graphs.workflow import Workflow
 from ...digest import digest_of
-from ..problems import found
+from ..problems import list_of
 from ..shapes import Definition, Deleted, Difference, Listed, Registered, Verdict
 from ..shapes import Version as VersionRow
 from .answers import TAGGED, After, Asking, JsonRoute, Limit, Name, Version, describes, tagged
@@ -68,7 +68,7 @@ async def _source(request: Request) -> Source:
     response_model=Registered,
     responses={
         201: {"headers": {"Location": {"schema": {"type": "string"}}}},
-        **describes(409, 415),
+        **describes(409),
     },
     openapi_extra=_BODY,
 )
@@ -79,14 +79,14 @@ async def register_workflow(control: Asking, request: Request, response: Respons
     return Registered(name=workflow.name, version=workflow.version, digest=workflow.digest)
 
 
-@router.post("/validate", response_model=Verdict, responses=describes(415), openapi_extra=_ANY)
+@router.post("/validate", response_model=Verdict, openapi_extra=_ANY)
 async def validate_workflow(control: Asking, request: Request) -> Verdict:
     """Everything that is wrong or doubtful in a definition; nothing is kept."""
     try:
         program = await control.validate(await _source(request))
     except InvalidSpec as error:
-        return _verdict(False, [found(each) for each in error.problems])
-    return _verdict(True, [found(each) for each in program.warnings])
+        return _verdict(False, list_of(error.problems))
+    return _verdict(True, list_of(program.warnings))
 
 
 def _verdict(valid: bool, problems: list[dict[str, Any]]) -> Verdict:

@@ -12,6 +12,7 @@ from fastapi.routing import APIRoute
 
 from ..problems import MEDIA_TYPE
 from ..shapes import Problem
+from .answers import describes
 from .examples import DETAILS, SHAPES
 from .links import LINKS, described
 
@@ -53,6 +54,8 @@ def _complete(found: dict[str, Any]) -> None:
     }
     found["security"] = [{"bearer": []}, {"key": []}, {}]
     for operation in _operations(found):
+        if "requestBody" in operation:
+            operation["responses"]["415"] = describes(415)[415]
         _exemplify(operation.get("requestBody", {}).get("content", {}))
         for status, answer in operation["responses"].items():
             if MEDIA_TYPE in answer.get("content", {}):
