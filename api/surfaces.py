@@ -17,6 +17,7 @@ from .http.metrics import Measured
 from .http.pace import Paced
 from .http.problems import answer_with_problems
 from .mcp import door as mcp
+from .socket import mounting as socket
 
 if TYPE_CHECKING:
     from .identity import Identity
@@ -36,6 +37,7 @@ def application(tenants: Tenants, identity: Identity, front: Front | None = None
     answer_with_problems(app)
     rest.mount(app)
     graphql.mount(app)
+    socket.mount(app)
     probes.mount(app, tenants, desk.metrics)
     mcp.mount(app)
     _guard(app, desk)

@@ -1,0 +1,1 @@
+"""The WebSocket `/v1/ws`: streams, commands and conversations over one connection."""
