@@ -151,7 +151,10 @@ def _sessions(at: Desk, patience: float | None) -> tuple[StreamableHTTPSessionMa
     senders = _Senders(at)
     listening = Listening(senders)
     server = build(senders, listening, PATIENCE if patience is None else patience)
-    return StreamableHTTPSessionManager(server, max_sessions=SESSIONS), listening
+    manager = StreamableHTTPSessionManager(
+        server, max_sessions=SESSIONS, max_request_body_size=at.front.largest
+    )
+    return manager, listening
 
 
 def _user(id: str) -> object:
