@@ -23,7 +23,8 @@ class Asking:
         self.desk = desk
         self.connection = connection
         self.surface = surface
-        self.credential = credential(connection)
+        self.credential: str | None = None
+        """What the first message of a socket presents; else it stands in the headers."""
         self.connection_params: dict[str, Any] | None = None
         self.place: str | None = None
         """The cursor of a subscription: everything up to it has been sent, or was not wanted."""
@@ -35,7 +36,8 @@ class Asking:
 
     async def identify(self) -> Asker:
         """Who it is, now. Raises `NotAuthenticated`, `StoreUnavailable`."""
-        return await self.desk.identity.asker(self.credential, self.surface)
+        presented = self.credential or credential(self.connection)
+        return await self.desk.identity.asker(presented, self.surface)
 
     def reach(self, cursor: str) -> None:
         self.place = cursor

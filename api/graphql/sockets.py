@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Mapping
 from contextlib import aclosing
 from datetime import timedelta
-from json import JSONDecodeError
 from typing import Any
 
 import orjson
@@ -36,10 +35,7 @@ WELCOME = 10.0
 OPERATIONS = 100
 """How many may go on at once on one socket."""
 
-LARGEST = 1 << 20
-"""Characters of a message."""
-
-FORBIDDEN, TRY_LATER = 4403, 1013
+FORBIDDEN, TRY_LATER, RESTARTS = 4403, 1013, 1012
 
 
 class Adapter(ASGIWebSocketAdapter):
@@ -97,7 +93,7 @@ class Handler(BaseGraphQLTransportWSHandler[Asking, None]):
             await self.websocket.close(TRY_LATER, error.message)
             return
         if self.connection_acknowledged and not self.beside:
-            beside = (self._watch(), self._beat())
+            beside = (self._watch(), self._beat(), self._leave())
             self.beside = tuple(asyncio.create_task(each) for each in beside)
 
     async def _watch(self) -> None:
@@ -117,6 +113,13 @@ class Handler(BaseGraphQLTransportWSHandler[Asking, None]):
                 await self.websocket.send_json({"type": "ping", "payload": {"after": reached}})
             except WebSocketDisconnected:
                 return
+
+    async def _leave(self) -> None:
+        farewell = self.context.desk.farewell
+        with farewell.listener():
+            await farewell.begun()
+            ends = f"The server ends. Go on after {self.websocket.places()}"
+            await self.websocket.close(RESTARTS, ends)
 
     async def run_operation(self, operation: Operation[Asking, None]) -> None:
         """From its document to its last result. Each is asked for when the one before it has
@@ -172,8 +175,6 @@ class Sockets(GraphQL[Asking, None]):
         )
 
     def decode_json(self, data: str | bytes) -> object:
-        if len(data) > LARGEST:
-            raise JSONDecodeError("a message is too large", "", 0)
         return orjson.loads(data)
 
     async def get_context(
@@ -183,8 +184,7 @@ class Sockets(GraphQL[Asking, None]):
 
     async def on_ws_connect(self, context: Asking) -> Any:
         """Who it is stands in the first message, or in the header of the handshake."""
-        given = _credential(context.connection_params or {})
-        context.credential = given or context.credential
+        context.credential = _credential(context.connection_params or {})
         try:
             asker = await context.identify()
         except NotAuthenticated as error:

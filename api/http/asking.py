@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from starlette.requests import HTTPConnection
 
+from ...graphs.errors import NotAuthenticated
 from ..control import Asker, Control
 from ..listening import Farewell
 from .front import Front
@@ -39,11 +40,19 @@ class Desk:
 
 
 def credential(connection: HTTPConnection) -> str | None:
-    """What somebody presents: `Authorization: Bearer …`, or `X-API-Key`."""
-    scheme, _, given = connection.headers.get("authorization", "").partition(" ")
-    if scheme.lower() == "bearer" and given.strip():
-        return given.strip()
-    return connection.headers.get("x-api-key")
+    """What somebody presents: `Authorization: Bearer …`, or `X-API-Key`.
+
+    Raises `NotAuthenticated` for several: a proxy before this server may have read another.
+    """
+    given = {key.strip() for key in connection.headers.getlist("x-api-key")}
+    for header in connection.headers.getlist("authorization"):
+        scheme, _, rest = header.strip().partition(" ")
+        if scheme.lower() == "bearer":
+            given.add(rest.strip())
+    given.discard("")
+    if len(given) > 1:
+        raise NotAuthenticated("Several credentials are given; send the one that is meant.")
+    return given.pop() if given else None
 
 
 def desk(connection: HTTPConnection) -> Desk:

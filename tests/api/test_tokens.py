@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import hmac
-import json
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-import jwt
 import pytest
-from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from tests.api.issuing import AUDIENCE, Provider, providing
 
-from assay.api.serving import served
 from assay.api.settings import read_settings
 from assay.api.tenants import Tenants
 from assay.api.tokens import Issuer, OidcTokens
@@ -28,64 +18,10 @@ from assay.graphs.errors import ConfigurationError, NotAuthenticated, StoreUnava
 
 pytestmark = pytest.mark.anyio
 
-AUDIENCE = "assay"
-
-
-class Provider:
-    """An identity provider on this machine, with keys that can be exchanged."""
-
-    def __init__(self) -> None:
-        self.url = ""
-        self.keys: dict[str, Any] = {"one": rsa.generate_private_key(65537, 2048)}
-        self.algorithms: dict[str, str] = {}
-        self.asked = 0
-        self.away = False
-
-    async def about(self, _: Request) -> Response:
-        return JSONResponse({"issuer": self.url, "jwks_uri": f"{self.url}/keys"})
-
-    async def published(self, _: Request) -> Response:
-        self.asked += 1
-        if self.away:
-            return Response("try later", 503)
-        return JSONResponse({"keys": [self.jwk(id) for id in self.keys]})
-
-    def jwk(self, id: str) -> dict[str, Any]:
-        key = self.keys[id].public_key()
-        kinds: dict[type, Any] = {
-            rsa.RSAPublicKey: jwt.algorithms.RSAAlgorithm,
-            ec.EllipticCurvePublicKey: jwt.algorithms.ECAlgorithm,
-            ed25519.Ed25519PublicKey: jwt.algorithms.OKPAlgorithm,
-        }
-        (kind,) = [kinds[k] for k in kinds if isinstance(key, k)]
-        jwk = {**json.loads(kind.to_jwk(key)), "kid": id, "use": "sig"}
-        return {**jwk, "alg": self.algorithms[id]} if id in self.algorithms else jwk
-
-    def token(
-        self, key: Any = None, *, kid: str = "one", algorithm: str = "RS256", **claims: Any
-    ) -> str:
-        now = int(time.time())
-        said = {
-            "iss": self.url,
-            "aud": AUDIENCE,
-            "sub": "user-1",
-            "iat": now,
-            "exp": now + 60,
-            "assay_role": "operator",
-        }
-        said = {k: v for k, v in {**said, **claims}.items() if v is not None}
-        return jwt.encode(said, key or self.keys[kid], algorithm, {"kid": kid})
-
 
 @pytest.fixture
 async def provider() -> AsyncIterator[Provider]:
-    provider = Provider()
-    routes = [
-        Route("/.well-known/openid-configuration", provider.about),
-        Route("/keys", provider.published),
-    ]
-    async with served(Starlette(routes=routes), "127.0.0.1:0") as url:
-        provider.url = url
+    async with providing() as provider:
         yield provider
 
 
@@ -181,26 +117,16 @@ async def test_a_public_key_is_no_secret_to_sign_with(
     provider: Provider, tokens: OidcTokens
 ) -> None:
     """Algorithm confusion: HS256, with the published key as the shared secret."""
-    public = provider.keys["one"].public_key()
-    pem = public.public_bytes(
-        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-    )
-    head, body = provider.token().split(".")[:2]
-    head = _encoded({"alg": "HS256", "kid": "one"})
-    signed = hmac.new(pem, f"{head}.{body}".encode(), hashlib.sha256).digest()
-    forged = f"{head}.{body}.{base64.urlsafe_b64encode(signed).decode().rstrip('=')}"
     with pytest.raises(NotAuthenticated, match="signed by 'HS256'"):
-        await tokens.asker(forged, "rest")
+        await tokens.asker(provider.confused(), "rest")
 
 
 @pytest.mark.parametrize("algorithm", ["none", "None", "", None, 7])
 async def test_a_token_that_nobody_signed_lets_nobody_in(
     provider: Provider, tokens: OidcTokens, algorithm: object
 ) -> None:
-    body = provider.token().split(".")[1]
-    head = _encoded({"alg": algorithm, "kid": "one"})
     with pytest.raises(NotAuthenticated):
-        await tokens.asker(f"{head}.{body}.", "rest")
+        await tokens.asker(provider.unsigned(algorithm), "rest")
 
 
 @pytest.mark.parametrize("rubbish", ["a", "a.b.c", "..", "é.é.é", "x" * 20_000, "\0"])
@@ -245,7 +171,3 @@ async def test_a_provider_that_is_away_is_nobodys_fault(
 def test_an_issuer_is_at_a_safe_place_and_has_an_audience(url: str, audience: str) -> None:
     with pytest.raises(ConfigurationError):
         Issuer(url, audience)
-
-
-def _encoded(part: dict[str, Any]) -> str:
-    return base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +13,7 @@ import pytest
 
 from assay.api.access import Role
 from assay.api.http.front import Front
-from assay.api.identity import Identity
+from assay.api.identity import Identity, Tokens
 from assay.api.keys import issue
 from assay.api.serving import served as serve
 from assay.api.settings import read_settings
@@ -43,7 +43,11 @@ async def issued(tenants: Tenants, tenant: str, role: str, *scopes: str) -> str:
 
 @asynccontextmanager
 async def serving(
-    folder: Path, *, guarded: bool = True, front: Front | None = None
+    folder: Path,
+    *,
+    guarded: bool = True,
+    front: Front | None = None,
+    tokens: Callable[[Tenants], Tokens] | None = None,
 ) -> AsyncIterator[Served]:
     """A server with keys of every role, or without any."""
     workspace, home = folder / "workspace", folder / "home"
@@ -54,7 +58,8 @@ async def serving(
         for role in Role if guarded else ():
             keys[str(role)] = await issued(tenants, "", role)
             keys[f"other {role}"] = await issued(tenants, "other", role)
-        app = application(tenants, Identity(tenants), front)
+        identity = Identity(tenants, None if tokens is None else tokens(tenants))
+        app = application(tenants, identity, front)
         async with serve(app, "127.0.0.1:0") as url:
             yield Served(url, tenants, keys)
 

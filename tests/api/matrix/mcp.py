@@ -73,13 +73,16 @@ class Mcp:
         answer = await self._http.post(
             "/mcp",
             json={"jsonrpc": "2.0", "id": 1, "method": how.name, "params": params},
-            headers={
-                "Accept": "application/json, text/event-stream",
-                "MCP-Protocol-Version": VERSION,
-                "Mcp-Method": how.name,
-                "Mcp-Name": how.about,
-                **bearer(caller),
-            },
+            headers=httpx.Headers(
+                {
+                    "Accept": "application/json, text/event-stream",
+                    "MCP-Protocol-Version": VERSION,
+                    "Mcp-Method": how.name,
+                    "Mcp-Name": how.about,
+                    **bearer(caller),
+                },
+                encoding="utf-8",
+            ),
         )
         if answer.status_code == 401:
             return told(answer)
