@@ -100,14 +100,14 @@ async def _executed(asked: Asked, asking: Asking, media: str) -> Response:
 
 
 def _request_error(errors: list[Any], media: str) -> Response:
-    """There is no data. Who asks for plain JSON is told of a wrong document by a 200, as ever."""
+    """There is no data. Who asks for plain JSON is told so by a 200: it came from here."""
     codes = {error["extensions"]["code"] for error in errors}
-    status = HTTPStatus.BAD_REQUEST if media == RESPONSE else HTTPStatus.OK
+    status = HTTPStatus.BAD_REQUEST
     if codes & {"timeout", StoreUnavailable.code}:
         status = HTTPStatus.SERVICE_UNAVAILABLE
     elif "internal" in codes:
         status = HTTPStatus.INTERNAL_SERVER_ERROR
-    return _json(status, {"errors": errors}, media)
+    return _json(status if media == RESPONSE else HTTPStatus.OK, {"errors": errors}, media)
 
 
 def _media(accept: str | None) -> str:

@@ -40,20 +40,31 @@ class EventStream(StreamingResponse):
 async def events(results: AsyncGenerator[Any, None], asking: Asking) -> AsyncIterator[bytes]:
     """Each result is read when the one before it has been sent: who reads slowly is waited for.
 
-    A key that is revoked ends the stream, with an error that says so.
+    A key that is revoked ends the stream, with an error that says so. So does the end of the
+    server, without `complete`: what is followed has not ended, and is worth coming back for.
     """
+    with asking.desk.farewell.listener():
+        async for event in _events(results, asking):
+            yield event
+
+
+async def _events(results: AsyncGenerator[Any, None], asking: Asking) -> AsyncGenerator[bytes]:
     gone = asyncio.ensure_future(revoked(asking.identify))
+    ending = asyncio.ensure_future(asking.desk.farewell.begun())
     upcoming = asyncio.ensure_future(_next(results))
     try:
         while True:
             ready, _ = await asyncio.wait(
-                (upcoming, gone), timeout=HEARTBEAT, return_when=asyncio.FIRST_COMPLETED
+                (upcoming, gone, ending), timeout=HEARTBEAT, return_when=asyncio.FIRST_COMPLETED
             )
+            if ending in ready:
+                yield _still(asking)
+                return
             if gone in ready:
                 yield _event("next", _refusal(gone.result()))
                 break
             if not ready:
-                yield b": %s\n\n" % encoded({"after": asking.place})
+                yield _still(asking)
                 continue
             if (result := upcoming.result()) is None:
                 break
@@ -61,10 +72,15 @@ async def events(results: AsyncGenerator[Any, None], asking: Asking) -> AsyncIte
             upcoming = asyncio.ensure_future(_next(results))
         yield b"event: complete\ndata:\n\n"
     finally:
-        gone.cancel()
-        upcoming.cancel()
-        await asyncio.gather(gone, upcoming, return_exceptions=True)
+        for each in (upcoming, gone, ending):
+            each.cancel()
+        await asyncio.gather(upcoming, gone, ending, return_exceptions=True)
         await results.aclose()
+
+
+def _still(asking: Asking) -> bytes:
+    """A comment, which says how far a subscription has come."""
+    return b": %s\n\n" % encoded({"after": asking.place})
 
 
 async def _next(results: AsyncGenerator[Any, None]) -> Any:

@@ -13,6 +13,7 @@ import httpx
 import pytest
 from limits import parse
 
+from assay.api import connections
 from assay.api import serving as server
 from assay.api.http.bodies import too_deep
 from assay.api.http.front import Front
@@ -189,7 +190,7 @@ async def test_whoever_connects_and_does_not_ask_is_hung_up_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also who sends lines of a head and never the last, the first time or later; not who asked."""
-    monkeypatch.setattr(server, "_PATIENCE", 0.3)
+    monkeypatch.setattr(connections, "PATIENCE", 0.3)
     async with serving(tmp_path) as served:
         where = urlsplit(served.url)
         silent, slow, later = [
