@@ -6,7 +6,7 @@ import time
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import anyio
 
@@ -18,8 +18,6 @@ from .progress import Progress
 from .telling import PERSON
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
-
     from ...graphs.event import Event
     from ..control import Control
 
@@ -110,7 +108,7 @@ class Waiting:
             await self._still()
             following = await self._control.follow(self._id, after=self._progress.seen)
             with anyio.move_on_after(min(left, RECHECK)):
-                async with aclosing(cast("AsyncGenerator[Event]", following)) as events:
+                async with aclosing(following) as events:
                     async for event in events:
                         heard = heard or enough(event)
                         if self._progress.fold(event):
