@@ -49,7 +49,7 @@ class Connection:
         self._socket = socket
         self._desk = desk(socket)
         self._line = Line(socket)
-        self._credential = credential(socket)
+        self._key: str | None = None
         self._chat = Chat()
         self._tellings: dict[str, Telling] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -130,7 +130,7 @@ class Connection:
             raise ClosingError(frames.TOO_LATE, "too_late", late) from error
         if not isinstance(first, Hello):
             raise ClosingError(frames.REFUSED, "hello_first", "The first message is a hello")
-        self._credential = first.key or self._credential
+        self._key = first.key
         try:
             asker = await self._identify()
             await self._desk.pace.principal(self._socket, asker)
@@ -141,7 +141,8 @@ class Connection:
         return asker
 
     async def _identify(self) -> Asker:
-        return await self._desk.identity.asker(self._credential, SURFACE)
+        presented = self._key or credential(self._socket)
+        return await self._desk.identity.asker(presented, SURFACE)
 
     async def _control(self) -> Control:
         """What they may do now. Raises `ClosingError` when they are let in no more."""

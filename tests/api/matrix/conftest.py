@@ -40,11 +40,17 @@ KEEPS = {
          "artifacts": {"plan": "plan.txt"}},
     ],
 }  # fmt: skip
+CHATS = {
+    "name": "team-chats",
+    "inputs": {"message": {"type": "string"}},
+    "steps": [SAY],
+}
 FENCES = ("team-fence", "else-fence")
 """Run last, and everybody may see one: a stream that has come to it has told all before."""
 
 NOTHING: Things = {
     "workflow": "else-nothing",
+    "chat": "else-nothing",
     "execution": "0190b6c1-8f3e-7c4a-9d21-6f1b2c3d4e5f",
     "question": "q" + "0" * 19,
     "sha": "0" * 64,
@@ -132,7 +138,7 @@ class World:
 
     async def begin(self) -> None:
         fences: list[Mapping[str, Any]] = [{"name": name, "steps": [SAY]} for name in FENCES]
-        documents: list[Mapping[str, Any]] = [QUICK, ASKS, FAILS, KEEPS, *fences]
+        documents: list[Mapping[str, Any]] = [QUICK, ASKS, FAILS, KEEPS, CHATS, *fences]
         for document in documents:
             await self.served.tenants.app().register(document)
         for reach in Reach:
@@ -145,6 +151,7 @@ class World:
         self.standing = {
             **waiting,
             "workflow": "team-asks",
+            "chat": "team-chats",
             "kept": kept.id,
             "sha": artifact.sha256,
             "paused": (await self.fresh(Operation.RESUME_EXECUTION))["paused"],

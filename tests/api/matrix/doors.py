@@ -74,16 +74,30 @@ async def graphql_ws_by_header(url: str, credential: str) -> str:
         async with opened(f"{url}/graphql", headers, GRAPHQL_WS) as socket:
             await socket.send('{"type": "connection_init"}')
             return await heard(socket, "connection_ack", 4403)
-    except InvalidStatus as refused:  # of a handshake with a line of more than 8 KiB
-        status = refused.response.status_code
-        return OUT if status == 431 and len(credential) > 8000 else f"{status}"
+    except InvalidStatus as refused:
+        return _of_long(refused, credential)
+
+
+async def ws(url: str, credential: str) -> str:
+    async with opened(f"{url}/v1/ws", {}) as socket:
+        await socket.send(json.dumps({"type": "hello", "key": credential}))
+        return await heard(socket, "welcome", 4401)
+
+
+async def ws_by_header(url: str, credential: str) -> str:
+    try:
+        async with opened(f"{url}/v1/ws", {"X-API-Key": credential}) as socket:
+            await socket.send('{"type": "hello"}')
+            return await heard(socket, "welcome", 4401)
+    except InvalidStatus as refused:
+        return _of_long(refused, credential)
 
 
 DOORS: Mapping[str, Door] = {
     door.__name__: door
     for door in (
         *(rest, rest_by_key, metrics, graphql, graphql_sse, sse, mcp),
-        *(graphql_ws, graphql_ws_by_header),
+        *(graphql_ws, graphql_ws_by_header, ws, ws_by_header),
     )
 }
 
@@ -105,10 +119,18 @@ async def heard(socket: ClientConnection, welcome: str, refusal: int) -> str:
     """What the first thing that a socket says means."""
     try:
         said = json.loads(await socket.recv())
+        if said["type"] == "closing":
+            said = json.loads(await socket.recv())
         return IN if said["type"] == welcome else str(said)
     except ConnectionClosed as closed:
         code = closed.rcvd.code if closed.rcvd else None
         return OUT if code == refusal else f"closed with {code}"
+
+
+def _of_long(refused: InvalidStatus, credential: str) -> str:
+    """No handshake may have a line of more than 8 KiB."""
+    status = refused.response.status_code
+    return OUT if status == 431 and len(credential) > 8000 else f"{status}"
 
 
 async def _http(

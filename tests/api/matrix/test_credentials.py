@@ -94,6 +94,9 @@ async def test_of_several_credentials_none_counts(place: Place, headers: str) ->
                 async with opened(f"{place.served.url}/graphql", given, GRAPHQL_WS) as socket:
                     await socket.send('{"type": "connection_init"}')
                     assert await heard(socket, "connection_ack", 4403) == OUT
+                async with opened(f"{place.served.url}/v1/ws", given) as socket:
+                    await socket.send('{"type": "hello"}')
+                    assert await heard(socket, "welcome", 4401) == OUT
         same = await http.get("/v1/workflows", headers=of(keys["viewer"], keys["viewer"]))
         assert same.status_code == 200
 
@@ -116,6 +119,9 @@ async def test_in_an_address_a_credential_counts_for_nothing(place: Place, name:
     async with opened(f"{url}/graphql?{name}={key}", {}, GRAPHQL_WS) as socket:
         await socket.send('{"type": "connection_init"}')
         assert await heard(socket, "connection_ack", 4403) == OUT
+    async with opened(f"{url}/v1/ws?{name}={key}", {}) as socket:
+        await socket.send('{"type": "hello"}')
+        assert await heard(socket, "welcome", 4401) == OUT
 
 
 async def test_no_credential_is_told_or_logged(

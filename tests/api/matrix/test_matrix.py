@@ -13,6 +13,7 @@ from graphql import FieldNode, OperationDefinitionNode, build_schema, parse
 from assay.api.access import Operation, Role
 from assay.api.graphql.schema import schema
 from assay.api.identity import Identity
+from assay.api.socket.commands import COMMANDS
 from assay.api.surfaces import application
 
 from .asks import About, Ask, Caller, Reach, Surface, Told, expected, filled, masked, rule, shown
@@ -20,10 +21,11 @@ from .conftest import NOTHING, World
 from .graphql import GraphQL
 from .mcp import Mcp, Method
 from .rest import Call, Rest, Streams
+from .ws import Ws
 
 pytestmark = pytest.mark.anyio
 
-SURFACES = {kind.name: kind for kind in (Rest, GraphQL, Streams, Mcp)}
+SURFACES = {kind.name: kind for kind in (Rest, GraphQL, Streams, Ws, Mcp)}
 WHO = [*Role, None]
 
 
@@ -126,7 +128,7 @@ def test_every_route_of_rest_is_asked(world: World) -> None:
     }
     assert {ask.how.route for ask in (*Rest.asks, *Streams.asks)} == there
     others = {path for route in app.routes if (path := getattr(route, "path", "")) not in described}
-    known = {"/graphql", "/mcp", "/healthz", "/readyz", "/metrics", "/v1/openapi.json"}
+    known = {"/graphql", "/mcp", "/healthz", "/readyz", "/metrics", "/v1/openapi.json", "/v1/ws"}
     assert {path for path in others if path} == known, "a surface that the matrix does not ask"
 
 
@@ -149,6 +151,13 @@ def test_every_field_of_the_graph_is_asked() -> None:
         if root is not None
     }
     assert asked == there
+
+
+def test_every_command_of_the_socket_is_asked() -> None:
+    asked = {ask.how.fields.get("command") for ask in Ws.asks} - {None}
+    assert asked == set(COMMANDS)
+    messages = {ask.how.fields["type"] for ask in Ws.asks}
+    assert messages == {"command", "subscribe", "say"}
 
 
 async def test_every_tool_and_resource_of_mcp_is_asked(
