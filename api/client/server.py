@@ -33,6 +33,9 @@ CONNECT = 10.0
 _PASSING = frozenset({502, 503, 504})
 """Said by a server whose store is away, or by a proxy whose server is."""
 
+ENDS = "server_ends"
+"""Said by a server that ends; the next one goes on."""
+
 Params = Mapping[str, Any]
 
 
@@ -148,7 +151,8 @@ class Server:
                                 raise _closed(frame)
                             if frame.id is not None:
                                 last = frame.id
-                            backoff.reset()
+                            if frame.data:
+                                backoff.reset()
                             yield frame
             except PassingError as passing:
                 if not await backoff.wait(passing.wait):
@@ -262,7 +266,8 @@ def _closed(frame: Frame) -> Exception:
     """Why the server ends a stream before its end."""
     data = _read(frame.data.encode()) or {}
     error = error_of(0, data)
-    return PassingError(error) if isinstance(error, StoreUnavailable) else error
+    passing = isinstance(error, StoreUnavailable) or data.get("code") == ENDS
+    return PassingError(error) if passing else error
 
 
 def _fed(frames: Frames, chunk: bytes) -> list[Frame]:

@@ -1,11 +1,13 @@
-"""A server that is killed and started again in the middle of a stream is not noticed in it."""
+"""A server that ends, or is killed, and is started again amid a stream is not noticed in it."""
 
 from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import socket
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -46,8 +48,9 @@ async def launched(folder: Path, port: int) -> asyncio.subprocess.Process:
     return process
 
 
-async def killed(process: asyncio.subprocess.Process) -> None:
-    process.kill()
+async def ended(process: asyncio.subprocess.Process, how: signal.Signals) -> None:
+    with suppress(ProcessLookupError):
+        process.send_signal(how)
     await process.communicate()
 
 
@@ -69,21 +72,21 @@ async def test_streams_outlive_their_server(tmp_path: Path) -> None:
                         return
 
             hearing = asyncio.create_task(hear())
-            turns = iter((10, 30))
-            kill = next(turns)
+            turns = iter([(10, signal.SIGKILL), (25, signal.SIGTERM), (40, signal.SIGKILL)])
+            kill, how = next(turns)
             async for event in client.follow(begun.id, patience=None):
                 told.append(event)
                 if event.seq >= kill:
-                    kill = next(turns, 10_000)
-                    await killed(process)
+                    await ended(process, how)
+                    kill, how = next(turns, (10_000, how))
                     process = await launched(tmp_path, port)
             await hearing
             done = await client.wait(begun.id)
             kept = [e async for e in client.follow(begun.id)]
     finally:
-        await killed(process)
+        await ended(process, signal.SIGKILL)
     assert done.status is Status.COMPLETED
     assert [e for e in told if e.seq] == kept == heard
     assert [e.seq for e in kept] == list(range(1, len(kept) + 1))
-    ended = [e.path for e in kept if e.type is EventType.STEP_COMPLETED]
-    assert len(ended) == len(set(ended)) == 31
+    done_once = [e.path for e in kept if e.type is EventType.STEP_COMPLETED]
+    assert len(done_once) == len(set(done_once)) == 31
