@@ -271,7 +271,13 @@ def _second(text: str) -> int:
 
 def moment(at: int) -> str:
     """The RFC 3339 time, UTC, of microseconds since 1970."""
-    return (_EPOCH + timedelta(microseconds=at)).isoformat(timespec="microseconds")[:26] + "Z"
+    second, micros = divmod(at, 1_000_000)
+    return f"{_written(second)}.{micros:06}Z"
+
+
+@lru_cache(maxsize=64)
+def _written(second: int) -> str:
+    return (_EPOCH + timedelta(seconds=second)).isoformat()[:19]
 
 
 def dump(value: Any) -> bytes:
