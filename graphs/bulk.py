@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from .execution import Execution
 from .question import Question
-from .stored import WorkflowInfo
+from .stored import ArtifactInfo, Entry, WorkflowInfo
 
 
 class Bulk(Protocol):
@@ -21,3 +21,14 @@ class Bulk(Protocol):
 
     async def asked_by(self, execution_ids: Sequence[str], *, each: int = 20) -> Sequence[Question]:
         """The oldest open questions of each of the executions, oldest first."""
+
+    async def journals_of(
+        self, execution_ids: Sequence[str], *, after: int = 0, each: int | None = None
+    ) -> Mapping[str, Sequence[Entry]]:
+        """By whole id the entries that hold a `seq` greater than `after`, in order: all of them,
+        or the first of each."""
+
+    async def artifacts_of(
+        self, execution_ids: Sequence[str], *, each: int = 20
+    ) -> Sequence[ArtifactInfo]:
+        """The newest files of each of the executions, newest first."""

@@ -208,6 +208,9 @@ class Shelves(Protocol):
     async def cache(self, key: str, result: StepResult, *, ttl: float | None) -> None:
         """Keep a completed result under the key, for `ttl` seconds or for good."""
 
+    async def cached_results(self) -> int:
+        """How many results are kept and have not expired."""
+
     async def invalidate(self, prefix: str = "") -> int:
         """Forget the cached results whose step's path or key begins so; how many."""
 

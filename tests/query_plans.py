@@ -28,8 +28,10 @@ RARE = (
     "DELETE FROM cache WHERE instr(",
     "SELECT count(*) FROM journal WHERE execution NOT IN",
     "SELECT e.id, j.before, j.first FROM (",
+    "SELECT (SELECT count(*) FROM cache) -",
 )
-"""What a person asks for by a piece of text, which no index finds, or has looked through."""
+"""What a person asks for by a piece of text, which no index finds, or has looked through or
+counted."""
 
 _SCAN = re.compile(r"SCAN (?!(?:\d+ )?CONSTANT)(\w+)(?P<index> USING )?")
 _QUERY = re.compile(r"\s*(SELECT|WITH|INSERT|UPDATE|DELETE)\b")

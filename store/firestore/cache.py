@@ -48,6 +48,11 @@ async def forget_expired(database: Database) -> None:
     await database.clear([database.at(names.CACHE, each.id) for each in found])
 
 
+async def count(database: Database) -> int:
+    expired = where(database.all(names.CACHE), "expires_at", "<=", time.time())
+    return await database.count(database.all(names.CACHE)) - await database.count(expired)
+
+
 async def invalidate(database: Database, prefix: str) -> int:
     fitting = {}
     for field in ("key", "path"):

@@ -105,6 +105,15 @@ async def entries(database: Database, execution_id: str, after: int, limit: int)
     return Page(items, str(shown[-1]["last"]) if len(found) > limit else None)
 
 
+async def some(
+    database: Database, execution_id: str, after: int, most: int | None
+) -> Sequence[Entry]:
+    """The entries that hold a later number, so many at most."""
+    query = _after(database, execution_id, after)
+    found = await database.find(query if most is None else query.limit(most))
+    return [await parse(database, execution_id, each) for each in found]
+
+
 async def last(database: Database, execution_id: str) -> int:
     """The highest number in the journal; 0 when it is empty."""
     query = _all(database, execution_id).select(["last"])

@@ -37,6 +37,7 @@ from .beginning import Beginning
 from .blobs import FirestoreBlobs
 from .database import Database, where
 from .drive import Drive
+from .many import Many
 from .names import Clock
 from .workers import TTL, Workers
 
@@ -72,7 +73,7 @@ _TIDY = 60.0
 """Seconds between two looks for what has expired, and for events that were cut off."""
 
 
-class FirestoreStore:
+class FirestoreStore(Many):
     """Any number of processes may open one database. Use it in the loop that opened it."""
 
     def __init__(self, database: Database, workers: Workers) -> None:
@@ -227,15 +228,6 @@ class FirestoreStore:
     ) -> Page[Question]:
         return await questions.listing(self._database, execution_id, status, after, limit)
 
-    async def executions_of(self, ids: Sequence[str]) -> Sequence[Execution]:
-        return await executions.of(self._database, ids)
-
-    async def versions_of(self, named: Sequence[tuple[str, str]]) -> Sequence[WorkflowInfo]:
-        return await workflows.of(self._database, named)
-
-    async def asked_by(self, execution_ids: Sequence[str], *, each: int = 20) -> Sequence[Question]:
-        return await questions.open_of(self._database, execution_ids, each)
-
     async def answer(self, question: Question) -> bool:
         return await questions.answer(self._database, self._clock, question)
 
@@ -254,6 +246,9 @@ class FirestoreStore:
         await cache.put(self._database, key, result, ttl)
         if self._is_time_to_tidy("cache"):
             await cache.forget_expired(self._database)
+
+    async def cached_results(self) -> int:
+        return await cache.count(self._database)
 
     async def invalidate(self, prefix: str = "") -> int:
         return await cache.invalidate(self._database, prefix)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ...graphs.stored import ArtifactInfo
-from ..records import fetch_size, number, page, where
+from ..records import encode, fetch_size, number, page, where
 
 if TYPE_CHECKING:
     import sqlite3
@@ -41,3 +41,17 @@ def listing(
         values,
     ).fetchall()
     return page(rows, limit, lambda row: row[0], lambda row: ArtifactInfo(*row[1:]))
+
+
+def newest_of(
+    connection: sqlite3.Connection, execution_ids: Sequence[str], each: int
+) -> Sequence[ArtifactInfo]:
+    rows = connection.execute(
+        "SELECT e.id, a.path, a.name, a.file, a.sha256, a.size, a.kept_at"
+        " FROM executions e JOIN artifacts a"
+        " ON a.execution = e.key AND a.key IN (SELECT key FROM artifacts"
+        " WHERE execution = e.key ORDER BY key DESC LIMIT ?)"
+        " WHERE e.id IN (SELECT value FROM json_each(?)) ORDER BY a.key DESC",
+        (each, encode(list(execution_ids), "A list of ids")),
+    )
+    return [ArtifactInfo(*row) for row in rows]

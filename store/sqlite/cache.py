@@ -46,6 +46,15 @@ class Caching:
         )
 
 
+def count(connection: sqlite3.Connection) -> int:
+    found = connection.execute(
+        "SELECT (SELECT count(*) FROM cache) -"
+        " (SELECT count(*) FROM cache WHERE expires_at IS NOT NULL AND expires_at <= ?)",
+        (time.time(),),
+    ).fetchone()
+    return int(found[0])
+
+
 def invalidate(connection: sqlite3.Connection, prefix: str) -> int:
     return connection.execute(
         "DELETE FROM cache WHERE instr(key, ?1) = 1 OR instr(path, ?1) = 1", (prefix,)

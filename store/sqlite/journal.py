@@ -5,6 +5,7 @@ What is promised stands in the `Store` port.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import TYPE_CHECKING
 
 import orjson
@@ -12,13 +13,13 @@ import orjson
 from ...graphs.errors import LeaseLost, StoreError
 from ...graphs.execution import Status
 from ...graphs.stored import Commit, Entry, Page
-from ..records import fetch_size, page
+from ..records import encode, fetch_size, page
 from . import artifacts, bulk, executions, inbox, questions, signals, slots
 from .writer import Joint
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from ...graphs.execution import Execution
     from ...graphs.lease import Lease
@@ -157,6 +158,23 @@ def entries(
         (execution_id, after),
     ).fetchall()
     return page(rows, limit, lambda row: row[1], lambda row: Entry(*row))
+
+
+def journals(
+    connection: sqlite3.Connection, execution_ids: Sequence[str], after: int, each: int | None
+) -> Mapping[str, Sequence[Entry]]:
+    # As many entries as there can be, when it is not said how many.
+    most = 2**63 - 1 if each is None else each
+    found: defaultdict[str, list[Entry]] = defaultdict(list)
+    for id, *entry in connection.execute(
+        "SELECT e.id, j.first, j.last, j.data FROM executions e JOIN journal j"
+        " ON j.execution = e.key AND j.last IN (SELECT last FROM journal"
+        " WHERE execution = e.key AND last > ? ORDER BY last LIMIT ?)"
+        " WHERE e.id IN (SELECT value FROM json_each(?)) ORDER BY e.key, j.last",
+        (after, most, encode(list(execution_ids), "A list of ids")),
+    ):
+        found[id].append(Entry(*entry))
+    return found
 
 
 def _refused(connection: sqlite3.Connection, lease: Lease, entry: Row | None) -> StoreError:

@@ -255,6 +255,18 @@ class SqliteStore:
         work = partial(questions.open_of, execution_ids=execution_ids, each=each)
         return await self._read(work)
 
+    async def journals_of(
+        self, execution_ids: Sequence[str], *, after: int = 0, each: int | None = None
+    ) -> Mapping[str, Sequence[Entry]]:
+        work = partial(journal.journals, execution_ids=execution_ids, after=after, each=each)
+        return await self._read(work)
+
+    async def artifacts_of(
+        self, execution_ids: Sequence[str], *, each: int = 20
+    ) -> Sequence[ArtifactInfo]:
+        work = partial(artifacts.newest_of, execution_ids=execution_ids, each=each)
+        return await self._read(work)
+
     async def answer(self, question: Question) -> bool:
         work = partial(questions.answer, question=question, document=questions.encoded(question))
         return await self._write(work, f"The answer to question {question.id}")
@@ -273,6 +285,9 @@ class SqliteStore:
 
     async def cache(self, key: str, result: StepResult, *, ttl: float | None) -> None:
         await self._write(cache.Caching(key, result, ttl), f"The result of step {result.path}")
+
+    async def cached_results(self) -> int:
+        return await self._read(cache.count)
 
     async def invalidate(self, prefix: str = "") -> int:
         return await self._write(partial(cache.invalidate, prefix=prefix))

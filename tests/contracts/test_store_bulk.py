@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.stored import begun, parked, question
+from tests.stored import begun, entry, parked, question
+
+from assay.graphs.stored import ArtifactInfo, Commit
 
 if TYPE_CHECKING:
     from assay.graphs.ports import Store
@@ -58,3 +60,34 @@ async def test_open_questions_are_found_by_their_executions_so_many_of_each(stor
         ("e2", "a"),
     ]
     assert await store.asked_by([]) == []
+
+
+async def test_journals_are_found_by_their_executions(store: Store) -> None:
+    await begun(store, "e1", entries=[entry(1), entry(2, 4), entry(5)])
+    await begun(store, "e2", entries=[entry(1, 2), entry(3)])
+    await begun(store, "e3")
+    await begun(store, "e4", entries=[entry(1)])
+    found = await store.journals_of(["e2", "e1", "e2", "e3", "nobody", "é\n"])
+    assert {id: list(entries) for id, entries in found.items() if entries} == {
+        "e1": [entry(1), entry(2, 4), entry(5)],
+        "e2": [entry(1, 2), entry(3)],
+    }
+    some = await store.journals_of(["e1", "e2", "e4"], after=2, each=1)
+    assert {id: list(entries) for id, entries in some.items() if entries} == {
+        "e1": [entry(2, 4)],
+        "e2": [entry(3)],
+    }
+    assert await store.journals_of([]) == {}
+
+
+async def test_the_newest_files_are_found_by_their_executions_so_many_of_each(
+    store: Store,
+) -> None:
+    leases = {id: (await begun(store, id))[1] for id in ("e1", "e2", "e3")}
+    for number, id in enumerate(("e1", "e1", "e2", "e1", "e3")):
+        kept = ArtifactInfo(id, "a", f"n{number}", "f", f"{number:064}", number, "at")
+        await store.commit(Commit(leases[id], artifacts=[kept]))
+    found = await store.artifacts_of(["e2", "e1", "nobody"], each=2)
+    of = {id: [f.name for f in found if f.execution_id == id] for id in ("e1", "e2", "e3")}
+    assert of == {"e1": ["n3", "n1"], "e2": ["n2"], "e3": []}
+    assert await store.artifacts_of([]) == []

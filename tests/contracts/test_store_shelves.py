@@ -82,6 +82,18 @@ async def test_a_result_that_is_no_json_is_refused_by_name(store: Store) -> None
 # Artifacts
 
 
+async def test_cached_results_are_counted_until_they_expire(store: Store) -> None:
+    assert await store.cached_results() == 0
+    await store.cache("a", result(1), ttl=None)
+    await store.cache("b", result(1), ttl=3600)
+    await store.cache("gone", result(1), ttl=0)
+    assert await store.cached_results() == 2
+    await store.cache("a", result(2), ttl=None)
+    assert await store.cached_results() == 2
+    await store.invalidate("a")
+    assert await store.cached_results() == 0, "the path of the other begins so, too"
+
+
 def artifact(execution_id: str, number: int) -> ArtifactInfo:
     return ArtifactInfo(
         execution_id, "a", f"n{number}", f"d/é{number}", f"{number:064}", 2**40 + number, "at"
