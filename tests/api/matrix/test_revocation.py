@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -46,7 +46,7 @@ EVENTS = 'subscription { events(after: "") { type } }'
 OF_ONE = 'subscription { executionEvents(id: "%s") { type } }'
 
 Ready = asyncio.Event
-Stream = Callable[[str, str, str, Ready], Awaitable[str]]
+Stream = Callable[[str, str, str, Ready], Coroutine[Any, Any, str]]
 """Opens a stream with a URL, a credential and an execution, says so, and gives how it ended."""
 
 
