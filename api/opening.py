@@ -7,8 +7,12 @@ from typing import TYPE_CHECKING
 
 from ..graphs.errors import ConfigurationError
 from .identity import Identity
+from .tenants import store_of
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from .settings import Settings
     from .tenants import Tenants
 
 
@@ -16,6 +20,16 @@ def read_tenants(environ: Mapping[str, str]) -> tuple[str, ...]:
     """The names of tenants in ASSAY_TENANTS."""
     given = environ.get("ASSAY_TENANTS", "").split(",")
     return tuple(dict.fromkeys(name.strip() for name in given if name.strip()))
+
+
+def place_of(settings: Settings, tenant: str) -> tuple[str, Path]:
+    """The store and the folder of a tenant. Raises `ConfigurationError` when nobody knows it."""
+    if not tenant:
+        return settings.store, settings.home
+    if tenant not in (names := read_tenants(settings.environ)):
+        there = ", ".join(names) or "none"
+        raise ConfigurationError(f"there is no tenant {tenant!r}; ASSAY_TENANTS names: {there}")
+    return store_of(settings.store, tenant), settings.home / "tenants" / tenant
 
 
 def identity(environ: Mapping[str, str], tenants: Tenants) -> Identity:

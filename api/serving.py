@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import socket
 import sys
@@ -85,9 +86,8 @@ def _listen(address: str) -> socket.socket:
         _tune(listening)
         return listening
     except OSError as error:
-        raise ConfigurationError(
-            f"nothing can listen at {address}: {error.strerror or error}"
-        ) from error
+        why = str(error) if error.errno is None else os.strerror(error.errno)
+        raise ConfigurationError(f"nothing can listen at {address}: {why}") from error
 
 
 def _tune(listening: socket.socket) -> None:

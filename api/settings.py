@@ -26,6 +26,7 @@ KNOWN = {
     "ASSAY_SNAPSHOT_FILES": "how many files and folders may follow an execution (10000)",
     "ASSAY_SNAPSHOT_TOTAL": "what all files that follow an execution may have together (1GiB)",
     "ASSAY_MAX_EXECUTIONS": "how many executions one process runs at once (100); others wait",
+    "ASSAY_WORKERS": "how many worker processes a server has beside itself (0)",
     "ASSAY_GRACE": "seconds that steps have to end when a worker is told to (25)",
     "ASSAY_HEALTH": "HOST:PORT where a worker says how it is (nowhere)",
     "ASSAY_PUSH_AUDIENCE": "the audience of Pub/Sub's pushes to POST /work; with it, rings come so",

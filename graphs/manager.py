@@ -47,7 +47,8 @@ class Manager:
     """Validates, then delegates to a provider, and logs both ends.
 
     `provider` drives everything that is kept here, also what others execute; `default` is the
-    name of the one that executes what asks for none.
+    name of the one that executes what asks for none; with `leaves`, other processes drive what is
+    begun here.
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class Manager:
         self.default = services.providers.get(default).name()
         self._launches = Launches(services.store, loader, surroundings)
         self._forks = Forks(services, self._launches)
+        self.leaves = False
         provider.launches(self._launches.of)
 
     @property
@@ -137,10 +139,13 @@ class Manager:
                 await store.keep(program.workflow)
             for data in begun.blobs.values():
                 await blobs.put(data)  # also what is there: it is not swept away meanwhile
-            lease = await store.create(execution, begun.entries, store.worker)
+            driver = "" if self.leaves else store.worker
+            lease = await store.create(execution, begun.entries, driver)
         self.services.bus.publish(begun.events)
         if lease is not None:
             self.provider.drive(lease, launch, Known(execution, begun.history))
+        elif self.leaves:
+            self.services.bus.ring(execution.id)
         else:
             await self.provider.wait_turn(execution)
         return execution

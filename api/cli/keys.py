@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from ...graphs.errors import ConfigurationError, InvalidInput
+from ...graphs.errors import InvalidInput
 from ...graphs.execution import timestamp
 from ...graphs.stored import AuditEntry
 from ...graphs.units import parse_duration
@@ -15,9 +15,8 @@ from ...store.connect import connect
 from ..access import Operation
 from ..identity import LOCAL
 from ..keys import expired, issue
-from ..opening import read_tenants
+from ..opening import place_of
 from ..settings import read_settings
-from ..tenants import store_of
 from .exits import OK
 from .output import Output
 from .text import clean
@@ -83,12 +82,7 @@ async def revoke(id: str, tenant: str) -> int:
 
 @asynccontextmanager
 async def _store(tenant: str) -> AsyncIterator[Store]:
-    settings = read_settings()
-    names = read_tenants(settings.environ)
-    if tenant and tenant not in names:
-        there = ", ".join(names) or "none"
-        raise ConfigurationError(f"there is no tenant {tenant!r}; ASSAY_TENANTS names: {there}")
-    store = await connect(store_of(settings.store, tenant))
+    store = await connect(place_of(read_settings(), tenant)[0])
     try:
         yield store
     finally:

@@ -23,15 +23,25 @@ from .exits import OK
 from .opened import here_only
 from .output import Output
 from .signals import signals
+from .workers import read_workers
+from .workers import workers as beginning
 
 if TYPE_CHECKING:
     from ..identity import Identity
 
 
 async def serve(
-    *, host: str, port: int, grace: float | None, concurrency: int | None, quiet: bool
+    *,
+    host: str,
+    port: int,
+    grace: float | None,
+    concurrency: int | None,
+    workers: int | None,
+    quiet: bool,
 ) -> int:
     """Answer and work until a signal comes; then end in order.
+
+    With `workers`, so many other processes do the work, and this one only answers.
 
     Raises `ConfigurationError` for an address that others reach while nobody needs a key.
     """
@@ -41,6 +51,7 @@ async def serve(
         environ["ASSAY_MAX_EXECUTIONS"] = str(concurrency)
     settings = read_settings(environ)
     duty, front = read_duty(settings.environ, grace=grace), read_front(settings.environ)
+    count = read_workers(settings.environ, workers)
     out, err = Output(), Output(sys.stderr)
     with signals() as stop:
         async with AsyncExitStack() as stack:
@@ -56,13 +67,17 @@ async def serve(
             ]
             stack.callback(_cancel, counting)
             for each in tenants.apps:
-                each.manager.serve()
+                each.manager.leaves = count > 0
+                if not count:
+                    each.manager.serve()
             url = await stack.enter_async_context(served(app, address))
+            beside = beginning(count, tenants.names, duty.grace, environ, err)
+            others = await stack.enter_async_context(beside)
             if not quiet:
                 out.line(f"serving at {url}; Ctrl-C ends it in order")
             await stop.wait()
             err.line(f"stopping …: steps have {duty.grace:g} s to end; the rest goes on elsewhere")
-            await drain(tenants.apps, duty.grace, stop)
+            await asyncio.gather(drain(tenants.apps, duty.grace, stop), others.end(stop))
     return OK
 
 

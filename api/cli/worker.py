@@ -13,6 +13,7 @@ from ...graphs.errors import StoreUnavailable
 from ...graphs.event import Event, EventType
 from ..app import App, open_app
 from ..duty import Duty, read_duty
+from ..opening import place_of
 from ..settings import read_settings
 from ..streams import LAST
 from .draining import drain
@@ -48,17 +49,28 @@ async def worker(
     grace: float | None = None,
     health: str | None = None,
     idle_exit: float | None = None,
+    tenant: str = "",
+    attached: bool = False,
 ) -> int:
-    """Work until a signal comes; then let go of everything, so that it goes on elsewhere."""
+    """Work until a signal comes; then let go of everything, so that it goes on elsewhere.
+
+    `attached`: also until standard input ends, as when whoever began this has died.
+    """
     here_only("worker")
     environ = dict(os.environ)
     if concurrency is not None:
         environ["ASSAY_MAX_EXECUTIONS"] = str(concurrency)
-    given = read_settings(environ).environ
-    duty = read_duty(given, grace=grace, health=health, idle_exit=idle_exit)
+    settings = read_settings(environ)
+    store, home = place_of(settings, tenant)
+    duty = read_duty(settings.environ, grace=grace, health=health, idle_exit=idle_exit)
     out, err = Output(), Output(sys.stderr)
     with signals() as stop:
-        async with open_app(environ=environ) as app, _healthy(app, duty) as url:
+        async with (
+            open_app(store, home=home, environ=environ) as app,
+            _healthy(app, duty) as url,
+        ):
+            if attached:
+                await _attach(stop)
             telling = asyncio.create_task(_tell(app.manager, out, json=json, quiet=quiet))
             app.provider.serve(rings=duty.audience is None)
             if url and not quiet:
@@ -66,9 +78,11 @@ async def worker(
             if not json and not quiet:
                 out.line(f"working as {app.manager.store.worker}; Ctrl-C ends it in order")
             if await _until_enough(app, duty, stop):
-                err.line(
-                    f"stopping …: steps have {duty.grace:g} s to end; the rest goes on elsewhere"
-                )
+                if not attached:
+                    err.line(
+                        f"stopping …: steps have {duty.grace:g} s to end; "
+                        "the rest goes on elsewhere"
+                    )
                 await drain([app], duty.grace, stop)
             elif not quiet:
                 err.line("nothing is left to do")
@@ -76,6 +90,16 @@ async def worker(
             with suppress(asyncio.CancelledError):
                 await telling
     return OK
+
+
+async def _attach(stop: asyncio.Event) -> None:
+    """Have the end of standard input mean that this is to end."""
+
+    class Ended(asyncio.Protocol):
+        def connection_lost(self, exc: Exception | None) -> None:
+            stop.set()
+
+    await asyncio.get_running_loop().connect_read_pipe(Ended, sys.stdin)
 
 
 @asynccontextmanager

@@ -197,6 +197,10 @@ def worker(
         float | None,
         typer.Option(metavar="SECONDS", min=0.1, help="End when nothing was to do for that long."),
     ] = None,
+    tenant: Annotated[
+        str, typer.Option(metavar="NAME", help="For a tenant of ASSAY_TENANTS.")
+    ] = "",
+    attached: Annotated[bool, typer.Option(hidden=True)] = False,
 ) -> None:
     """Drive whatever nobody drives."""
     from ..worker import worker as work
@@ -209,5 +213,7 @@ def worker(
             grace=grace,
             health=health,
             idle_exit=idle_exit,
+            tenant=tenant,
+            attached=attached,
         )
     )

@@ -33,9 +33,27 @@ def serve(
             metavar="N", min=1, help="Executions that run at once (ASSAY_MAX_EXECUTIONS, 100)."
         ),
     ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=0,
+            help="Let so many processes of their own execute; this one only answers "
+            "(ASSAY_WORKERS, 0).",
+        ),
+    ] = None,
     quiet: Quiet = False,
 ) -> None:
     """Answer over HTTP, and drive whatever nobody drives."""
     from ..serve import serve as answer
 
-    raise run(answer(host=host, port=port, grace=grace, concurrency=concurrency, quiet=quiet))
+    raise run(
+        answer(
+            host=host,
+            port=port,
+            grace=grace,
+            concurrency=concurrency,
+            workers=workers,
+            quiet=quiet,
+        )
+    )
