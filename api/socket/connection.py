@@ -68,7 +68,8 @@ class Connection:
                 closing = await self._over
                 await self._end([*beside, *self._tasks.values()])
                 if closing is not None:
-                    cursors = {each.id: each.cursor for each in self._tellings.values()}
+                    all = self._tellings.values()
+                    cursors = {each.id: each.cursor for each in all if each.cursor is not None}
                     await self._line.close(closing, cursors)
             if self._changes:
                 await asyncio.wait(self._changes)
@@ -165,10 +166,10 @@ class Connection:
             if clock() < self._line.spoke + HEARTBEAT:
                 continue
             moved = [each for each in self._tellings.values() if each.moved]
-            cursors = {each.id: each.cursor for each in moved}
+            cursors = {each.id: each.cursor for each in moved if each.cursor is not None}
             await self._line.send({"type": "ping"} | ({"cursors": cursors} if cursors else {}))
             for each in moved:
-                each.moved = each.cursor != cursors[each.id]
+                each.moved = each.cursor != cursors.get(each.id)
 
     async def _read(self) -> Asked:
         message = await self._socket.receive()
@@ -189,16 +190,16 @@ class Connection:
             await self._room.acquire()
             self._begin(asked.id, self._command(asked)).add_done_callback(self._leave_room)
         elif isinstance(asked, Subscribe):
-            self._begin(asked.id, self._subscription(self._telling(asked.id), asked))
+            self._begin(asked.id, self._subscription(self._telling(asked.id, asked.place), asked))
         else:
-            self._begin(asked.id, self._message(self._telling(asked.id), asked))
+            self._begin(asked.id, self._message(self._telling(asked.id, "0"), asked))
 
-    def _telling(self, id: str) -> Telling:
+    def _telling(self, id: str, cursor: str | None) -> Telling:
         self._free(id)
         if len(self._tellings) >= STREAMS:
             many = f"{STREAMS} streams may go on at once on one connection"
             raise ClosingError(frames.TOO_MANY, "too_many", many)
-        telling = self._tellings[id] = Telling(self._line, id)
+        telling = self._tellings[id] = Telling(self._line, id, cursor)
         return telling
 
     def _free(self, id: str) -> None:

@@ -59,6 +59,13 @@ class Subscribe(Frame):
     events: Wanted | None = None
     after: int | str | None = None
 
+    @property
+    def place(self) -> str | None:
+        """The cursor from which on it is; None: from now on."""
+        if self.after is None:
+            return None if self.execution is None else "0"
+        return str(self.after)
+
     @model_validator(mode="after")
     def _one(self) -> Subscribe:
         if (self.execution is None) == (self.events is None):

@@ -29,10 +29,11 @@ Begin = tuple["Execution", "AsyncGenerator[Event]"]
 class Telling:
     """A stream of events under an id, and how far it has come."""
 
-    def __init__(self, line: Line, id: str) -> None:
+    def __init__(self, line: Line, id: str, cursor: str | None) -> None:
         self._line = line
         self.id = id
-        self.cursor = ""
+        self.cursor = cursor
+        """None: it is not known yet where `now` is."""
         self.moved = False
         """Whether events have been passed by since a cursor was told."""
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import asyncio
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from assay.api.control import Control
 
 from .conftest import ASKS, LOUD, run, talking
 
@@ -61,3 +64,30 @@ async def test_from_now_on_is_a_place_to_come_back_to(served: Served) -> None:
         await client.send("subscribe", id="s", events={"workflow": "a*"}, after=began)
         event = (await client.read("event"))["event"]
         assert (event["execution_id"], event["seq"]) == (id, 1)
+
+
+@pytest.mark.parametrize(
+    ("what", "cursors"),
+    [
+        ({"events": {}}, {}),
+        ({"events": {}, "after": "7"}, {"s": "7"}),
+        ({"execution": "x", "after": 5}, {"s": "5"}),
+    ],
+)
+async def test_who_is_cut_off_before_it_has_begun_comes_back_to_where_it_wanted_to(
+    served: Served, monkeypatch: pytest.MonkeyPatch, what: dict[str, Any], cursors: dict[str, str]
+) -> None:
+    """Not to the beginning of all that ever happened."""
+    begun = asyncio.Event()
+
+    async def never(*_: Any, **__: Any) -> Any:
+        begun.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(Control, "cursor", never)
+    monkeypatch.setattr(Control, "follow", never)
+    async with talking(served, "viewer") as client:
+        await client.send("subscribe", id="s", **what)
+        await begun.wait()
+        await client.send("hello")
+        assert (await client.read("closing"))["cursors"] == cursors

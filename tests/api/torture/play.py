@@ -161,7 +161,7 @@ class Play:
         rng = self._child()
         for _ in range(self._size.kills):
             await asyncio.sleep(rng.uniform(0.5, 1) * self._size.spread / 2)
-            await self._server.end(signal.SIGKILL)
+            await self._server.end(rng.choice([signal.SIGKILL, signal.SIGKILL, signal.SIGTERM]))
             await asyncio.sleep(rng.uniform(0, 0.5))
             await self._server.start()
 

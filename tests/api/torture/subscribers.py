@@ -82,4 +82,4 @@ class Subscriber:
                 self.over = heard.event["type"] in ENDS
         elif not self.heard and self.began is None:
             self.began = heard.cursor
-        self._cursor = heard.cursor
+        self._cursor = heard.cursor if heard.cursor is not None else self._cursor

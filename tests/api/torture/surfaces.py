@@ -33,11 +33,11 @@ CUT = (
 
 
 class Heard(NamedTuple):
-    """A durable event as REST writes it, and where to go on behind it; without an event: only
-    where to go on."""
+    """A durable event as REST writes it, and where to go on behind it. Without an event: only
+    where to go on; None: where one was."""
 
     event: Mapping[str, Any] | None
-    cursor: str
+    cursor: str | None
 
 
 @dataclass(frozen=True)
@@ -73,6 +73,7 @@ async def sse(line: Line, execution: str | None, cursor: str | None) -> AsyncGen
         await _good(answer)
         async for name, data, id in _frames(answer):
             if name == "closed":
+                yield _place(json.loads(data)["cursor"])
                 raise CutOff(data)
             if id is not None:
                 yield Heard(json.loads(data) if data else None, id)
@@ -89,9 +90,12 @@ async def graphql_sse(
         "POST", f"{line.url}/graphql", json=body, headers=headers
     ) as answer:
         await _good(answer)
-        async for name, data, _ in _frames(answer):
+        async for name, data, comment in _frames(answer, ""):
             if name == "complete":
                 return
+            if name is None:
+                yield _place(json.loads(comment or "{}")["after"])
+                continue
             for heard in _answered(json.loads(data)):
                 yield heard
     raise CutOff("no `complete` came")
@@ -102,7 +106,7 @@ async def graphql_socket(
 ) -> AsyncGenerator[Heard]:
     async with _socket(f"{line.url}/graphql", "graphql-transport-ws") as socket:
         await _say(socket, type="connection_init", payload={"apiKey": line.key})
-        assert (await _message(socket))["type"] == "connection_ack"
+        await _let_in(socket, "connection_ack")
         await _say(socket, type="subscribe", id="1", payload=_asked(execution, cursor))
         while True:
             message = await _message(socket)
@@ -114,6 +118,7 @@ async def graphql_socket(
                     return
                 case "ping":
                     await _say(socket, type="pong")
+                    yield _place(message.get("payload", {}).get("after", {}).get("1"))
                 case other:
                     raise AssertionError(f"{other}: {message}")
 
@@ -122,7 +127,7 @@ async def socket(line: Line, execution: str | None, cursor: str | None) -> Async
     """`/v1/ws`."""
     async with _socket(f"{line.url}/v1/ws") as socket:
         await _say(socket, type="hello", key=line.key)
-        assert (await _message(socket))["type"] == "welcome"
+        await _let_in(socket, "welcome")
         if execution is None:
             what: dict[str, Any] = {"events": {"workflow": "*", "types": []}, "after": cursor}
         else:
@@ -133,11 +138,15 @@ async def socket(line: Line, execution: str | None, cursor: str | None) -> Async
             match message["type"]:
                 case "event" if message["cursor"] is not None:
                     yield Heard(message["event"], message["cursor"])
+                case "subscribed":
+                    yield _place(message["cursor"])
                 case "ended":
                     return
-                case "ping":
-                    await _say(socket, type="pong")
-                case "event" | "pong" | "closing":
+                case "ping" | "closing" as type:
+                    if type == "ping":
+                        await _say(socket, type="pong")
+                    yield _place(message.get("cursors", {}).get("1"))
+                case "event" | "pong":
                     pass
                 case other:
                     raise AssertionError(f"{other}: {message}")
@@ -147,6 +156,7 @@ SURFACES: Mapping[str, Surface] = {
     "SSE": sse,
     "GraphQL over SSE": graphql_sse,
     "GraphQL over a WebSocket": graphql_socket,
+    "/v1/ws": socket,
 }
 
 _EVENT = "{ executionId seq type path at data live cursor }"
@@ -174,14 +184,20 @@ def _answered(payload: Mapping[str, Any]) -> list[Heard]:
     return [Heard(event, told["cursor"] or str(told["seq"]))]
 
 
+def _place(cursor: str | None) -> Heard:
+    return Heard(None, cursor)
+
+
 async def _good(answer: httpx.Response) -> None:
     if answer.status_code == 503:
         raise CutOff(await answer.aread())
     assert answer.status_code == 200, (answer.status_code, await answer.aread())
 
 
-async def _frames(answer: httpx.Response) -> AsyncIterator[tuple[str | None, str, str | None]]:
-    """The name, data and id of each event; of what only has an id, that."""
+async def _frames(
+    answer: httpx.Response, place: str = "id"
+) -> AsyncIterator[tuple[str | None, str, str | None]]:
+    """The name and data of each event, and the place: in its `id`, or in a comment (``)."""
     fields: dict[str, str] = {}
     rest = b""
     async for chunk in answer.aiter_bytes():
@@ -192,8 +208,8 @@ async def _frames(answer: httpx.Response) -> AsyncIterator[tuple[str | None, str
                 name, _, value = line.decode().partition(":")
                 fields[name] = value.removeprefix(" ")
                 continue
-            if fields.keys() - {""}:
-                yield fields.get("event"), fields.get("data", ""), fields.get("id")
+            if fields.keys() & {"event", place}:
+                yield fields.get("event"), fields.get("data", ""), fields.get(place)
             fields = {}
 
 
@@ -219,3 +235,10 @@ async def _say(socket: ClientConnection, **message: Any) -> None:
 async def _message(socket: ClientConnection) -> dict[str, Any]:
     message: dict[str, Any] = json.loads(await socket.recv())
     return message
+
+
+async def _let_in(socket: ClientConnection, with_type: str) -> None:
+    message = await _message(socket)
+    if message["type"] == "closing":
+        raise CutOff(message)
+    assert message["type"] == with_type, message
