@@ -16,6 +16,7 @@ from .http.gate import Gate
 from .http.metrics import Measured
 from .http.pace import Paced
 from .http.problems import answer_with_problems
+from .http.requests import Logged
 from .mcp import door as mcp
 from .socket import mounting as socket
 
@@ -59,6 +60,7 @@ def _guard(app: FastAPI, desk: Desk) -> None:
         )
     app.add_middleware(Gate, origins=front.origins, guarded=desk.identity.guarded)
     app.add_middleware(Measured, metrics=desk.metrics)
+    app.add_middleware(Logged)
 
 
 _ASKED = (

@@ -13,6 +13,7 @@ from ...graphs.errors import ConfigurationError
 from ..duty import read_duty
 from ..http.front import read_front
 from ..http.gate import loopback
+from ..http.requests import write_requests
 from ..opening import identity, read_tenants
 from ..serving import served
 from ..settings import read_settings
@@ -37,6 +38,7 @@ async def serve(
     grace: float | None,
     concurrency: int | None,
     workers: int | None,
+    verbose: bool,
     quiet: bool,
 ) -> int:
     """Answer and work until a signal comes; then end in order.
@@ -53,6 +55,8 @@ async def serve(
     duty, front = read_duty(settings.environ, grace=grace), read_front(settings.environ)
     count = read_workers(settings.environ, workers)
     out, err = Output(), Output(sys.stderr)
+    if verbose:
+        write_requests()
     with signals() as stop:
         async with AsyncExitStack() as stack:
             tenants = Tenants(settings, Path.cwd(), read_tenants(settings.environ))

@@ -12,6 +12,7 @@ from ..listening import Farewell
 from .front import Front
 from .metrics import Metrics
 from .pace import Pace
+from .requests import note
 
 if TYPE_CHECKING:
     from ..identity import Identity
@@ -35,6 +36,7 @@ class Desk:
     async def let_in(self, connection: HTTPConnection, surface: str) -> Control:
         """What the sender of a request may do. Raises `NotAuthenticated`, `RateLimited`."""
         asker = await self.identity.asker(credential(connection), surface)
+        note(connection.scope, asker)
         await self.pace.principal(connection, asker)
         return self.control(asker)
 

@@ -42,6 +42,9 @@ def serve(
             "(ASSAY_WORKERS, 0).",
         ),
     ] = None,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Write each request, as JSON.")
+    ] = False,
     quiet: Quiet = False,
 ) -> None:
     """Answer over HTTP, and drive whatever nobody drives."""
@@ -54,6 +57,7 @@ def serve(
             grace=grace,
             concurrency=concurrency,
             workers=workers,
+            verbose=verbose,
             quiet=quiet,
         )
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -163,6 +164,30 @@ def test_what_ran_when_it_died_goes_on_on_the_next_one(
     _, http = serving()
     until(lambda: status(http, id) == "completed")
     assert done(desk) == ["one", "two", "two", "three"]
+
+
+def test_each_request_is_written_down_when_that_is_wanted(serving: Serve, tell: Tell) -> None:
+    """Not its query, and nothing of the key."""
+    key = new_key(tell)
+    server, http = serving("--verbose", key=key)
+    http.get("/v1/executions", params={"workflow": "secret"})
+    http.post("/v1/workflows", json=STEPS)
+    httpx.get(http.base_url.join("/v1/nothing"))
+    server.process.send_signal(signal.SIGTERM)
+    _, err = server.process.communicate()
+    first, second, third = [json.loads(line) for line in err.splitlines() if line[0] == "{"]
+
+    assert {name: first[name] for name in ("method", "path", "status", "address", "tenant")} == {
+        "method": "GET",
+        "path": "/v1/executions",
+        "status": 200,
+        "address": "127.0.0.1",
+        "tenant": "",
+    }
+    assert first["by"] == second["by"] == key.split("_")[1]
+    assert (second["status"], third["status"], third["by"]) == (403, 404, None)
+    assert "secret" not in err
+    assert key not in err
 
 
 def workers_of(server: Background) -> list[int]:
