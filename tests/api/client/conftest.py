@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 import pytest
@@ -29,13 +30,15 @@ async def client(served: Served) -> AsyncIterator[Client]:
 class Wire:
     """Leads to a server, and breaks each connection after a number of bytes of the answer.
 
-    `longest`: that number is a random one below; 0: it breaks no more.
+    `longest`: that number is a random one below; 0: it breaks no more. `streams`: only streams
+    are broken, after that many bytes.
     """
 
-    def __init__(self, url: str, longest: int, seed: int) -> None:
+    def __init__(self, url: str, longest: int, seed: int, streams: int) -> None:
         parts = urlsplit(url)
         self.target = (parts.hostname, parts.port)
         self.longest = longest
+        self.streams = streams
         self.cuts = 0
         self.url = ""
         self._random = random.Random(seed)
@@ -46,10 +49,10 @@ class Wire:
         except OSError:
             writer.transport.abort()
             return
-        left = self._random.randrange(self.longest) if self.longest else None
+        left = _Left(self._random.randrange(self.longest) if self.longest else None)
         both = [
-            asyncio.create_task(_pump(reader, far_writer, None)),
-            asyncio.create_task(_pump(far_reader, writer, left)),
+            asyncio.create_task(self._ask(reader, far_writer, left)),
+            asyncio.create_task(_answer(far_reader, writer, left)),
         ]
         try:
             await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
@@ -61,26 +64,44 @@ class Wire:
             writer.transport.abort()
             far_writer.transport.abort()
 
+    async def _ask(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, left: _Left
+    ) -> bool:
+        with suppress(OSError):
+            while chunk := await reader.read(4096):
+                if self.streams:
+                    left.bytes = self.streams if b"text/event-stream" in chunk else None
+                writer.write(chunk)
+                await writer.drain()
+        return False
 
-async def _pump(
-    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, left: int | None
-) -> bool:
+
+@dataclass
+class _Left:
+    """How many bytes of the answer pass before the wire breaks; None: all."""
+
+    bytes: int | None
+
+
+async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, left: _Left) -> bool:
     """Whether it was broken off."""
     with suppress(OSError):
         while chunk := await reader.read(4096):
-            if left is not None and len(chunk) > left:
-                writer.write(chunk[:left])
+            if left.bytes is not None and len(chunk) > left.bytes:
+                writer.write(chunk[: left.bytes])
                 await writer.drain()
                 return True
-            left = None if left is None else left - len(chunk)
+            left.bytes = None if left.bytes is None else left.bytes - len(chunk)
             writer.write(chunk)
             await writer.drain()
     return False
 
 
 @asynccontextmanager
-async def wired(url: str, *, longest: int, seed: int = 0) -> AsyncIterator[Wire]:
-    wire = Wire(url, longest, seed)
+async def wired(
+    url: str, *, longest: int = 0, seed: int = 0, streams: int = 0
+) -> AsyncIterator[Wire]:
+    wire = Wire(url, longest, seed, streams)
     server = await asyncio.start_server(wire.lead, "127.0.0.1", 0)
     async with server:
         host, port = server.sockets[0].getsockname()[:2]
