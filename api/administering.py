@@ -41,6 +41,11 @@ class Administering(Deciding):
         provider = self._manager.provider
         return Stats(self._store.worker, provider.busy, provider.begun, provider.draining)
 
+    async def cached(self) -> int:
+        """How many results of steps are cached and have not expired."""
+        self._allow(Operation.READ_STATS)
+        return await self._store.cached_results()
+
     async def keys(self, *, after: str | None = None, limit: int = 50) -> Page[Principal]:
         self._allow(Operation.READ_KEYS)
         return await self._store.principals(after=after, limit=size(limit))

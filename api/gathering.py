@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from ..graphs.errors import AssayError, WorkflowNotFound
+from ..graphs.execution import HERE
+from ..graphs.fold import Folder
 from .access import Operation, covers
 from .control import Control
 
 if TYPE_CHECKING:
     from ..graphs.execution import Execution
+    from ..graphs.history import History
     from ..graphs.question import Question
-    from ..graphs.stored import WorkflowInfo
+    from ..graphs.stored import ArtifactInfo, Entry, WorkflowInfo
 
 
 class Gathering(Control):
@@ -55,18 +57,47 @@ class Gathering(Control):
         self._allow(Operation.READ_QUESTIONS)
         return await self._store.asked_by(executions, each=each)
 
-    async def histories(self, ids: Sequence[str]) -> Sequence[Execution | AssayError]:
-        """Executions with their steps, in that order: a journal is read for each of them."""
+    async def files_of(self, executions: Sequence[str], *, each: int) -> Sequence[ArtifactInfo]:
+        """The newest files of executions that the asker has been shown."""
+        self._allow(Operation.READ_ARTIFACTS)
+        return await self._store.artifacts_of(executions, each=each)
 
-        async def one(id: str) -> Execution | AssayError:
+    async def journals(
+        self, executions: Sequence[str], *, after: int = 0, each: int | None = None
+    ) -> Sequence[Sequence[Entry]]:
+        """The entries of executions that the asker has been shown, in the order of those."""
+        self._allow(Operation.READ_EXECUTIONS)
+        found = await self._store.journals_of(executions, after=after, each=each)
+        return [found.get(id, ()) for id in executions]
+
+    async def histories(self, executions: Sequence[str]) -> Sequence[History | AssayError]:
+        """What the journals of those executions say of their steps; a lost value reads as null."""
+
+        async def one(id: str, entries: Sequence[Entry]) -> History | AssayError:
+            folder = Folder(id, self._manager.services.blobs, lambda _, __: None)
             try:
-                return await self.execution(id)
+                await folder.fold(entries)
             except AssayError as error:
                 return error
+            return folder.history()
 
-        return await asyncio.gather(*(one(id) for id in ids))
+        journals = await self.journals(executions)
+        return [await one(*each) for each in zip(executions, journals, strict=True)]
 
-    def provider(self) -> tuple[str, Sequence[str]]:
-        """The name of what executes workflows, and the kinds of steps that it runs."""
+    def providers(self) -> Sequence[Provider]:
+        """Everything that can execute workflows; the kinds of steps are known of this server."""
         self._allow(Operation.READ_WORKFLOWS)
-        return self._manager.provider.name(), tuple(self._manager.services.kinds)
+        manager = self._manager
+        kinds = tuple(manager.services.kinds)
+        return [
+            Provider(name, name == manager.default, kinds if name == HERE else ())
+            for name in manager.providers()
+        ]
+
+
+class Provider(NamedTuple):
+    """A way to execute workflows, and whether what is started here is executed so."""
+
+    name: str
+    default: bool
+    kinds: Sequence[str]

@@ -8,12 +8,18 @@ from typing import Annotated, Any
 import strawberry
 
 from ...graphs import execution as records
+from ...graphs.errors import InvalidInput
+from ...graphs.event import Event as Told
+from ...graphs.fold import events
 from ...graphs.stored import Page
 from .asking import Of
+from .events import Event
 from .fields import resolved
+from .loaders import Span
 from .pages import FIRST, After, Connection, First, connected
 from .questions import Question
 from .scalars import Json, Time, time
+from .shelves import Artifact
 from .steps import Cost, Failure, Status, StepResult
 from .workflows import Workflow
 
@@ -23,6 +29,13 @@ class Origin:
     execution_id: strawberry.ID = strawberry.field(description="The one before it.")
     how: str = strawberry.field(description="`retry` or `fork`.")
     path: str | None = strawberry.field(description="Where it began again.")
+
+    @resolved("The one before it, if it is still there.")
+    async def execution(
+        self, info: Of
+    ) -> Annotated[Execution, strawberry.lazy(".executions")] | None:
+        found = await info.context.loaders.executions.load(self.execution_id)
+        return None if found is None else Execution.of(found)
 
 
 @strawberry.type(description="One run of one version of a workflow.")
@@ -40,6 +53,8 @@ class Execution:
     notices: list[str] = strawberry.field(description="What it must say of itself.")
     origin: Origin | None = strawberry.field(description="What it was made of.")
     priority: int = strawberry.field(description="Higher runs first.")
+    provider: str = strawberry.field(description="The name of what executes it.")
+    worked: float = strawberry.field(description="Seconds for which it did not wait.")
     restarts: int = strawberry.field(description="Failures of the system that it survived.")
     paused: bool = strawberry.field(description="No step of it may begin.")
     created_at: Time | None = strawberry.field(description="When it was asked for.")
@@ -58,9 +73,16 @@ class Execution:
         found = await info.context.loaders.questions.load(self.id)
         return [Question.of(each) for each in found]
 
+    @resolved("The newest files that its steps kept, 20 at most; `artifacts` lists all.")
+    async def files(self, info: Of) -> list[Artifact]:
+        found = await info.context.loaders.files.load(self.id)
+        return [Artifact.of(each) for each in found]
+
     @resolved("The step it is at. Reads its journal, once with `steps`.")
     async def current_step(self, info: Of) -> str | None:
-        return (await info.context.loaders.histories.load(self.id)).current_step
+        if records.Status(self.status.value).terminal:
+            return None
+        return (await info.context.loaders.histories.load(self.id)).current
 
     @resolved("What came of its steps, in order. Reads its journal, once.")
     async def steps(
@@ -70,7 +92,7 @@ class Execution:
 
         async def read(*, after: str | None, limit: int) -> Page[records.StepResult]:
             # A journal is read whole, or not: the page is of what is there already.
-            found = list(history.steps.values())
+            found = list(history.results.values())
             paths = [step.path for step in found]
             begin = paths.index(after) + 1 if after in paths else 0
             page = found[begin : begin + limit]
@@ -78,6 +100,22 @@ class Execution:
             return Page(page, page[-1].path if more else None)
 
         return await connected(read, lambda step: step.path, StepResult.of, first, after)
+
+    @resolved("What is kept of what happened to it, in order.")
+    async def events(
+        self, info: Of, first: First = FIRST, after: After = None
+    ) -> Connection[Event]:
+        id = self.id
+
+        async def read(*, after: str | None, limit: int) -> Page[Told]:
+            seq = _seq(after)
+            # Each entry holds one event at least.
+            entries = await info.context.loaders.journals.load(Span(id, seq, limit + 1))
+            told = [event for entry in entries for event in events(entry, id) if event.seq > seq]
+            page = told[:limit]
+            return Page(page, str(page[-1].seq) if len(told) > limit else None)
+
+        return await connected(read, lambda event: str(event.seq), Event.of, first, after)
 
     @classmethod
     def of(cls, found: records.Execution) -> Execution:
@@ -95,6 +133,8 @@ class Execution:
             notices=list(found.notices),
             origin=None if found.origin is None else _origin(found.origin),
             priority=found.priority,
+            provider=found.provider,
+            worked=found.worked,
             restarts=found.restarts,
             paused=found.paused,
             created_at=time(found.created_at),
@@ -102,6 +142,14 @@ class Execution:
             started_at=time(found.started_at),
             completed_at=time(found.completed_at),
         )
+
+
+def _seq(cursor: str | None) -> int:
+    if cursor is None:
+        return 0
+    if not (cursor.isascii() and cursor.isdigit() and len(cursor) < 19):
+        raise InvalidInput(f"{cursor!r} is no cursor of this listing; begin without one")
+    return int(cursor)
 
 
 def _origin(found: Any) -> Origin:

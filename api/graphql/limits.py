@@ -24,7 +24,7 @@ from graphql.validation import MaxIntrospectionDepthRule
 from strawberry.extensions import SchemaExtension
 
 from ..control import MOST
-from .loaders import OPEN_QUESTIONS
+from .loaders import FILES, OPEN_QUESTIONS
 from .pages import FIRST
 
 TOKENS = 2_000
@@ -39,14 +39,16 @@ SECONDS = 30.0
 
 LISTS = {
     **dict.fromkeys(("workflows", "executions", "steps", "artifacts", "audit"), FIRST),
+    "events": FIRST,
     "questions": OPEN_QUESTIONS,
+    "files": FILES,
     "slots": FIRST,
     "startExecutions": 1,
     "providers": 1,
 }
 """Fields of many items, and how many there are taken to be without `first`."""
 
-HEAVY = {"steps": 10, "currentStep": 10, "document": 5}
+HEAVY = {"steps": 10, "currentStep": 10, "events": 5, "document": 5, "cacheStats": 10}
 """What fields cost that read something for each item."""
 
 CHANGE = 10

@@ -4,20 +4,33 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from strawberry.dataloader import DataLoader
 
 from ...graphs.errors import AssayError
 from ...graphs.execution import Execution
+from ...graphs.history import History
 from ...graphs.question import Question
-from ...graphs.stored import WorkflowInfo
+from ...graphs.stored import ArtifactInfo, Entry, WorkflowInfo
 
 if TYPE_CHECKING:
     from ..gathering import Gathering
 
 OPEN_QUESTIONS = 20
 """How many open questions an execution shows; `questions` lists all."""
+
+
+FILES = 20
+"""How many files an execution shows; `artifacts` lists all."""
+
+
+class Span(NamedTuple):
+    """Entries of a journal: so many that hold something after that number."""
+
+    execution_id: str
+    after: int
+    each: int
 
 
 class Loaders:
@@ -28,7 +41,9 @@ class Loaders:
         self.versions: DataLoader[tuple[str, str], WorkflowInfo | None] = DataLoader(self._versions)
         self.executions: DataLoader[str, Execution | None] = DataLoader(self._executions)
         self.questions: DataLoader[str, Sequence[Question]] = DataLoader(self._questions)
-        self.histories: DataLoader[str, Execution] = DataLoader(self._histories)
+        self.files: DataLoader[str, Sequence[ArtifactInfo]] = DataLoader(self._files)
+        self.journals: DataLoader[Span, Sequence[Entry]] = DataLoader(self._journals)
+        self.histories: DataLoader[str, History] = DataLoader(self._histories)
 
     async def _versions(self, named: list[tuple[str, str]]) -> list[WorkflowInfo | None]:
         found = {(v.name, v.version): v for v in await self._control.versions_of(named)}
@@ -44,5 +59,21 @@ class Loaders:
             of[question.execution_id].append(question)
         return [of[id] for id in ids]
 
-    async def _histories(self, ids: list[str]) -> Sequence[Execution | AssayError]:
+    async def _files(self, ids: list[str]) -> list[Sequence[ArtifactInfo]]:
+        of: defaultdict[str, list[ArtifactInfo]] = defaultdict(list)
+        for file in await self._control.files_of(ids, each=FILES):
+            of[file.execution_id].append(file)
+        return [of[id] for id in ids]
+
+    async def _journals(self, spans: list[Span]) -> list[Sequence[Entry]]:
+        """One read for all executions that are read from the same place on."""
+        found: dict[Span, Sequence[Entry]] = {}
+        for after, each in {(span.after, span.each) for span in spans}:
+            same = [span for span in spans if (span.after, span.each) == (after, each)]
+            ids = [span.execution_id for span in same]
+            journals = await self._control.journals(ids, after=after, each=each)
+            found |= zip(same, journals, strict=True)
+        return [found[span] for span in spans]
+
+    async def _histories(self, ids: list[str]) -> Sequence[History | AssayError]:
         return await self._control.histories(ids)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Mapping
 from typing import Annotated, Any
 
@@ -29,17 +30,25 @@ class StartExecutionInput:
         default=None, description="A JSON object of the inputs that it declares."
     )
     priority: int = strawberry.field(default=0, description="Higher runs first.")
+    key: str | None = strawberry.field(
+        default=None,
+        description="The same key again, within 24 hours, starts nothing more: it tells of the "
+        "first execution. With something else to start it is refused.",
+    )
 
 
 @strawberry.type(description="The execution is durable, and runs as soon as it may.")
 class ExecutionStarted:
     execution: Execution = strawberry.field(description="The new execution.")
+    replayed: bool = strawberry.field(description="It was started before, with the same key.")
 
 
 @strawberry.type(description="It has been done, or was so already.")
 class ExecutionChanged:
     execution: Execution = strawberry.field(description="The execution as it is now.")
 
+
+_KEY = re.compile(r"[\x21-\x7e]{1,200}")
 
 StartExecutionResult = Annotated[
     ExecutionStarted | AnyProblem,
@@ -53,17 +62,24 @@ Id = Annotated[strawberry.ID, strawberry.argument(description="The execution; it
 
 
 async def _started(doing: Awaitable[records.Execution]) -> ExecutionStarted:
-    return ExecutionStarted(execution=Execution.of(await doing))
+    return ExecutionStarted(execution=Execution.of(await doing), replayed=False)
 
 
 async def _changed(doing: Awaitable[records.Execution]) -> ExecutionChanged:
     return ExecutionChanged(execution=Execution.of(await doing))
 
 
-async def _start(control: Gathering, given: StartExecutionInput) -> records.Execution:
-    return await control.start(
-        given.workflow, _inputs(given.inputs), version=given.version, priority=given.priority
+async def _start(control: Gathering, given: StartExecutionInput) -> ExecutionStarted:
+    if given.key is not None and not _KEY.fullmatch(given.key):
+        raise InvalidInput("`key` is 1 to 200 characters of ASCII, without a space")
+    begun = await control.start_once(
+        given.key,
+        given.workflow,
+        _inputs(given.inputs),
+        version=given.version,
+        priority=given.priority,
     )
+    return ExecutionStarted(execution=Execution.of(begun.execution), replayed=begun.replayed)
 
 
 def _inputs(given: Any) -> Mapping[str, Any] | None:
@@ -80,7 +96,7 @@ class ExecutionMutations:
         info: Of,
         input: Annotated[StartExecutionInput, strawberry.argument(description="What to start.")],
     ) -> StartExecutionResult:
-        return await attempted(_started(_start(info.context.control, input)))
+        return await attempted(_start(info.context.control, input))
 
     @resolved(f"Start up to {BATCH} executions; each has its own result.")
     async def start_executions(
@@ -94,7 +110,7 @@ class ExecutionMutations:
         if not 1 <= len(inputs) <= BATCH:
             raise InvalidInput(f"1 to {BATCH} executions are started at once, not {len(inputs)}")
         control = info.context.control
-        doing = (attempted(_started(_start(control, each))) for each in inputs)
+        doing = (attempted(_start(control, each)) for each in inputs)
         return list(await asyncio.gather(*doing))
 
     @resolved("Stop it, wherever it runs; told when nothing of it does.")

@@ -100,7 +100,15 @@ class AuditEntry:
 @strawberry.type(description="What executes workflows.")
 class Provider:
     name: str = strawberry.field(description="Its name, as `langgraph`.")
-    kinds: list[str] = strawberry.field(description="The kinds of steps that it can run.")
+    default: bool = strawberry.field(description="Whether what is started here is executed so.")
+    kinds: list[str] = strawberry.field(
+        description="The kinds of steps that it can run; empty: it does not say."
+    )
+
+
+@strawberry.type(description="The cache of results of steps.")
+class CacheStats:
+    results: int = strawberry.field(description="How many there are that have not expired.")
 
 
 @strawberry.type(description="Cached results are forgotten.")
@@ -153,8 +161,14 @@ class ShelfQueries:
 
     @resolved("What executes workflows on this server.")
     async def providers(self, info: Of) -> list[Provider]:
-        name, kinds = info.context.control.provider()
-        return [Provider(name=name, kinds=list(kinds))]
+        return [
+            Provider(name=each.name, default=each.default, kinds=list(each.kinds))
+            for each in info.context.control.providers()
+        ]
+
+    @resolved("How much is cached. Counted, each time.")
+    async def cache_stats(self, info: Of) -> CacheStats:
+        return CacheStats(results=await info.context.control.cached())
 
 
 @strawberry.type

@@ -110,6 +110,22 @@ async def test_what_cannot_be_started_says_why(
     assert (told["__typename"], told["code"]) == (problem, code)
 
 
+async def test_the_same_key_starts_nothing_again(graph: Graph) -> None:
+    await graph.register(HELLO)
+    start = """mutation ($i: StartExecutionInput!) { did: startExecution(input: $i) { __typename
+      ... on ExecutionStarted { replayed execution { id } } ... on Problem { code } } }"""
+    given = {"workflow": "hello", "inputs": {"who": "Ann"}, "key": "monday"}
+    first = await did(graph, start, i=given)
+    assert first["replayed"] is False
+    assert await did(graph, start, i=given) == {**first, "replayed": True}
+    other = await did(graph, start, i={**given, "inputs": {"who": "Bob"}})
+    assert (other["__typename"], other["code"]) == ("InvalidInputProblem", "invalid_input")
+    assert (await did(graph, start, "operator", i=given))["replayed"] is False
+    for key in ("", "x" * 201, "a b", "é", "\0"):
+        assert (await did(graph, start, i={**given, "key": key}))["code"] == "invalid_input"
+    assert len((await graph.ask("{ executions { nodes { id } } }"))["executions"]["nodes"]) == 2
+
+
 async def test_many_are_started_and_each_has_its_own_result(graph: Graph) -> None:
     await graph.register(HELLO, ASKS)
     given = [{"workflow": w} for w in ("hello", "nobody", "asks")]

@@ -170,12 +170,12 @@ async def test_a_document_that_is_not_executed_is_400_or_200_by_the_form_of_the_
 
 
 async def test_an_error_in_a_field_leaves_the_rest(graph: Graph) -> None:
-    body = b'{"query": "{ providers { name } execution(id: \\"x\\") { id } }"}'
+    body = b'{"query": "{ workflows { nodes { id } } execution(id: \\"x\\") { id } }"}'
     for accept in (RESPONSE, JSON):
         response = await send(graph, body, accept=accept)
         assert response.status_code == 200
         told = response.json()
-        assert told["data"] == {"providers": [{"name": "langgraph"}], "execution": None}
+        assert told["data"] == {"workflows": {"nodes": []}, "execution": None}
         assert next(iter(told)) == "errors"
 
 
