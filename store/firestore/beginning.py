@@ -217,8 +217,8 @@ class Beginning:
                 inbox.put(database, batch, self._clock, lease, message.command, message.data)
         self._lease_at = lease.create(database, batch)
         batch.create(executions.place(database, id), self._row)
-        for entry in self._entries[ahead:]:
-            entry.create(batch)
+        for number, entry in enumerate(self._entries[ahead:]):
+            entry.create(batch, follows=ahead > 0 and number == 0)
         for put in () if self._brings_much else self._brought():
             put(batch)
 

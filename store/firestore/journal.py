@@ -63,11 +63,15 @@ class Written:
     def size(self) -> int:
         return 500 + len(self._whole or b"")
 
-    def create(self, batch: Batch) -> None:
-        batch.create(self.place, self._fields())
+    def create(self, batch: Batch, *, follows: bool = False) -> None:
+        """`follows`: it is the first of those that begin an execution, save what was `put`."""
+        batch.create(self.place, {**self._fields(), "at": NOW, "follows": follows})
 
     def put(self, batch: Batch) -> None:
-        """Where nothing can be yet, save from an earlier try."""
+        """Ahead of an execution's beginning: nothing can be there yet, save from an earlier try.
+
+        Nobody has committed it before the execution begins, so that it has no time.
+        """
         batch.put(self.place, self._fields())
 
     def _fields(self) -> dict[str, Any]:
@@ -77,7 +81,6 @@ class Written:
             "zipped": self._zipped,
             "parts": self._parts,
             "data": self._whole,
-            "at": NOW,
             **self._written_by,
         }
 
@@ -130,11 +133,11 @@ async def overlapped(database: Database, execution_id: str, written: Written) ->
 
 
 async def places(database: Database, execution_id: str) -> list[Any]:
-    """Where its documents lie."""
+    """Where its documents lie, parts behind the entries that name them."""
     journal = (names.JOURNAL, names.name(execution_id))
     return [
         database.at(*journal, collection, each.id)
-        for collection in (names.PARTS, names.ENTRIES)
+        for collection in (names.ENTRIES, names.PARTS)
         for each in await database.find(database.all(*journal, collection).select([]))
     ]
 

@@ -5,10 +5,11 @@ What is promised stands in the `Store` port.
 
 from __future__ import annotations
 
+import contextlib
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ...graphs.errors import InvalidInput
+from ...graphs.errors import InvalidInput, StateCorrupted
 from ...graphs.stored import Logged
 from ..records import fetch_size
 from . import executions, journal, names
@@ -17,7 +18,8 @@ from .database import found_in, where
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from .database import Database
+    from ...graphs.stored import Entry
+    from .database import Database, Found
 
 LAG = 1_000_000  # microseconds
 """A commit is seen a moment after the time that the server has given it: what is younger than
@@ -39,14 +41,60 @@ async def read(database: Database, after: str, limit: int) -> Sequence[Logged]:
             if at > _read_at(each) - LAG:
                 return told
             path = each.reference._path
-            after = "/".join((str(at), *path))
-            if len(path) == depth:
-                id = await _id(database, path[-3])
-                if id is not None:
-                    entry = await journal.parse(database, id, found_in(each))
-                    told.append(Logged(id, entry, after))
+            here = _Place(at, path)
+            id = await _id(database, path[-3]) if len(path) == depth else None
+            if id is not None:
+                told += await _entries(database, id, here, each, after, size - len(told))
+                if len(told) == size:
+                    return told
+            after = here.cursor
         if told or len(found) < size:
             return told
+
+
+class _Place(NamedTuple):
+    """Of an entry in the log: its time, and then where it lies."""
+
+    at: int
+    path: tuple[str, ...]
+
+    @property
+    def cursor(self) -> str:
+        return "/".join((str(self.at), *self.path))
+
+
+async def _entries(
+    database: Database, id: str, here: _Place, snapshot: Any, after: str, most: int
+) -> Sequence[Logged]:
+    """The entry, after those that were written ahead of the execution's beginning, if it is
+    that: their place in the log is this one's. So many at most, and none before `after`."""
+    found = found_in(snapshot)
+    told: list[Logged] = []
+    if found.get("follows"):
+        above = (str(here.at), *here.path[:-1])
+        *before, last = after.split("/")
+        reached = int(last) if tuple(before) == above else 0
+        for entry in await journal.some(database, id, reached, most):
+            if entry.last < found["first"]:
+                cursor = "/".join((*above, names.digits(entry.last)))
+                told.append(Logged(id, entry, cursor))
+    if len(told) < most:
+        with contextlib.suppress(_GoneError):
+            told.append(Logged(id, await _entry(database, id, found, snapshot), here.cursor))
+    return told
+
+
+class _GoneError(Exception):
+    """An entry was deleted while it was read."""
+
+
+async def _entry(database: Database, id: str, found: Found, snapshot: Any) -> Entry:
+    try:
+        return await journal.parse(database, id, found)
+    except StateCorrupted:
+        if (await database.get(snapshot.reference)) == [None]:
+            raise _GoneError from None
+        raise
 
 
 async def end(database: Database) -> str:

@@ -104,6 +104,38 @@ async def test_nothing_is_passed_over_while_many_commit(two_stores: tuple[Store,
         assert [t.entry.last for t in told if t.execution_id == id] == list(range(1, each + 1))
 
 
+@pytest.mark.parametrize("id", ["", "y" * 1200])
+async def test_what_begins_with_a_long_journal_is_told_whole_and_in_order(
+    store: Store, id: str
+) -> None:
+    """Also to who reads meanwhile: it is there as soon as the execution is, and not before."""
+    _, other = await begun(store)
+    end = await store.log_end()
+    told: list[Logged] = []
+
+    async def read() -> None:
+        while len(told) < 452:
+            more = await store.log(after=told[-1].cursor if told else end, limit=97)
+            told.extend(more)
+            if not more:
+                await asyncio.sleep(0.05)
+
+    async with asyncio.timeout(60):
+        reading = asyncio.ensure_future(read())
+        await store.commit(Commit(other, entry(1)))
+        long, lease = await begun(store, id, entries=[entry(n) for n in range(1, 451)])
+        await store.commit(Commit(lease, entry(451)))
+        await reading
+
+    its = [t for t in told if t.execution_id == long.id]
+    assert [t.entry.last for t in its] == list(range(1, 452))
+    assert len({t.cursor for t in told}) == len(told) == 452
+    for number in (1, 2, 100, 249, 250, 251, 252, 450):
+        (next,) = await store.log(after=told[number].cursor, limit=1)
+        assert next == told[number + 1]
+        assert len(await store.log(after=told[number].cursor, limit=1000)) == 451 - number
+
+
 async def test_any_id_and_any_bytes_come_back(store: Store) -> None:
     large = replace(entry(1), data=b"x" * 2_000_000)
     ids = ["a/b", "é%~", "__x__", "y" * 1200]
