@@ -8,11 +8,14 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from .conftest import COMMAND, Assay, Background, Begin, Tell, Told
+from .terminal import on_terminal, read_until, type_in
+from .terminal import plain as bare
 
 FILES = {
     "greet.yaml": """\
@@ -56,12 +59,12 @@ VARIES = (
 )
 
 
-@pytest.fixture
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a server with a folder of its own."""
+@contextmanager
+def serving(folder: Path) -> Iterator[str]:
+    """The address of a server whose store is in the folder."""
     process = subprocess.Popen(
         [*COMMAND, "serve", "--port", "0"],
-        cwd=tmp_path_factory.mktemp("server"),
+        cwd=folder,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -74,6 +77,12 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     finally:
         process.send_signal(signal.SIGKILL)
         process.communicate()
+
+
+@pytest.fixture
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with serving(tmp_path_factory.mktemp("server")) as url:
+        yield url
 
 
 @pytest.fixture
@@ -270,3 +279,49 @@ def test_a_key_that_is_none_is_said_in_a_line(
     told = tell("list")
     assert told.code == 2
     assert "unknown or was revoked" in told.err
+
+
+def test_who_may_not_register_runs_what_is_registered_just_so(
+    desk: Path,
+    tell: Tell,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    home = tmp_path_factory.mktemp("guarded")
+    greet = desk / "greet.yaml"
+    greet.write_text(FILES["greet.yaml"])
+    monkeypatch.chdir(home)
+    keys = {
+        role: json.loads(tell("keys", "create", f"the {role}", "--role", role, "--json").out)
+        for role in ("operator", "editor", "viewer")
+    }
+    monkeypatch.chdir(desk)
+    with serving(home) as url:
+        monkeypatch.setenv("ASSAY_URL", url)
+        run = ("run", "greet.yaml", "-i", "who=Ada")
+
+        def as_role(role: str) -> Told:
+            monkeypatch.setenv("ASSAY_KEY", keys[role]["secret"])
+            return tell(*run)
+
+        assert (as_role("operator").code, "needs the role editor" in as_role("operator").err) == (
+            2,
+            True,
+        )
+        assert as_role("editor").code == 0
+        assert as_role("operator").code == 0
+        assert as_role("viewer").code == 2
+        greet.write_text(FILES["greet.yaml"] + "description: other\n")
+        changed = as_role("operator")
+        assert (changed.code, "needs the role editor" in changed.err) == (2, True)
+        changed = as_role("editor")
+        assert (changed.code, "registered" in changed.err) == (2, True)
+
+
+def test_who_sits_at_the_terminal_is_asked_there(far: str, command: tuple[str, ...]) -> None:
+    with on_terminal(*command, "run", "asks.yaml") as (process, terminal):
+        read_until(terminal, "[y/N/later]")
+        type_in(terminal, "y\r")
+        rest = bare(read_until(terminal))
+        assert process.wait() == 0
+    assert "completed" in rest

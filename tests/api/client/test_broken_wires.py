@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 from collections.abc import AsyncIterator
 
@@ -50,7 +51,7 @@ async def journal(served: Served, id: str) -> list[Event]:
     return [event async for event in served.tenants.app().manager.events(id)]
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(100 if os.environ.get("ASSAY_LONG") else 4))
 async def test_what_is_followed_is_the_journal(served: Served, seed: int) -> None:
     async with (
         wired(served.url, longest=3000, seed=seed) as wire,
