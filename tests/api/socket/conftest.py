@@ -43,22 +43,24 @@ class Client:
             if frames[-1]["type"] in types and id in (None, frames[-1].get("id")):
                 return frames
 
-    async def ask(self, command: str, id: str = "c", **arguments: Any) -> dict[str, Any]:
-        """The answer to a command, while nothing else goes on under its id."""
-        await self.send("command", id=id, command=command, arguments=arguments)
+    async def ask(self, command: str, /, under: str = "c", **arguments: Any) -> dict[str, Any]:
+        """The answer to a command."""
+        await self.send("command", id=under, command=command, arguments=arguments)
         while True:
             frame = await self.read("result", "error")
-            if frame.get("id") == id:
+            if frame.get("id") == under:
                 return frame
 
-    async def closed(self) -> int:
-        """The code of the close, behind whatever has yet to be read."""
+    async def closed(self) -> tuple[int, dict[str, Any] | None]:
+        """The code of the close, and the frame `closing` when it came last before."""
+        last: dict[str, Any] = {}
         async with asyncio.timeout(60):
             try:
                 while True:
-                    await self.socket.recv()
+                    last = json.loads(await self.socket.recv())
             except ConnectionClosed as error:
-                return error.rcvd.code if error.rcvd is not None else 1006
+                code = error.rcvd.code if error.rcvd is not None else 1006
+                return code, last if last.get("type") == "closing" else None
 
 
 @asynccontextmanager
