@@ -162,7 +162,8 @@ class Control(Administering):
         if key is None or not self.may(Operation.START_EXECUTION, name):
             return Begun(await start())
         wanted = digest_of([name, version, dict(inputs or {}), priority])
-        at, id = f"start/{self.asker.principal.id}/{key}", new_id()
+        # Either may hold any character: `a/b` and `c` are not `a` and `b/c`.
+        at, id = f"start/{digest_of([self.asker.principal.id, key])}", new_id()
         kept = await self._store.first(at, f"{id} {wanted}", time.time() + KEPT)
         first, _, what = kept.partition(" ")
         if what != wanted:

@@ -7,11 +7,13 @@ import re
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from weakref import WeakKeyDictionary
 
 from ..graphs.errors import ExecutionNotFound, InvalidInput, NotAuthorized, WorkflowNotFound
 from ..graphs.execution import Execution, timestamp
 from ..graphs.stored import AuditEntry, Page, Principal
 from .access import Operation, covers, decide
+from .seal import Seal
 
 if TYPE_CHECKING:
     from ..graphs.manager import Manager
@@ -120,6 +122,8 @@ class Deciding:
         principal, left = self.asker.principal, size(limit)
         if not principal.scopes:
             return await read(after=after, limit=left)
+        if after is not None:
+            after = (await self._seal()).opened(after, principal.id)
         found: list[T] = []
         for _ in range(_LOOKS):
             page = await read(after=after, limit=left)
@@ -127,7 +131,17 @@ class Deciding:
             after, left = page.cursor, limit - len(found)
             if after is None or not left:
                 break
+        if after is not None:
+            after = (await self._seal()).closed(after, principal.id)
         return Page(found, after)
+
+    async def _seal(self) -> Seal:
+        if self._manager not in _SEALS:
+            _SEALS[self._manager] = await Seal.of(self._store)
+        return _SEALS[self._manager]
+
+
+_SEALS: WeakKeyDictionary[Manager, Seal] = WeakKeyDictionary()
 
 
 def size(limit: int) -> int:

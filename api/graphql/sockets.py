@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 import orjson
+from graphql import GraphQLError
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
@@ -22,7 +23,7 @@ from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import (
 )
 from strawberry.types.execution import ExecutionResult, PreExecutionError
 
-from ...graphs.errors import AssayError, NotAuthenticated
+from ...graphs.errors import AssayError, NotAuthenticated, RateLimited
 from ..http.asking import desk
 from ..listening import HEARTBEAT, STALLED, revoked
 from .asking import Asking
@@ -126,6 +127,12 @@ class Handler(BaseGraphQLTransportWSHandler[Asking, None]):
         been sent: who reads slowly is waited for."""
         asking = self.websocket.following[operation.id] = self.context.renewed()
         try:
+            try:
+                await asking.desk.pace.principal(asking.connection, asking.control.asker)
+            except RateLimited as error:
+                said = GraphQLError(error.message, extensions={"code": error.code})
+                await operation.send_initial_errors([said])
+                return
             results = await self.schema.stream(
                 operation.query,
                 variable_values=operation.variables,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 from starlette.requests import Request
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
     from ..tenants import Tenants
     from .metrics import Metrics
 
+_TOLD = frozenset({"ok", "draining"})
+
+_log = logging.getLogger("assay.http")
+
 
 def mount(app: FastAPI, tenants: Tenants, metrics: Metrics) -> None:
     """A server is alive and ready when the app of every tenant is."""
@@ -32,6 +37,10 @@ def mount(app: FastAPI, tenants: Tenants, metrics: Metrics) -> None:
         checks: dict[str, str] = {}
         for each in looking:
             for name, said in (await each.checks()).items():
+                if said not in _TOLD:
+                    # Anybody may ask this: what is wrong is for the log alone.
+                    _log.warning("%s: %s", name, said)
+                    said = "away"
                 if checks.get(name, "ok") == "ok":
                     checks[name] = said
         ready = set(checks.values()) == {"ok"}
@@ -40,8 +49,11 @@ def mount(app: FastAPI, tenants: Tenants, metrics: Metrics) -> None:
     async def told(request: Request) -> Response:
         control = await rest_control(request)
         control.stats()
-        if control.asker.tenant:
-            raise NotAuthorized("These figures are of every tenant: ask with a key of the server")
+        if control.asker.tenant or control.asker.principal.scopes:
+            raise NotAuthorized(
+                "These figures are of every tenant and workflow: ask with a key of the server "
+                "that has no scopes"
+            )
         return Response(metrics.text(tenants.apps), media_type=MEDIA_TYPE)
 
     app.router.routes += [

@@ -65,6 +65,7 @@ ASKS = [
     read(O.READ_QUESTIONS, _THING, 'questions(executionId: "{execution}") { nodes { id } }'),
     read(O.READ_ARTIFACTS, _THING, 'artifacts(executionId: "{kept}") { nodes { sha256 } }'),
     read(O.READ_SLOTS, _LIST, "slots { executionId }", "execution"),
+    read(O.READ_STATS, About.NOTHING, "cacheStats { results }"),
     read(O.READ_AUDIT, _STORE, "audit { nodes { id } }"),
     change(
         O.REGISTER_WORKFLOW,
@@ -96,7 +97,7 @@ class GraphQL:
 
     name = "graphql"
     asks = ASKS
-    lacks = frozenset({O.DELETE_EXECUTION, O.READ_SCHEDULES, O.READ_STATS, O.READ_KEYS})
+    lacks = frozenset({O.DELETE_EXECUTION, O.READ_SCHEDULES, O.READ_KEYS})
 
     def __init__(self, url: str) -> None:
         self._http = httpx.AsyncClient(base_url=url, timeout=60)
