@@ -13,7 +13,6 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import partial
-from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 from urllib.parse import quote, unquote
 from weakref import WeakKeyDictionary
@@ -29,14 +28,20 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-HELD = 2000
-"""Entries of the log that are held for everybody."""
+HELD = 10_000
+"""Events that are held for everybody; those of one entry of the log at least."""
 
-PAGE = 200
-"""Entries that one listener is given at once."""
+PAGE = 50
+"""Entries that one listener is given at once, and holds while it takes its time over them."""
+
+_READ = 200
+"""Entries that are read at once for everybody."""
 
 _AWAY = 0.5
 """Seconds until a store that is away is asked again."""
+
+_LATELY = 1000
+"""Executions of which one listener knows what it was told last."""
 
 _KNOWN = 10_000
 """Executions whose workflow is remembered."""
@@ -118,6 +123,7 @@ class Feed:
         self._store = store
         self._bus = bus
         self._held: deque[_Told] = deque()
+        self._count = 0
         self._first = 0
         self._at: dict[str, int] = {}
         """The number of the entry behind a cursor, counted since the reader began."""
@@ -128,6 +134,8 @@ class Feed:
 
     async def listen(self, after: str | None) -> AsyncGenerator[Placed]:
         cursor, seen = _parsed(after)
+        # A store may tell an entry again that it had told too soon to be sure of all before it.
+        last: OrderedDict[str, int] = OrderedDict()
         async with self._reader():
             if after is None:
                 cursor = await self._store.log_end()
@@ -135,11 +143,17 @@ class Feed:
                 news = self._news
                 page = self._page(cursor)
                 if page is None:
-                    page = _told(cursor, await self._log(cursor))
+                    page = _told(cursor, await self._log(cursor, PAGE))
                 for told in page:
                     for event in told.events:
-                        if event.execution_id != seen[0] or event.seq > seen[1]:
-                            yield Placed(event, _cursor(told, event))
+                        id, seq = event.execution_id, event.seq
+                        if seq <= last.get(id, seen[1] if id == seen[0] else 0):
+                            continue
+                        last[id] = seq
+                        last.move_to_end(id)
+                        if len(last) > _LATELY:
+                            last.popitem(last=False)
+                        yield Placed(event, _cursor(told, event))
                     cursor, seen = told.cursor, ("", 0)
                 if not page:
                     await self._hear(news)
@@ -163,7 +177,8 @@ class Feed:
         if number is None:
             return None
         start = number - self._first
-        return list(islice(self._held, start, start + PAGE))
+        # By index: most listeners are near the end, which a slice would walk up to.
+        return [self._held[at] for at in range(start, min(start + PAGE, len(self._held)))]
 
     async def _hear(self, news: asyncio.Event) -> None:
         """Wait for more. Raises what the reader failed with."""
@@ -183,6 +198,7 @@ class Feed:
         if self._reading is None or self._reading.done():
             # At once, or whoever listens would take for all there is what an earlier reader held.
             self._held.clear()
+            self._count = 0
             self._at.clear()
             self._first = 0
             self._reading = asyncio.ensure_future(self._read())
@@ -203,7 +219,7 @@ class Feed:
             self._at[cursor] = 0
             while True:
                 bell.clear()
-                page = _told(cursor, await self._patiently(partial(self._log, cursor)))
+                page = _told(cursor, await self._patiently(partial(self._log, cursor, _READ)))
                 for told in page:
                     self._hold(told)
                     cursor = told.cursor
@@ -218,14 +234,17 @@ class Feed:
             pumping.cancel()
 
     def _hold(self, told: _Told) -> None:
-        if len(self._held) == HELD:
-            del self._at[self._held.popleft().before]
-            self._first += 1
         self._held.append(told)
+        self._count += len(told.events)
         self._at[told.cursor] = self._first + len(self._held)
+        while self._count > HELD and len(self._held) > 1:
+            oldest = self._held.popleft()
+            del self._at[oldest.before]
+            self._count -= len(oldest.events)
+            self._first += 1
 
-    async def _log(self, after: str) -> Sequence[Logged]:
-        return await self._store.log(after=after, limit=PAGE)
+    async def _log(self, after: str, limit: int) -> Sequence[Logged]:
+        return await self._store.log(after=after, limit=limit)
 
     async def _patiently(self, read: Callable[[], Awaitable[T]]) -> T:
         """Whoever has heard all there was need not know that the store is away."""

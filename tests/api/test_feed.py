@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections import defaultdict
-from contextlib import aclosing
+from contextlib import AsyncExitStack, aclosing
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,7 +14,7 @@ from assay.api import feed
 from assay.api.app import open_app
 from assay.api.feed import Where, events_of_all
 from assay.graphs.errors import InvalidInput
-from assay.graphs.event import EventType
+from assay.graphs.event import Event, EventType
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -55,7 +56,7 @@ async def test_from_every_cursor_the_rest_follows(tmp_path: Path) -> None:
 
 async def test_what_happened_while_nobody_listened_is_told(tmp_path: Path) -> None:
     async with open_app(home=tmp_path, workspace=tmp_path) as app:
-        told = []
+        told: list[Placed] = []
         for _ in range(2):
             ran = await app.run(steps("a", 2))
             after = told[-1].cursor if told else ""
@@ -154,6 +155,35 @@ async def test_when_nobody_listens_nothing_is_read(tmp_path: Path) -> None:
         async with asyncio.timeout(5):
             while _readers():  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
+
+
+async def test_only_so_many_events_are_held_however_many_listen_and_how_slowly(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feed, "HELD", 100)
+    monkeypatch.setattr(feed, "PAGE", 10)
+    listeners = 20
+    async with open_app(home=tmp_path, workspace=tmp_path) as app, AsyncExitStack() as stack:
+        slow = [
+            await stack.enter_async_context(aclosing(events_of_all(app.manager, after="")))
+            for _ in range(listeners)
+        ]
+        first = [asyncio.ensure_future(anext(each)) for each in slow]
+        await asyncio.gather(*(app.run(steps("a", 100)) for _ in range(10)))
+        await asyncio.gather(*first)
+        end = await app.manager.store.log_end()
+        async with aclosing(events_of_all(app.manager, after="")) as quick:
+            told = await _drain(quick, 10)
+        assert told[-1].cursor == end
+        assert len(told) > 2000
+        del told
+        # An entry is two events here.
+        assert _alive() < 100 + 2 * 10 * listeners + 100
+
+
+def _alive() -> int:
+    gc.collect()
+    return sum(type(each) is Event for each in gc.get_objects())
 
 
 def _readers() -> list[object]:
