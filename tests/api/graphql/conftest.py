@@ -67,3 +67,12 @@ async def graph(tmp_path: Path, anyio_backend: str) -> AsyncIterator[Graph]:
     """A server with keys of every role."""
     async with serving(tmp_path) as served:
         yield Graph(served)
+
+
+@pytest.fixture(scope="module")
+async def still(
+    tmp_path_factory: pytest.TempPathFactory, anyio_backend: str
+) -> AsyncIterator[Graph]:
+    """One server for all tests of a module: none of them changes anything."""
+    async with serving(tmp_path_factory.mktemp("still")) as served:
+        yield Graph(served)

@@ -16,6 +16,11 @@ JSON = "application/json"
 OK = b'{"query": "{ __typename }"}'
 
 
+@pytest.fixture
+def graph(still: Graph) -> Graph:
+    return still
+
+
 async def send(
     graph: Graph,
     body: bytes = OK,
