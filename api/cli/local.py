@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ...graphs.errors import ConfigurationError
 from ...graphs.event import Event
 from ...graphs.execution import Execution, Status
 from ...graphs.fold import events as events_of
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from ...graphs.ports import Store
     from ...graphs.program import Program
     from ...graphs.question import Question
+    from ...graphs.stored import ArtifactInfo
     from ..app import App
 
 
@@ -42,7 +44,9 @@ class LocalRecords:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self.kept = FolderBlobs(read_settings().home / "blobs").path
+        folder = read_settings().home / "blobs"
+        self._blobs = store.blobs(folder)
+        self.kept = FolderBlobs(folder).path
 
     async def whole_id(self, given: str) -> str:
         return await whole_id(self._store, given)
@@ -53,8 +57,7 @@ class LocalRecords:
     async def get(self, id: str) -> Execution:
         execution = await self._store.execution(id)
         lost: list[str] = []
-        blobs = self._store.blobs(read_settings().home / "blobs")
-        history = await load(self._store, blobs, id, lambda _, why: lost.append(why))
+        history = await load(self._store, self._blobs, id, lambda _, why: lost.append(why))
         return replace(
             execution,
             steps=history.results,
@@ -112,6 +115,23 @@ class LocalRecords:
 
     async def open_questions(self, id: str | None = None) -> Sequence[Question]:
         return await open_questions(self._store, id)
+
+    async def artifacts(self, id: str) -> AsyncIterator[ArtifactInfo]:
+        after: str | None = None
+        while True:
+            page = await self._store.artifacts(execution_id=id, after=after)
+            for artifact in page.items:
+                yield artifact
+            after = page.cursor
+            if after is None:
+                return
+
+    async def fetch(self, artifact: ArtifactInfo, target: Path) -> None:
+        data = await self._blobs.get(artifact.sha256)
+        try:
+            target.write_bytes(data)
+        except OSError as error:
+            raise ConfigurationError(f"{target} cannot be written: {error.strerror}") from error
 
     async def slots(self, key: str | None) -> Sequence[Slot]:
         return await self._store.slots(key)

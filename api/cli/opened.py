@@ -60,7 +60,7 @@ async def open_site() -> AsyncIterator[Site]:
 
 @asynccontextmanager
 async def _remote(url: str) -> AsyncIterator[Site]:
-    from ..client import Client
+    from ..client.client import Client
     from .remote import RemoteSite
 
     async with Client(url, key=read_settings().environ.get("ASSAY_KEY")) as client:

@@ -18,7 +18,7 @@ from ...graphs.errors import (
 )
 from ...graphs.execution import Execution, Status
 from ...graphs.load import SUFFIXES
-from ..client import Client
+from ..client.client import Client
 from .definitions import Reader
 from .lookup import LATEST, MANY
 from .site import Ear, Plan
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from ...graphs.lease import Slot
     from ...graphs.program import Program
     from ...graphs.question import Question
+    from ...graphs.stored import ArtifactInfo
 
 _WHOLE = {"execution": 36, "question": 20}
 """Characters of an id."""
@@ -105,6 +106,12 @@ class RemoteSite:
                 if len(found) == MANY:
                     break
         return found
+
+    def artifacts(self, id: str) -> AsyncIterator[ArtifactInfo]:
+        return self._client.artifacts(id)
+
+    async def fetch(self, artifact: ArtifactInfo, target: Path) -> None:
+        await self._client.download(artifact, target)
 
     async def slots(self, key: str | None) -> Sequence[Slot]:
         return await self._client.slots(key)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from ...graphs.lease import Slot
     from ...graphs.program import Program
     from ...graphs.question import Question
+    from ...graphs.stored import ArtifactInfo
 
 
 class Ear(NamedTuple):
@@ -60,6 +61,12 @@ class Records(Protocol):
     async def question(self, id: str) -> Question: ...
     async def open_questions(self, id: str | None = None) -> Sequence[Question]:
         """Oldest first, and not for ever many."""
+
+    def artifacts(self, id: str) -> AsyncIterator[ArtifactInfo]:
+        """Files that its steps kept, newest first."""
+
+    async def fetch(self, artifact: ArtifactInfo, target: Path) -> None:
+        """Write one to a file. Raises `StateCorrupted` when it is not what was kept."""
 
     async def slots(self, key: str | None) -> Sequence[Slot]: ...
 

@@ -1,5 +1,1 @@
 """A server of Assay, from Python: `assay.Client`."""
-
-from .client import Client
-
-__all__ = ["Client"]

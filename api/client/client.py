@@ -20,7 +20,7 @@ from ...graphs.stored import ArtifactInfo
 from ..streams import LAST
 from .administration import Administration
 from .definitions import Definitions
-from .files import fetch
+from .files import fetch, file_name
 from .reading import ForkPlan, event_of, execution_of, plan_of, question_of, record, segment
 from .server import Server
 
@@ -269,7 +269,7 @@ class Client(Definitions, Administration):
         """Write a file that a step kept, whole and checked, to a path or into a folder."""
         target = Path(to)
         if target.is_dir():
-            target /= Path(artifact.file).name or artifact.name
+            target /= file_name(artifact.file)
         place = f"{_place(artifact.execution_id)}/artifacts/{segment(artifact.sha256)}"
         await fetch(self._server, place, artifact.sha256, target)
         return target

@@ -6,9 +6,18 @@ import hashlib
 import os
 import secrets
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ...graphs.errors import ConfigurationError, StateCorrupted
-from .server import Server
+
+if TYPE_CHECKING:
+    from .server import Server
+
+
+def file_name(file: str) -> str:
+    """The last part of a path that somebody else gave, as a name that stays in its folder."""
+    name = file.replace("\0", "").rpartition("/")[2]
+    return name if name.strip(".") else "artifact"
 
 
 async def fetch(server: Server, place: str, sha256: str, target: Path) -> None:

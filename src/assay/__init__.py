@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .api.app import App
     from .api.app import open_app as open
-    from .api.client import Client
+    from .api.client.client import Client
     from .graphs.errors import AssayError, ExecutionFailed, InvalidInput, InvalidSpec
     from .graphs.execution import Execution, Status, StepResult
     from .graphs.workflow import Workflow
@@ -36,7 +36,7 @@ __all__ = [
 _HOMES = {
     "App": ("api.app", "App"),
     "open": ("api.app", "open_app"),
-    "Client": ("api.client", "Client"),
+    "Client": ("api.client.client", "Client"),
     "AssayError": ("graphs.errors", "AssayError"),
     "ExecutionFailed": ("graphs.errors", "ExecutionFailed"),
     "InvalidInput": ("graphs.errors", "InvalidInput"),

@@ -1,4 +1,4 @@
-"""`list status logs questions slots`: commands that only look."""
+"""`list status logs questions artifacts slots`: commands that only look."""
 
 from __future__ import annotations
 
@@ -64,6 +64,21 @@ def questions(
     from ..records import questions as list_questions
 
     raise run(list_questions(execution_id, every=every, json=json))
+
+
+@app.command()
+def artifacts(
+    execution_id: Id,
+    to: Annotated[
+        str | None,
+        typer.Option("--to", metavar="FOLDER", help="Write them there, in a folder for each step."),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """List the files that an execution's steps kept, or fetch them."""
+    from ..artifacts import artifacts as list_artifacts
+
+    raise run(list_artifacts(execution_id, to, json=json))
 
 
 @app.command()

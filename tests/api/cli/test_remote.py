@@ -47,6 +47,20 @@ concurrency: {key: one, limit: 1}
 steps:
   - {id: ask, type: approval, message: Mine?}
 """,
+    "keeps.yaml": """\
+name: keeps
+steps:
+  - id: once
+    type: shell
+    command: mkdir -p a; echo first > a/b.txt
+    artifacts: {b: a/b.txt}
+  - id: twice
+    type: foreach
+    items: "[0, 1]"
+    concurrency: 1
+    steps:
+      - {id: c, type: shell, command: "echo {{ item }} > c.txt", artifacts: {c: c.txt}}
+""",
     "wrong.yaml": "name: wrong\nsteps:\n  - {id: a, type: shel}\n",
 }
 VARIES = (
@@ -55,6 +69,7 @@ VARIES = (
     (r"(?:\d{4}-\d\d-\d\d )?\d\d:\d\d:\d\d", "AT"),
     (r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", "ID"),
     (r"\bq[0-9a-f]{19}\b", "QUESTION"),
+    (r" *kept as \S+\n", ""),  # only what is kept on this machine has a place on it
     (r"  +", "  "),
 )
 
@@ -130,6 +145,13 @@ STORIES = {
         ["logs", "-f", "latest"],
         ["status", "latest"],
     ],
+    "files": [
+        ["run", "keeps.yaml"],
+        ["artifacts", "latest"],
+        ["artifacts", "latest", "--json"],
+        ["artifacts", "latest", "--to", "out"],
+        ["artifacts", "nothing"],
+    ],
     "mistakes": [
         ["run", "wrong.yaml"],
         ["run", "absent.yaml"],
@@ -163,6 +185,20 @@ def test_a_server_is_asked_as_a_store_is(
 
     for command, said_there, said_here in zip(STORIES[story], there, here, strict=True):
         assert (command, *said_there) == (command, *said_here)
+
+
+def test_files_are_fetched_to_folders_of_their_steps(far: str, tell: Tell, desk: Path) -> None:
+    assert tell("run", "keeps.yaml", "--quiet").code == 0
+    assert tell("artifacts", "latest", "--to", "out").code == 0
+    found = {p.relative_to(desk / "out").as_posix(): p.read_text() for p in files(desk / "out")}
+    assert found == {"once/b.txt": "first\n", "twice[0].c/c.txt": "0\n", "twice[1].c/c.txt": "1\n"}
+    (desk / "file").touch()
+    refused = tell("artifacts", "latest", "--to", "file")
+    assert (refused.code, "cannot be made" in refused.err) == (2, True)
+
+
+def files(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file()]
 
 
 def test_what_waits_is_answered_and_watched_to_its_end(far: str, tell: Tell) -> None:

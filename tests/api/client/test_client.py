@@ -13,6 +13,7 @@ from tests.api.http.conftest import Served
 
 import assay
 from assay import Client
+from assay.api.client.files import file_name
 from assay.graphs import errors
 from assay.graphs.event import EventType
 from assay.graphs.execution import Execution, Status
@@ -212,6 +213,11 @@ async def test_files_come_whole_and_checked(client: Client, served: Served, tmp_
     assert sorted(p.name for p in tmp_path.iterdir() if p.is_file()) == ["a.txt"]
     with pytest.raises(errors.ConfigurationError, match="cannot be written"):
         await client.download(artifact, tmp_path / "nowhere" / "c.txt")
+
+
+@pytest.mark.parametrize("file", ["..", "a/..", "/", "", "a/\0", "..."])
+async def test_no_name_of_a_file_leads_out_of_the_folder(file: str) -> None:
+    assert file_name(file) == "artifact"
 
 
 async def test_keys_audit_and_figures(client: Client, served: Served) -> None:
