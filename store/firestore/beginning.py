@@ -105,6 +105,8 @@ class Beginning:
                 break
             except Conflict as conflict:
                 if conflict.unsure and await self._is_made():
+                    begun = [entry.place for entry in self._entries[ahead:]]
+                    await database.stamp(begun, f"Execution {id}")  # maybe just now
                     times = None
                     break
             await self._check_new()

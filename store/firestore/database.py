@@ -6,10 +6,12 @@ Nothing here waits for ever, and every error is one of ours that says what to do
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 from weakref import WeakValueDictionary
 
@@ -40,6 +42,9 @@ except ImportError as error:
         f"A Firestore store needs Google's client, which is not installed ({error}); "
         "install it with: pip install 'assay[google]'"
     ) from error
+
+LATE = timedelta(milliseconds=800)
+"""After which who reads by the server's time in documents may have passed one over."""
 
 NOW: Any = SERVER_TIMESTAMP
 """As a field's value: the server's time when it is written."""
@@ -185,7 +190,7 @@ class Database:
         self._tell("commit", batch.writes)
         unsure = False
 
-        async def once() -> Sequence[Any]:
+        async def once() -> Any:
             nonlocal unsure
             try:
                 results = await batch.writes.commit(retry=None, timeout=DEADLINE)
@@ -198,9 +203,23 @@ class Database:
             except _PASSING as error:
                 unsure = unsure or not isinstance(error, google.Aborted)
                 raise
-            return [result.update_time for result in results]
+            return results
 
-        return await self._patiently(once, what)
+        results = await self._patiently(once, what)
+        await self.stamp([at for n, at in batch.stamped.items() if is_late(results[n])], what)
+        return [result.update_time for result in results]
+
+    async def stamp(self, places: Sequence[Any], what: str) -> None:
+        """Give documents the time of now, who may have a time that is long past by now.
+
+        Else who reads in the order of these times passes them over.
+        """
+        batch = self.batch()
+        for place in places:
+            batch.stamped[batch.update(place, {"at": NOW})] = place
+        if places:
+            with contextlib.suppress(Conflict):  # they were deleted
+                await self.commit(batch, what)
 
     async def clear(self, places: Sequence[Any]) -> None:
         """Delete the documents, many at a time."""
@@ -263,6 +282,8 @@ class Batch:
         self.writes: Any = client.batch()
         self.size = 0
         """Bytes, about."""
+        self.stamped: dict[int, Any] = {}
+        """What is read in the order of the time `at` in it, by its place in the commit."""
 
     def __len__(self) -> int:
         return len(self.writes)
@@ -295,6 +316,15 @@ class Batch:
 
     def _count(self, fields: Mapping[str, Any]) -> None:
         self.size += 500 + sum(len(v) for v in fields.values() if isinstance(v, (bytes, str)))
+
+
+def is_late(result: Any) -> bool:
+    """Whether a document is seen much later than the server's time in it says.
+
+    That is when the server began to write it, in milliseconds; not when it had.
+    """
+    times = [value.timestamp_value for value in result.transform_results]
+    return any(result.update_time - time > LATE for time in times)
 
 
 async def again(attempt: int, what: str) -> None:

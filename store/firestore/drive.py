@@ -186,6 +186,7 @@ class Drive:
                     if not (self._unsure and there == work.commit.entry):
                         raise _taken(id, entry)
                     work.landed()
+                    await self._database.stamp([entry.place], self._what)  # maybe just now
             self._last = max(self._last, entry.last)
 
     async def _commit(self, group: Sequence[Work]) -> bool:

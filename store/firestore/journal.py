@@ -65,7 +65,8 @@ class Written:
 
     def create(self, batch: Batch, *, follows: bool = False) -> None:
         """`follows`: it is the first of those that begin an execution, save what was `put`."""
-        batch.create(self.place, {**self._fields(), "at": NOW, "follows": follows})
+        fields = {**self._fields(), "at": NOW, "follows": follows}
+        batch.stamped[batch.create(self.place, fields)] = self.place
 
     def put(self, batch: Batch) -> None:
         """Ahead of an execution's beginning: nothing can be there yet, save from an earlier try.

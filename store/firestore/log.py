@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 LAG = 1_000_000  # microseconds
 """A commit is seen a moment after the time that the server has given it: what is younger than
-this is not told yet, so that nothing ever appears before what was told."""
+this is not told yet, so that nothing ever appears before what was told. What is seen later than
+that (`LATE`, which is sooner) is given another time; who had read it already reads it again."""
 
 _SINCE_1970 = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from contextlib import aclosing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.stored import begun, ended, entry, execution
 
+from assay.api.feed import Feed
 from assay.graphs.errors import StateCorrupted
-from assay.graphs.execution import Status
-from assay.store.firestore import journal, log, names
+from assay.graphs.event import EventType
+from assay.graphs.execution import Status, timestamp
+from assay.graphs.records import Encoder
+from assay.graphs.stored import Commit
+from assay.store.bus import LocalBus
+from assay.store.firestore import database, journal, log, names
 from assay.store.firestore.beginning import Beginning
 
 if TYPE_CHECKING:
@@ -82,17 +88,59 @@ async def test_what_is_deleted_while_it_is_read_is_passed_over(
     assert [each.execution_id for each in await firestore.log(after="")] == [kept.id]
 
 
+async def test_what_was_seen_too_late_is_told_behind_what_was_told_before(
+    firestore: FirestoreStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server's time in an entry is when it began to write it, which may take its time."""
+    _, lease = await begun(firestore)
+    times: list[Any] = []
+
+    def once_late(result: Any) -> bool:
+        times.append(result.transform_results[0].timestamp_value)
+        return len(times) == 1
+
+    monkeypatch.setattr(database, "is_late", once_late)
+    await firestore.commit(Commit(lease, entry(1)))
+    first, again = times
+
+    passed = (first - log._SINCE_1970) // log._MICROSECOND
+    assert again > first
+    (told,) = await _told(firestore, 1, str(passed))
+    assert told.entry == entry(1)
+    assert await firestore.log(after=told.cursor) == []
+
+
+def test_how_late_a_writer_can_be_is_less_than_how_long_readers_wait() -> None:
+    assert database.LATE / log._MICROSECOND < log.LAG
+
+
+async def test_who_listens_is_told_once_what_the_log_tells_twice(
+    firestore: FirestoreStore,
+) -> None:
+    of, lease = await begun(firestore, entries=[_event(1)])
+    async with aclosing(Feed(firestore, LocalBus()).listen("")) as listening:
+        assert (await anext(listening)).event.seq == 1
+        place = firestore._database.at(
+            *(names.JOURNAL, names.name(of.id), names.ENTRIES, names.digits(1))
+        )
+        await firestore._database.stamp([place], "A test")
+        await firestore.commit(Commit(lease, _event(2)))
+        async with asyncio.timeout(20):
+            assert (await anext(listening)).event.seq == 2
+
+
+def _event(seq: int) -> Entry:
+    at = timestamp()
+    records = Encoder(at)
+    return records.entry(seq, seq, [records.event(EventType.EXECUTION_WAITING, seq, at, "", {})])
+
+
 async def test_what_is_damaged_is_not_passed_over(firestore: FirestoreStore) -> None:
     of, _ = await begun(firestore, entries=[replace(entry(1), data=secrets.token_bytes(2_000_000))])
     await _told(firestore, 1, "")
-    database = firestore._database
-    parts = database.all(names.JOURNAL, names.name(of.id), names.PARTS)
-    await database.clear(
-        [
-            database.at(names.JOURNAL, names.name(of.id), names.PARTS, each.id)
-            for each in await database.find(parts)
-        ]
-    )
+    its = firestore._database
+    parts = (names.JOURNAL, names.name(of.id), names.PARTS)
+    await its.clear([its.at(*parts, each.id) for each in await its.find(its.all(*parts))])
 
     with pytest.raises(StateCorrupted, match=of.id):
         await firestore.log(after="")
