@@ -50,6 +50,18 @@ def status_of(error: errors.AssayError) -> HTTPStatus:
     return HTTPStatus.INTERNAL_SERVER_ERROR
 
 
+_RENAMED = {
+    413: "Content Too Large",
+    416: "Range Not Satisfiable",
+    422: "Unprocessable Content",
+}
+
+
+def title(status: int) -> str:
+    """As RFC 9110 has it; Python before 3.13 has older ones of some."""
+    return _RENAMED.get(status) or HTTPStatus(status).phrase
+
+
 def problem(
     status: int,
     code: str,
@@ -59,7 +71,7 @@ def problem(
 ) -> Response:
     body = {
         "type": f"urn:assay:{code}",
-        "title": HTTPStatus(status).phrase,
+        "title": title(status),
         "status": int(status),
         "code": code,
         "detail": detail,

@@ -42,6 +42,7 @@ _WHY = {
     404: "There is no such thing, or none for whoever asks.",
     409: "It cannot be done as things are.",
     415: "The body is of another kind.",
+    416: "There is no such part of it.",
 }
 
 TAGGED: dict[int | str, dict[str, Any]] = {

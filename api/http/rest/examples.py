@@ -212,6 +212,7 @@ DETAILS: Final[Mapping[int, tuple[str, str]]] = {
     409: ("not_possible", f"execution {_ID} has ended: it is completed"),
     413: ("too_large", "A body has 1,048,576 bytes at most (ASSAY_MAX_BODY)."),
     415: ("http", "text/plain is no definition; send application/json or application/yaml"),
+    416: ("no_such_part", "The file has 10 bytes."),
     422: ("invalid_request", "body.workflow: Field required"),
     429: ("rate_limited", "One principal may ask 6000 times in 60 s here; ask again in 12 s"),
     503: ("store_unavailable", "the store does not answer"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mimetypes
+import re
 from dataclasses import asdict
 from pathlib import Path as Folder
 from typing import Annotated
@@ -11,6 +12,7 @@ from urllib.parse import quote
 from fastapi import APIRouter, Path, Query, Request, Response
 from fastapi.responses import FileResponse
 
+from ..problems import problem
 from ..shapes import Artifact, Deleted, Holding, Invalidate, Listed
 from .answers import After, Asking, Id, JsonRoute, Limit, describes, matches
 
@@ -23,6 +25,8 @@ _SHOWN = frozenset(
     }
 )
 """What a browser may show as what it is: nothing of it is a program."""
+
+_PART = re.compile(r"bytes=(?:([0-9]{1,18})-([0-9]{0,18})|-([0-9]{1,18}))")
 
 
 @router.get(
@@ -49,8 +53,12 @@ async def list_artifacts(
             "description": "The bytes, always to be saved and never to be shown.",
             "content": {"*/*": {"schema": {"type": "string", "format": "binary"}}},
         },
+        206: {
+            "description": "The part that `Range` names, where the store keeps files on disk.",
+            "content": {"*/*": {"schema": {"type": "string", "format": "binary"}}},
+        },
         304: {"description": "It is what `If-None-Match` names."},
-        **describes(404),
+        **describes(404, 416),
     },
 )
 async def get_artifact(
@@ -74,6 +82,9 @@ async def get_artifact(
         return Response(status_code=304, headers=headers)
     kind = kind if kind in _SHOWN else "application/octet-stream"
     if isinstance(kept, Folder):
+        if _beyond(request, info.size):
+            says = f"The file has {info.size:,} bytes."
+            return problem(416, "no_such_part", says, {"Content-Range": f"bytes */{info.size}"})
         return FileResponse(kept, media_type=kind, headers=headers)
     return Response(kept, media_type=kind, headers=headers)
 
@@ -90,3 +101,17 @@ async def list_slots(
 ) -> list[Holding]:
     """Who holds units of a concurrency key, then who waits for one, in order of turn."""
     return [Holding.model_validate(asdict(each)) for each in await control.slots(key)]
+
+
+def _beyond(request: Request, size: int) -> bool:
+    """Whether nothing is left of the part that is asked for. What is no single part is not
+    looked at any further: the whole answers it."""
+    found = _PART.fullmatch(request.headers.get("range", ""))
+    if found is None:
+        headers = request.scope["headers"]
+        request.scope["headers"] = [each for each in headers if each[0] != b"range"]
+        return False
+    start, end, last = found.groups()
+    if last is not None:
+        return not (int(last) and size)
+    return int(start) >= size or (end != "" and int(end) < int(start))

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from http import HTTPStatus
 from importlib.metadata import version
 from typing import Any
 
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
-from ..problems import MEDIA_TYPE
+from ..problems import MEDIA_TYPE, title
 from ..shapes import Problem
 from .answers import describes
 from .examples import DETAILS, SHAPES
@@ -94,7 +93,7 @@ def example(schema: Mapping[str, Any]) -> Any:
 
 def _shared(parts: dict[str, Any], status: str, about: str) -> dict[str, Any]:
     """A refusal that is the same wherever it is given: said once."""
-    name = HTTPStatus(int(status)).phrase.replace(" ", "")
+    name = title(int(status)).replace(" ", "")
     content = {"schema": {"$ref": _AT.format(model="Problem")}, "example": _problem(int(status))}
     parts.setdefault("responses", {})[name] = {
         "description": about,
@@ -107,7 +106,7 @@ def _problem(status: int) -> dict[str, Any]:
     code, detail = DETAILS[status]
     return {
         "type": f"urn:assay:{code}",
-        "title": HTTPStatus(status).phrase,
+        "title": title(status),
         "status": status,
         "code": code,
         "detail": detail,

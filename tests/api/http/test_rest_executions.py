@@ -229,6 +229,43 @@ async def test_a_file_that_a_step_kept_is_saved_and_never_shown(served: Served) 
     assert (lost.status_code, lost.json()["code"]) == (404, "artifact_not_found")
 
 
+async def test_a_part_of_a_file_is_sent_to_who_asks_for_it(served: Served) -> None:
+    """Also of one whose name would end the header that holds it."""
+    step = {
+        "id": "make",
+        "type": "shell",
+        "command": "printf 0123456789 > 'a\"b; ü\u2028.txt'",
+        "artifacts": {"digits": 'a"b; ü\u2028.txt'},
+    }
+    async with served.client() as http:
+        id = await begun(http, step)
+        await ended(served, id)
+        (kept,) = (await http.get(f"/v1/executions/{id}/artifacts")).json()["items"]
+        place = f"/v1/executions/{id}/artifacts/{kept['sha256']}"
+        part = await http.get(place, headers={"Range": "bytes=2-4"})
+        end = await http.get(place, headers={"Range": "bytes=-3"})
+        beyond = [
+            await http.get(place, headers={"Range": f"bytes={each}"})
+            for each in ("10-", "20-30", "5-4", "-0")
+        ]
+        odd = [
+            await http.get(place, headers={"Range": each})
+            for each in ("bytes=", "lines=1-2", "bytes=0-1,3-4", f"bytes={'9' * 30}-", "bytes=a-b")
+        ]
+        whole = await http.get(place, headers={"Range": "bytes=2-4", "If-Range": '"other"'})
+
+    assert (part.status_code, part.text) == (206, "234")
+    assert part.headers["Content-Range"] == "bytes 2-4/10"
+    assert part.headers["Content-Disposition"] == (
+        "attachment; filename*=UTF-8''a%22b%3B%20%C3%BC%E2%80%A8.txt"
+    )
+    assert end.text == "789"
+    assert {(each.status_code, each.json()["code"]) for each in beyond} == {(416, "no_such_part")}
+    assert beyond[0].headers["Content-Range"] == "bytes */10"
+    assert {(each.status_code, each.text) for each in odd} == {(200, "0123456789")}
+    assert (whole.status_code, whole.text) == (200, "0123456789")
+
+
 async def test_slots_say_who_holds_what(served: Served) -> None:
     document = {"name": "w", "concurrency": {"key": "k"}, "steps": [ASK]}
     async with served.client() as http:

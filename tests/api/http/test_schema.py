@@ -127,6 +127,7 @@ def test_a_field_nobody_knows_is_refused_in_all_that_is_sent() -> None:
 
 
 @pytest.mark.anyio
+@pytest.mark.timeout(3600 if LONG else 300)
 async def test_whatever_is_asked_is_answered_as_described(served: Served, tmp_path: Path) -> None:
     """Examples, edges, what is random, and one operation after the other, each as described:
     its status, its type, its shape. What fits not is refused; no answer is a 5xx. By hand, for
