@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ...graphs.errors import InvalidInput
 from ...graphs.stored import Entry, Logged
 from ..records import fetch_size, number
 
@@ -19,12 +20,19 @@ NOBODY = 0
 
 
 def read(connection: sqlite3.Connection, after: str, limit: int) -> Sequence[Logged]:
+    behind = number(after or None, 0)
     rows = connection.execute(
         "SELECT e.id, j.first, j.last, j.data, j.key FROM journal j"
         " CROSS JOIN executions e ON e.key = j.execution"
         f" WHERE j.key > ? ORDER BY j.key LIMIT {fetch_size(limit) - 1}",
-        (number(after or None, 0),),
-    )
+        (behind,),
+    ).fetchall()
+    if not rows and behind > int(end(connection)):
+        # Waiting there would pass over all that comes until then.
+        raise InvalidInput(
+            f"{after!r} is no cursor of this store, whose log does not reach so far; was it "
+            "restored from a backup? Begin without one."
+        )
     return [Logged(id, Entry(first, last, data), str(key)) for id, first, last, data, key in rows]
 
 

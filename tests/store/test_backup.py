@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.stored import begun, entry, journal, question
 
-from assay.graphs.errors import StoreError
+from assay.graphs.errors import InvalidInput, StoreError
 from assay.graphs.stored import Commit
 from assay.store.connect import connect
 from assay.store.sqlite.store import SqliteStore
@@ -120,3 +120,20 @@ async def test_a_folder_that_is_not_there_is_named(store: SqliteStore, folder: P
 async def test_a_backup_is_connected_to_by_url(store: SqliteStore, folder: Path) -> None:
     await store.backup(folder / "copy.db")
     await (await connect(f"sqlite:///{folder}/copy.db")).close()
+
+
+async def test_a_cursor_of_the_log_that_a_backup_does_not_reach_is_refused(tmp_path: Path) -> None:
+    """Who goes on from there would pass over all that comes until then."""
+    copy = tmp_path / "copy.db"
+    async with opened(tmp_path / "assay.db") as store:
+        _, lease = await begun(store, entries=[entry(1)])
+        early = await store.log_end()
+        await store.backup(copy)
+        await store.commit(Commit(lease, entry(2)))
+        late = await store.log_end()
+        assert await store.log(after=late) == []
+
+    async with opened(copy) as restored:
+        assert await restored.log(after=early) == []
+        with pytest.raises(InvalidInput, match="restored from a backup"):
+            await restored.log(after=late)
