@@ -1,11 +1,11 @@
-"""`assay keys`: make, list and revoke API keys, in the store itself."""
+"""`assay keys`: make, list and revoke API keys, in the store itself or at a server."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ...graphs.errors import InvalidInput
 from ...graphs.execution import timestamp
@@ -14,10 +14,11 @@ from ...graphs.units import parse_duration
 from ...store.connect import connect
 from ..access import Operation
 from ..identity import LOCAL
-from ..keys import expired, issue
+from ..keys import Issued, expired, issue
 from ..opening import place_of
 from ..settings import read_settings
 from .exits import OK
+from .opened import client, server
 from .output import Output
 from .text import clean
 
@@ -30,12 +31,10 @@ async def create(
     name: str, role: str, scopes: Sequence[str], expires: str | None, tenant: str, *, json: bool
 ) -> int:
     """A new key, told this one time. Raises `InvalidInput`, `ConfigurationError`."""
-    issued = issue(name, role, scopes, tenant=tenant, lasts=_lasts(expires))
+    lasts = _lasts(expires)
+    async with _open(tenant) as kept:
+        issued = await kept.create_key(name, role, scopes, lasts)
     principal, out = issued.principal, Output()
-    async with _store(tenant) as store:
-        data = {"name": name, "role": role, "scopes": list(scopes)}
-        await _record(store, Operation.CREATE_KEY, principal.id, data)
-        await store.put_principal(principal)
     if json:
         out.json({**_about(principal), "secret": issued.secret})
         return OK
@@ -47,14 +46,10 @@ async def create(
 
 async def show(tenant: str, *, json: bool) -> int:
     """Every key there is, without its secret. Raises `ConfigurationError`."""
-    out, after = Output(), None
-    found: list[Principal] = []
-    async with _store(tenant) as store:
-        while True:
-            page = await store.principals(after=after, limit=100)
-            found += page.items
-            if (after := page.cursor) is None:
-                break
+    out = Output()
+    async with _open(tenant) as kept:
+        every = kept.keys()
+        found = [principal async for principal in every]
     if json:
         out.json([_about(principal) for principal in found])
         return OK
@@ -70,21 +65,69 @@ async def show(tenant: str, *, json: bool) -> int:
 
 async def revoke(id: str, tenant: str) -> int:
     """From now on nobody is let in with it. Raises `InvalidInput` when it is not there."""
-    async with _store(tenant) as store:
-        principal = await store.principal(id=id)
-        if principal is None:
+    async with _open(tenant) as kept:
+        every = kept.keys()
+        found = [principal async for principal in every if principal.id == id]
+        if not found:
             raise InvalidInput(f"there is no key {id!r}; assay keys list shows those there are")
-        await _record(store, Operation.REVOKE_KEY, id, {})
-        await store.delete_principal(id)
+        principal = found[0]
+        await kept.revoke_key(id)
     Output().line(clean(f"revoked {id}, the key of {principal.name}"))
     return OK
 
 
+class _Keys(Protocol):
+    """Where keys are kept."""
+
+    def keys(self) -> AsyncIterator[Principal]: ...
+    async def create_key(
+        self, name: str, role: str, scopes: Sequence[str], lasts: timedelta | None
+    ) -> Issued: ...
+    async def revoke_key(self, id: str) -> None: ...
+
+
+class _StoreKeys:
+    """A store: whoever can open it may."""
+
+    def __init__(self, store: Store, tenant: str) -> None:
+        self._store = store
+        self._tenant = tenant
+
+    async def keys(self) -> AsyncIterator[Principal]:
+        after = None
+        while True:
+            page = await self._store.principals(after=after, limit=100)
+            for principal in page.items:
+                yield principal
+            if (after := page.cursor) is None:
+                return
+
+    async def create_key(
+        self, name: str, role: str, scopes: Sequence[str], lasts: timedelta | None
+    ) -> Issued:
+        issued = issue(name, role, scopes, tenant=self._tenant, lasts=lasts)
+        data = {"name": name, "role": role, "scopes": list(scopes)}
+        await _record(self._store, Operation.CREATE_KEY, issued.principal.id, data)
+        await self._store.put_principal(issued.principal)
+        return issued
+
+    async def revoke_key(self, id: str) -> None:
+        await _record(self._store, Operation.REVOKE_KEY, id, {})
+        await self._store.delete_principal(id)
+
+
 @asynccontextmanager
-async def _store(tenant: str) -> AsyncIterator[Store]:
+async def _open(tenant: str) -> AsyncIterator[_Keys]:
+    url = server()
+    if url is not None:
+        if tenant:
+            raise InvalidInput("a server knows the tenant by the key (ASSAY_KEY); leave it out")
+        async with client(url) as asking:
+            yield asking
+        return
     store = await connect(place_of(read_settings(), tenant)[0])
     try:
-        yield store
+        yield _StoreKeys(store, tenant)
     finally:
         await store.close()
 

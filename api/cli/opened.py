@@ -11,6 +11,7 @@ from ..settings import read_settings
 from .lookup import open_store
 
 if TYPE_CHECKING:
+    from ..client.client import Client
     from .site import Records, Site
 
 
@@ -58,10 +59,16 @@ async def open_site() -> AsyncIterator[Site]:
         yield LocalSite(app)
 
 
+def client(url: str) -> Client:
+    """Whoever the settings' key is for, to be entered. Raises `ConfigurationError`."""
+    from ..client.client import Client
+
+    return Client(url, key=read_settings().environ.get("ASSAY_KEY"))
+
+
 @asynccontextmanager
 async def _remote(url: str) -> AsyncIterator[Site]:
-    from ..client.client import Client
     from .remote import RemoteSite
 
-    async with Client(url, key=read_settings().environ.get("ASSAY_KEY")) as client:
-        yield RemoteSite(client)
+    async with client(url) as asking:
+        yield RemoteSite(asking)

@@ -16,9 +16,6 @@ Tenant = Annotated[str, typer.Option("--tenant", metavar="NAME", help="A tenant 
 @app.callback()
 def keys() -> None:
     """What holds for every command about keys."""
-    from ..opened import here_only
-
-    here_only("keys")
 
 
 @app.command()

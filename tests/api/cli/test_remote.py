@@ -282,7 +282,6 @@ def test_the_option_is_the_setting(far: str, server: str, assay: Assay) -> None:
         ["backup", "x"],
         ["store", "check"],
         ["bus", "setup"],
-        ["keys", "list"],
         ["mcp"],
     ],
     ids=" ".join,
@@ -361,3 +360,21 @@ def test_who_sits_at_the_terminal_is_asked_there(far: str, command: tuple[str, .
         rest = bare(read_until(terminal))
         assert process.wait() == 0
     assert "completed" in rest
+
+
+def test_keys_are_made_and_revoked_at_the_server(
+    far: str, tell: Tell, monkeypatch: pytest.MonkeyPatch, desk: Path
+) -> None:
+    assert tell("keys", "list").out == "there are no keys\n"
+    made = tell("keys", "create", "me", "--role", "admin", "--json")
+    admin = json.loads(made.out)
+    monkeypatch.setenv("ASSAY_KEY", admin["secret"])
+    made = tell("keys", "create", "ci", "--role", "operator", "--scope", "b-*", "--expires", "1d")
+    assert made.out.startswith("key ")
+    id = made.out.split()[1]
+    assert f"{id}  operator on b-*  ci, until " in tell("keys", "list").out
+    assert tell("keys", "revoke", id).out == f"revoked {id}, the key of ci\n"
+    assert [k["id"] for k in json.loads(tell("keys", "list", "--json").out)] == [admin["id"]]
+    for wrong in (["create", "x", "--role", "king"], ["revoke", "nobody"], ["list", "--tenant=a"]):
+        assert tell("keys", *wrong).code == 2
+    assert not (desk / ".assay").exists()
