@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
 
 import httpx
 import jwt
@@ -42,7 +43,9 @@ class Issuer:
     """Whose tokens are taken, for whom, and which claims say what the sender may do.
 
     `role_claim` holds a role or a list of them, of which the highest counts; `scopes_claim`
-    patterns of workflows, a list or words; `tenant_claim` the name of a tenant.
+    patterns of workflows, a list or words; `tenant_claim` the name of a tenant. Approvers go by
+    names: `name_claim` must be one that nobody can change for themselves. Without one, it is an
+    `email` that the issuer has verified, or else the subject.
     """
 
     url: str
@@ -50,10 +53,11 @@ class Issuer:
     role_claim: str = "assay_role"
     scopes_claim: str = "assay_scopes"
     tenant_claim: str = "assay_tenant"
+    name_claim: str = ""
 
     def __post_init__(self) -> None:
         """Raises `ConfigurationError`."""
-        if not self.url.startswith(("https://", "http://127.0.0.1", "http://localhost")):
+        if not _safe(self.url):
             raise ConfigurationError(f"The issuer {self.url!r} is not at an https:// address")
         if not self.audience:
             raise ConfigurationError("Tokens need an audience: name what they are made out for")
@@ -110,9 +114,17 @@ class OidcTokens:
             raise NotAuthenticated(
                 f"The token's claim {self._issuer.scopes_claim!r} covers no workflow."
             )
-        name = claims.get("email") or claims.get("preferred_username") or subject
-        principal = Principal(f"oidc:{subject}", str(name), role, tuple(scopes))
+        principal = Principal(f"oidc:{subject}", self._name(claims), role, tuple(scopes))
         return Asker(principal, surface, tenant)
+
+    def _name(self, claims: Mapping[str, Any]) -> str:
+        claim = self._issuer.name_claim
+        name = claims.get(claim or "email")
+        if claim and not (isinstance(name, str) and name):
+            raise NotAuthenticated(f"The token's claim {claim!r} holds no name.")
+        if not claim and claims.get("email_verified") is not True:
+            name = None  # anybody may have written that there
+        return name if isinstance(name, str) and name else str(claims["sub"])
 
 
 class KeySet:
@@ -122,24 +134,39 @@ class KeySet:
         self._issuer = issuer.rstrip("/")
         self._keys: dict[str, jwt.PyJWK] = {}
         self._fetched: float | None = None
-        self._fetching = asyncio.Lock()
+        self._fetching: asyncio.Task[None] | None = None
 
     async def key(self, id: str) -> jwt.PyJWK:
-        """Raises `NotAuthenticated` when there is none of that id, `StoreUnavailable`."""
-        async with self._fetching:
-            age = KEPT if self._fetched is None else time.monotonic() - self._fetched
-            if age >= (KEPT if id in self._keys else ASKED_AGAIN):
-                self._keys = await self._fetch()
-                self._fetched = time.monotonic()
+        """Raises `NotAuthenticated` when there is none of that id, `StoreUnavailable`.
+
+        Whoever has a known key does not wait for the issuer on account of one who has not.
+        """
+        age = KEPT if self._fetched is None else time.monotonic() - self._fetched
+        if age >= (KEPT if id in self._keys else ASKED_AGAIN):
+            await asyncio.shield(self._renewing())
         if id not in self._keys:
             raise NotAuthenticated("The token is signed with a key that its issuer does not have.")
         return self._keys[id]
+
+    def _renewing(self) -> asyncio.Task[None]:
+        """One request for all who wait; when it fails, it fails for all of them."""
+
+        async def renew() -> None:
+            self._keys = await self._fetch()
+            self._fetched = time.monotonic()
+
+        if self._fetching is None or self._fetching.done():
+            self._fetching = asyncio.ensure_future(renew())
+            self._fetching.add_done_callback(lambda done: done.cancelled() or done.exception())
+        return self._fetching
 
     async def _fetch(self) -> dict[str, jwt.PyJWK]:
         try:
             async with httpx.AsyncClient(timeout=10, follow_redirects=False) as client:
                 about = await self._read(client, f"{self._issuer}/.well-known/openid-configuration")
-                found = await self._read(client, str(about["jwks_uri"]))
+                if not _safe(place := str(about["jwks_uri"])):
+                    raise ValueError(f"{place!r} is not at an https:// address")
+                found = await self._read(client, place)
             keys = [each for each in found["keys"] if each.get("use", "sig") == "sig"]
             return {str(each["kid"]): jwt.PyJWK(each) for each in keys if _is_public(each)}
         except (httpx.HTTPError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -159,6 +186,16 @@ class KeySet:
                     raise ValueError(f"{url} answers more than {LARGEST} bytes")
         found: Mapping[str, Any] = orjson.loads(body)
         return found
+
+
+def _safe(url: str) -> bool:
+    """Whether nobody on the way could answer in its place."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    here = parts.hostname in ("127.0.0.1", "::1", "localhost")
+    return bool(parts.hostname) and (parts.scheme == "https" or (parts.scheme == "http" and here))
 
 
 def _is_public(key: Mapping[str, Any]) -> bool:

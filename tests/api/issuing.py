@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import hmac
@@ -32,13 +33,17 @@ class Provider:
         self.keys: dict[str, Any] = {"one": rsa.generate_private_key(65537, 2048)}
         self.algorithms: dict[str, str] = {}
         self.asked = 0
+        self.place = ""
+        self.slow: asyncio.Event | None = None
         self.away = False
 
     async def about(self, _: Request) -> Response:
-        return JSONResponse({"issuer": self.url, "jwks_uri": f"{self.url}/keys"})
+        return JSONResponse({"issuer": self.url, "jwks_uri": self.place or f"{self.url}/keys"})
 
     async def published(self, _: Request) -> Response:
         self.asked += 1
+        if self.slow is not None:
+            await self.slow.wait()
         if self.away:
             return Response("try later", 503)
         return JSONResponse({"keys": [self.jwk(id) for id in self.keys]})

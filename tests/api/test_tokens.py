@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -41,7 +42,10 @@ async def test_a_token_says_who_asks_and_what_they_may(
     provider: Provider, tokens: OidcTokens
 ) -> None:
     token = provider.token(
-        email="ada@example.com", assay_scopes=["team-*", "shared"], assay_tenant="acme"
+        email="ada@example.com",
+        email_verified=True,
+        assay_scopes=["team-*", "shared"],
+        assay_tenant="acme",
     )
     asker = await tokens.asker(token, "rest")
     assert asker.tenant == "acme"
@@ -167,7 +171,54 @@ async def test_a_provider_that_is_away_is_nobodys_fault(
     assert await tokens.asker(provider.token(), "rest")
 
 
-@pytest.mark.parametrize(("url", "audience"), [("http://idp.example", "a"), ("https://idp", "")])
+async def test_nobody_gives_themselves_the_name_of_an_approver(
+    provider: Provider, tenants: Tenants
+) -> None:
+    """Approvals go by names, so that a name must not be what its bearer can write."""
+    claims = {"email": "boss@example.com", "preferred_username": "boss", "name": "The Boss"}
+    usual = OidcTokens(Issuer(provider.url, AUDIENCE), tenants)
+    for unverified in ({}, {"email_verified": False}, {"email_verified": "true"}):
+        token = provider.token(**claims, **unverified)
+        assert (await usual.asker(token, "rest")).principal.name == "user-1"
+    named = OidcTokens(Issuer(provider.url, AUDIENCE, name_claim="upn"), tenants)
+    assert (await named.asker(provider.token(**claims, upn="ada"), "rest")).principal.name == "ada"
+    for nothing in ({}, {"upn": ""}, {"upn": ["boss"]}):
+        with pytest.raises(NotAuthenticated, match="holds no name"):
+            await named.asker(provider.token(**claims, **nothing), "rest")
+
+
+async def test_keys_are_read_where_nobody_on_the_way_can_change_them(
+    provider: Provider, tokens: OidcTokens
+) -> None:
+    provider.place = "http://keys.example/keys"
+    with pytest.raises(StoreUnavailable, match="not at an https:// address"):
+        await tokens.asker(provider.token(), "rest")
+
+
+async def test_a_known_key_does_not_wait_for_an_unknown_one(
+    provider: Provider, tokens: OidcTokens, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a stranger could hold everybody up as long as the provider is slow."""
+    await tokens.asker(provider.token(), "rest")
+    monkeypatch.setattr("assay.api.tokens.ASKED_AGAIN", 0.0)
+    provider.slow = asyncio.Event()
+    stranger = provider.token(provider.keys["one"], kid="unknown")
+    held = [asyncio.create_task(tokens.asker(stranger, "rest")) for _ in range(5)]
+    assert await tokens.asker(provider.token(), "rest")
+    provider.slow.set()
+    for each in held:
+        with pytest.raises(NotAuthenticated, match="does not have"):
+            await each
+    assert provider.asked == 2
+
+
+@pytest.mark.parametrize(
+    ("url", "audience"),
+    [
+        *(("http://idp.example", "a"), ("https://idp", ""), ("https://", "a"), ("http://[", "a")),
+        *(("http://localhost.example", "a"), ("http://127.0.0.1.example", "a"), ("ftp://idp", "a")),
+    ],
+)
 def test_an_issuer_is_at_a_safe_place_and_has_an_audience(url: str, audience: str) -> None:
     with pytest.raises(ConfigurationError):
         Issuer(url, audience)
