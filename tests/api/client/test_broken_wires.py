@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from typing import Any
 
 import pytest
 from tests.api.client.conftest import PATIENCE, Wire, wired
@@ -14,6 +16,7 @@ from tests.api.http.conftest import Served, serving
 import assay
 from assay import Client
 from assay.api.client import backoff
+from assay.api.client.frames import Frame
 from assay.api.http.front import Front
 from assay.graphs import errors
 from assay.graphs.event import Event
@@ -83,6 +86,39 @@ async def test_all_executions_are_told_once(served: Served, wire: Wire) -> None:
     assert wire.cuts > 2
     for id, events in told.items():
         assert events == await journal(served, id)
+
+
+async def test_from_now_on_is_from_when_one_began_to_listen(served: Served) -> None:
+    async with (
+        wired(served.url, streams=1200) as wire,
+        Client(wire.url, key=served.keys["admin"], patience=PATIENCE) as client,
+    ):
+        await client.register(MANY)
+        await client.run("many", {"items": [0]})
+        told: list[Event] = []
+        listening = asyncio.Event()
+        stream = client._server.stream
+
+        async def heard(*given: Any, **more: Any) -> AsyncGenerator[Frame]:
+            async with aclosing(stream(*given, **more)) as frames:
+                async for frame in frames:
+                    listening.set()
+                    yield frame
+
+        client._server.stream = heard  # type: ignore[method-assign]
+
+        async def listen() -> None:
+            async for event, _ in client.events(patience=PATIENCE):
+                told.append(event)
+                if event.type == "ExecutionCompleted":
+                    return
+
+        hearing = asyncio.create_task(listen())
+        await listening.wait()
+        begun = await client.start("many", {"items": [1, 2, 3]})
+        await hearing
+        assert wire.cuts > 1
+        assert told == await journal(served, begun.id)
 
 
 async def test_what_is_started_begins_once(served: Served, wire: Wire) -> None:

@@ -118,11 +118,23 @@ async def test_an_execution_is_what_the_store_has(client: Client, served: Served
         await client.execution(begun.id)
 
 
-async def test_live_output_comes_between_what_is_kept(client: Client) -> None:
-    await client.register(GREET)
-    begun = await client.start("greet")
-    kept = [e.seq async for e in client.follow(begun.id) if e.seq]
-    assert kept == list(range(1, len(kept) + 1))
+async def test_live_output_comes_between_what_is_kept(client: Client, tmp_path: Path) -> None:
+    command = "until test -e go; do sleep 0.02; done; echo spoken"
+    step = {"id": "say", "type": "shell", "command": command}
+    await client.register({"name": "says", "steps": [step]})
+    begun = await client.start("says")
+    told = []
+    async for event in client.follow(begun.id):
+        told.append(event.type)
+        if event.type is EventType.STEP_STARTED:
+            (tmp_path / "workspace" / "go").touch()
+        if event.type is EventType.OUTPUT:
+            assert (event.seq, event.path) == (0, "say")
+            assert "spoken" in str(event.data)
+    assert told[2:5] == [EventType.STEP_STARTED, EventType.OUTPUT, EventType.STEP_COMPLETED]
+    kept = [e async for e in client.history(begun.id)]
+    assert [e.type for e in kept] == [t for t in told if not t.live]
+    assert [e async for e in client.history(begun.id, after=3)] == kept[3:]
 
 
 async def test_run_waits_and_raises_when_it_failed(client: Client) -> None:
