@@ -10,6 +10,7 @@ from typing import Any
 from graphql import (
     DocumentNode,
     FieldNode,
+    FloatValueNode,
     FragmentDefinitionNode,
     FragmentSpreadNode,
     GraphQLError,
@@ -18,6 +19,8 @@ from graphql import (
     OperationDefinitionNode,
     SelectionSetNode,
     VariableNode,
+    Visitor,
+    visit,
 )
 from graphql.language.ast import OperationType
 from graphql.validation import MaxIntrospectionDepthRule
@@ -31,6 +34,7 @@ TOKENS = 2_000
 DEPTH = 15
 ALIASES = 30
 COST = 10_000
+DIGITS = 400
 BATCH = 50
 """Executions that are started at once."""
 
@@ -114,6 +118,7 @@ def refused(document: DocumentNode, variables: Mapping[str, Any]) -> GraphQLErro
         ("depth", weight.depth, DEPTH),
         ("aliases", weight.aliases, ALIASES),
         ("cost", weight.cost, COST),
+        ("digits", _digits(document), DIGITS),
     ):
         if found > most:
             return GraphQLError(
@@ -121,6 +126,22 @@ def refused(document: DocumentNode, variables: Mapping[str, Any]) -> GraphQLErro
                 extensions={"code": "too_much", "limit": what, "found": found, "most": most},
             )
     return None
+
+
+def _digits(document: DocumentNode) -> int:
+    """Of the longest number that is written out; Python itself refuses to read some."""
+    numbers = _Numbers()
+    visit(document, numbers)
+    return numbers.longest
+
+
+class _Numbers(Visitor):
+    longest = 0
+
+    def enter_int_value(self, node: IntValueNode | FloatValueNode, *_: object) -> None:
+        self.longest = max(self.longest, len(node.value))
+
+    enter_float_value = enter_int_value
 
 
 class _Scale:
@@ -144,7 +165,7 @@ class _Scale:
             for variable in operation.variable_definitions or ():
                 if isinstance(variable.default_value, IntValueNode):
                     name = variable.variable.name.value
-                    self._variables.setdefault(name, int(variable.default_value.value))
+                    self._variables.setdefault(name, int(variable.default_value.value[:10]))
             weight = weight.beside(self._selection(operation.selection_set))
             if operation.operation is OperationType.MUTATION:
                 changes = CHANGE * len(operation.selection_set.selections)

@@ -17,6 +17,9 @@ from ...graphs.errors import AssayError, InvalidSpec
 from ..http.problems import found
 from .limits import SECONDS
 
+LONGEST = 1000
+"""Characters of what is said of a document."""
+
 _log = logging.getLogger("assay.graphql")
 
 
@@ -31,7 +34,8 @@ def told(error: GraphQLError) -> GraphQLError:
     """The error with a stable `extensions.code`; what is not expected says only that it was."""
     cause = _cause(error)
     if isinstance(cause, GraphQLError):
-        return _error(error, error.message, {"code": _code(cause), **(error.extensions or {})})
+        code = {"code": _code(cause), **(error.extensions or {})}
+        return _error(error, _short(error.message), code)
     if isinstance(cause, InvalidSpec):
         problems = [found(each) for each in cause.problems]
         return _error(error, cause.message, {"code": cause.code, "problems": problems})
@@ -50,6 +54,11 @@ def told(error: GraphQLError) -> GraphQLError:
         return _error(error, wrong, {"code": "invalid_query"})
     inside = "Something unexpected happened; the server's log says what."
     return _error(error, inside, {"code": "internal"})
+
+
+def _short(message: str) -> str:
+    """It may repeat what was asked, however long that is."""
+    return message if len(message) <= LONGEST else f"{message[:LONGEST]}…"
 
 
 def _code(error: GraphQLError) -> str:

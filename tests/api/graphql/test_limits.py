@@ -100,12 +100,12 @@ async def test_one_field_asked_for_again_and_again_is_not_compared_for_ever(
 async def test_what_takes_too_long_is_ended(graph: Graph, monkeypatch: pytest.MonkeyPatch) -> None:
     id, _ = await graph.park()
     monkeypatch.setattr(limits, "SECONDS", 0.05)
-    manager: Any = graph.served.tenants.app().manager
+    store: Any = graph.served.tenants.store("")
 
-    async def slow(*_: object) -> None:
+    async def slow(*_: object, **__: object) -> None:
         await asyncio.Event().wait()
 
-    monkeypatch.setattr(manager, "get", slow)
+    monkeypatch.setattr(store, "journals_of", slow)
     body = await graph.post(f'{{ execution(id: "{id}") {{ currentStep }} }}')
     (error,) = body["errors"]
     assert error["extensions"]["code"] == "timeout"
