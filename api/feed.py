@@ -218,6 +218,7 @@ class Feed:
             cursor = await self._patiently(self._store.log_end)
             self._at[cursor] = 0
             while True:
+                rung = bell.is_set()
                 bell.clear()
                 page = _told(cursor, await self._patiently(partial(self._log, cursor, _READ)))
                 for told in page:
@@ -226,7 +227,10 @@ class Feed:
                 if page:
                     self._news.set()
                     self._news = asyncio.Event()
-                elif not bell.is_set():
+                elif rung:
+                    # It is told a little later, or what was rung for was read before.
+                    await asyncio.sleep(self._store.pace.listen / 10)
+                else:
                     with contextlib.suppress(TimeoutError):
                         async with asyncio.timeout(self._store.pace.listen):
                             await bell.wait()
@@ -293,5 +297,6 @@ def _parsed(cursor: str | None) -> tuple[str, tuple[str, int]]:
 
 
 async def _pump(heard: AsyncIterator[Event], bell: asyncio.Event) -> None:
-    async for _ in heard:
-        bell.set()
+    async for event in heard:
+        if event.seq:
+            bell.set()

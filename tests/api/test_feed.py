@@ -17,11 +17,12 @@ from assay.graphs.errors import InvalidInput
 from assay.graphs.event import Event, EventType
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from assay.api.app import App
     from assay.api.feed import Placed
+    from assay.graphs.stored import Logged
 
 pytestmark = pytest.mark.anyio
 
@@ -215,3 +216,28 @@ def _of(told: list[Placed], id: str) -> list[int]:
     for placed in told:
         seqs[placed.event.execution_id].append(placed.event.seq)
     return seqs[id]
+
+
+async def test_what_is_said_without_being_kept_has_nothing_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A word of a model is no news of the log: each would be a query, which costs money there."""
+    async with open_app(home=tmp_path, workspace=tmp_path) as app:
+        store, words, reads = app.manager.store, 500, 0
+        log = store.log
+
+        async def counted(*, after: str, limit: int = 1000) -> Sequence[Logged]:
+            nonlocal reads
+            reads += 1
+            return await log(after=after, limit=limit)
+
+        monkeypatch.setattr(store, "log", counted)
+        async with aclosing(events_of_all(app.manager, after="")) as events:
+            ran = await app.run(steps("a", 1))
+            assert (await anext(events)).event.execution_id == ran.id
+            word = Event(ran.id, EventType.TOKEN, ran.created_at, "s0", {"text": "x"})
+            reads = 0
+            for _ in range(words):
+                app.manager.services.bus.publish([word])
+                await asyncio.sleep(0.001)
+            assert reads < words / 2
