@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
@@ -60,8 +61,7 @@ class Connection:
 
     async def serve(self) -> None:
         beside = [
-            asyncio.create_task(self._guarded(each))
-            for each in (self._converse(), self._farewell())
+            asyncio.create_task(self._guarded(each)) for each in (self._converse, self._farewell)
         ]
         try:
             with self._desk.farewell.listener():
@@ -81,11 +81,11 @@ class Connection:
             each.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _guarded(self, work: Coroutine[Any, Any, None]) -> None:
+    async def _guarded(self, work: Callable[[], Awaitable[None]]) -> None:
         """Whatever goes wrong ends the connection, and says why where it can."""
         why: ClosingError | None = None
         try:
-            await work
+            await work()
         except ClosingError as error:
             why = error
         except WebSocketDisconnect:
@@ -114,8 +114,8 @@ class Connection:
             "heartbeat": HEARTBEAT,
         }
         await self._line.send(welcome)
-        watching = asyncio.create_task(self._guarded(self._watch()))
-        beating = asyncio.create_task(self._guarded(self._beat()))
+        watching = asyncio.create_task(self._guarded(self._watch))
+        beating = asyncio.create_task(self._guarded(self._beat))
         try:
             while True:
                 await self._take(await self._read())
@@ -188,11 +188,13 @@ class Connection:
         elif isinstance(asked, Command):
             self._free(asked.id)
             await self._room.acquire()
-            self._begin(asked.id, self._command(asked)).add_done_callback(self._leave_room)
+            self._begin(asked.id, partial(self._command, asked)).add_done_callback(self._leave_room)
         elif isinstance(asked, Subscribe):
-            self._begin(asked.id, self._subscription(self._telling(asked.id, asked.place), asked))
+            telling = self._telling(asked.id, asked.place)
+            self._begin(asked.id, partial(self._subscription, telling, asked))
         else:
-            self._begin(asked.id, self._message(self._telling(asked.id, "0"), asked))
+            telling = self._telling(asked.id, "0")
+            self._begin(asked.id, partial(self._message, telling, asked))
 
     def _telling(self, id: str, cursor: str | None) -> Telling:
         self._free(id)
@@ -206,7 +208,7 @@ class Connection:
         if id in self._tasks:
             raise ClosingError(frames.IN_USE, "id_in_use", f"The id {id!r} is in use")
 
-    def _begin(self, id: str, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    def _begin(self, id: str, work: Callable[[], Awaitable[None]]) -> asyncio.Task[None]:
         task = self._tasks[id] = asyncio.create_task(self._guarded(work))
         return task
 
