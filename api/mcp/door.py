@@ -15,6 +15,7 @@ from ...graphs.errors import AssayError
 from ..http.asking import credential, desk
 from ..http.problems import problem
 from .extra import LACKING, present
+from .sessions import Sessions
 from .stream import Stream
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ class _Door:
         self._sessions: asyncio.Future[StreamableHTTPSessionManager] | None = None
         self._running: asyncio.Task[None] | None = None
         self._listening: Listening | None = None
+        self._owned: Sessions
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         connection = HTTPConnection(scope)
@@ -63,12 +65,13 @@ class _Door:
         sessions = await self._open(at)
         asker = control.asker
         # A session is its owner's: whoever else names it is told that there is none.
-        scope["user"] = _user(f"{asker.tenant}/{asker.principal.id}")
+        owner = f"{asker.tenant}/{asker.principal.id}"
+        scope["user"] = _user(owner)
         scope[_CONTROL] = control
         if scope["method"] == "GET":
             await self._listened(sessions, scope, receive, send)
         else:
-            await sessions.handle_request(scope, receive, send)
+            await self._owned(owner, scope, receive, send)
 
     async def _listened(
         self, sessions: StreamableHTTPSessionManager, scope: Scope, receive: Receive, send: Send
@@ -104,6 +107,7 @@ class _Door:
             # Imported when first asked for, and aside: it takes half a second.
             sessions, self._listening = await asyncio.to_thread(_sessions, at, self._patience)
             async with sessions.run():
+                self._owned = Sessions(sessions.handle_request)
                 opened.set_result(sessions)
                 await asyncio.Event().wait()
         except Exception as error:

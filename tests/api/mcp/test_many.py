@@ -16,7 +16,7 @@ from assay.graphs.execution import Status
 
 from ..http.conftest import Served
 from .conftest import GREET_TOOL, Connect, over_http, told
-from .raw import speaking
+from .raw import ACCEPT, HELLO, speaking
 
 pytestmark = pytest.mark.anyio
 
@@ -82,12 +82,29 @@ async def test_who_names_a_session_of_a_server_that_ended_begins_another(
             assert (await raw.ask("ping")).status_code == 200
 
 
+async def test_one_askers_sessions_take_no_room_from_others(
+    registered: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another one ends the oldest of the same asker."""
+    monkeypatch.setattr("assay.api.mcp.sessions.OWN", 2)
+    async with (
+        registered.client(Role.OPERATOR) as client,
+        registered.client(Role.VIEWER) as other,
+        speaking(other, "old") as theirs,
+        speaking(client, "old") as oldest,
+        speaking(client, "old") as ended,
+    ):
+        await client.delete("/mcp", headers={**ACCEPT, "Mcp-Session-Id": ended.session or ""})
+        async with speaking(client, "old") as third, speaking(client, "old") as fourth:
+            stand = [(await raw.ask("ping")).status_code for raw in (oldest, ended, third, fourth)]
+            assert stand == [404, 404, 200, 200]
+            assert (await theirs.ask("ping")).status_code == 200
+
+
 async def test_more_sessions_than_there_is_room_for_are_refused(
     registered: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("assay.api.mcp.door.SESSIONS", 3)
-    from .raw import ACCEPT, HELLO
-
     async with registered.client(Role.OPERATOR) as client:
         answers = [await client.post("/mcp", json=HELLO, headers=ACCEPT) for _ in range(4)]
         ended = await client.delete(
