@@ -57,7 +57,7 @@ def plan(program: Program, family: FamilyOf, *, fuse: bool = True) -> BlockPlan:
 
 def _block(name: str, steps: Sequence[BoundStep], family: FamilyOf, fuse: bool) -> BlockPlan:
     if any(s.step.needs is not None for s in steps):
-        before = {s.id: prerequisites(s, [b.step for b in steps]) for s in steps}
+        before = prerequisites(steps)
         return _graph(name, steps, family, fuse, before, before)
     if any(s.step.async_ for s in steps):
         return _graph(name, steps, family, fuse, *_joined(steps))

@@ -121,8 +121,7 @@ class _Looking:
     def steps(self, steps: Sequence[BoundStep], prefix: str) -> list[StepPreview]:
         after: Mapping[str, Sequence[str]] = {}
         if any(s.step.needs is not None for s in steps):
-            siblings = [s.step for s in steps]
-            after = direct({s.id: prerequisites(s, siblings) for s in steps})
+            after = direct(prerequisites(steps))
         return [self._step(bound, prefix, after.get(bound.id)) for bound in steps]
 
     def _step(self, bound: BoundStep, prefix: str, after: Sequence[str] | None) -> StepPreview:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -117,12 +117,13 @@ class _Binder:
 
     def _graph(self, steps: Sequence[Step], where: Where, view: View) -> tuple[BoundStep, ...]:
         bound = []
+        siblings = {step.id for step in steps}
         everyone = {i for step in steps for i in (step.id, *hoisted(step))}
         for index, step in enumerate(steps):
             others = everyone - {step.id, *hoisted(step)}
             bound.append(self._step(step, (*where, index), view.plus(others)))
             for position, needed in enumerate(step.needs or ()):
-                if needed not in {s.id for s in steps} - {step.id}:
+                if needed == step.id or needed not in siblings:
                     why = (
                         f"the step {needed!r} cannot need itself; remove it"
                         if needed == step.id
@@ -130,7 +131,7 @@ class _Binder:
                         "the same list"
                     )
                     self._problem((*where, index, "needs", position), why)
-        cycle = _cycle({b.id: prerequisites(b, steps) for b in bound})
+        cycle = _cycle(prerequisites(bound))
         if cycle:
             index = [s.id for s in steps].index(cycle[0])
             self._problem(
@@ -322,21 +323,31 @@ class _Found:
         self.functions: set[str] = set()
 
 
-def prerequisites(step: BoundStep, siblings: Iterable[Step]) -> frozenset[str]:
-    """The siblings that a step of a graph waits for: its `needs` and what it mentions."""
-    owner = {i: s.id for s in siblings for i in (s.id, *hoisted(s))}
-    mentioned = {owner[i] for i in step.mentions if i in owner}
-    return frozenset({*(step.step.needs or ()), *mentioned} & set(owner.values())) - {step.id}
+def prerequisites(graph: Sequence[BoundStep]) -> dict[str, frozenset[str]]:
+    """The siblings that each step of a graph waits for: its `needs` and what it mentions."""
+    owner = {i: b.id for b in graph for i in (b.id, *hoisted(b.step))}
+    siblings = frozenset(owner.values())
+    return {
+        b.id: frozenset((*(b.step.needs or ()), *(owner[i] for i in b.mentions if i in owner)))
+        & siblings - {b.id}
+        for b in graph
+    }
 
 
 def _cycle(edges: Mapping[str, frozenset[str]]) -> list[str]:
     """Some steps that wait for each other in a circle, or nothing."""
-    free: set[str] = set()
-    while True:
-        ready = {i for i, before in edges.items() if i not in free and before <= free}
-        if not ready:
-            break
-        free |= ready
+    following_of: dict[str, list[str]] = {}
+    for i, before in edges.items():
+        for each in before:
+            following_of.setdefault(each, []).append(i)
+    left = {i: len(before) for i, before in edges.items()}
+    ready = [i for i, count in left.items() if not count]
+    for i in ready:
+        for each in following_of.get(i, ()):
+            left[each] -= 1
+            if not left[each]:
+                ready.append(each)
+    free = set(ready)
     stuck = [i for i in edges if i not in free]
     if not stuck:
         return []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -272,3 +273,27 @@ def test_a_definition_made_in_python_names_the_path_of_a_problem() -> None:
         ("steps", 0, "comand"),
         ("steps", 0, "command"),
     }
+
+
+def test_a_graph_of_many_steps_costs_as_much_for_each_as_one_of_few() -> None:
+    """Strangers have definitions looked at: one with three thousand took minutes."""
+
+    def calls(count: int) -> int:
+        made = 0
+
+        def count_one(_frame: object, event: str, _argument: object) -> None:
+            nonlocal made
+            made += event in ("call", "c_call")
+
+        needs = [", ".join(f"s{m}" for m in range(max(0, n - 5), n)) for n in range(count)]
+        steps = [f"- {{id: s{n}, {ECHO}, needs: [{each}]}}" for n, each in enumerate(needs)]
+        text = "\n".join(["name: w", "steps:", *steps]).encode()
+        sys.setprofile(count_one)
+        try:
+            loader().text(text, "w")
+        finally:
+            sys.setprofile(None)
+        return made
+
+    calls(10)  # what is made once
+    assert calls(400) < 5 * calls(100)
