@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 _KEY = re.compile(r"assay_(?:([a-z0-9][a-z0-9-]{0,31})_)?([A-Za-z0-9]{8})_([A-Za-z0-9_-]{43})")
 
 LONGEST_NAME = 200
+MOST_SCOPES = 100
+LONGEST_SCOPE = 200
 
 
 class Issued(NamedTuple):
@@ -50,8 +52,12 @@ def issue(
     """A new principal with a key of its own; nothing is kept yet. Raises `InvalidInput`."""
     if role not in list(Role):
         raise InvalidInput(f"{role!r} is not a role; there are: {', '.join(Role)}")
-    if not name.strip() or len(name) > LONGEST_NAME:
-        raise InvalidInput(f"A key needs a name of 1 to {LONGEST_NAME} characters")
+    if not name.strip() or len(name) > LONGEST_NAME or not name.isprintable():
+        raise InvalidInput(f"A key needs a name of 1 to {LONGEST_NAME} characters that are printed")
+    if len(scopes) > MOST_SCOPES or not all(0 < len(each) <= LONGEST_SCOPE for each in scopes):
+        raise InvalidInput(
+            f"A key has up to {MOST_SCOPES} scopes of 1 to {LONGEST_SCOPE} characters"
+        )
     if lasts is not None and lasts <= timedelta():
         raise InvalidInput("A key cannot expire before it exists; give a time from now on")
     id = secrets.token_hex(4)

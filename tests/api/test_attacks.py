@@ -16,7 +16,8 @@ from websockets.exceptions import InvalidStatus
 from assay.api.access import Role
 from assay.api.control import Asker, Control
 from assay.api.http.front import Front
-from assay.graphs.errors import StoreUnavailable
+from assay.api.keys import issue
+from assay.graphs.errors import InvalidInput, StoreUnavailable
 from assay.graphs.stored import Principal
 
 pytestmark = pytest.mark.anyio
@@ -138,6 +139,20 @@ async def test_a_key_that_begins_something_once_is_its_owners_alone(served: Serv
         asker = Asker(Principal(principal, "p", Role.OPERATOR), "rest")
         ids.add((await Control(app.manager, asker).start_once(key, "w")).execution.id)
     assert len(ids) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "scopes"),
+    [
+        *(("", ()), ("a" * 201, ()), ("two\nlines", ()), ("\x1b[2Jgone", ()), ("\u202erow", ())),
+        *(("k", ("",)), ("k", ("a" * 201,)), ("k", ("a",) * 101)),
+    ],
+)
+def test_a_key_is_called_what_can_be_shown_and_compared(name: str, scopes: tuple[str, ...]) -> None:
+    """Names go to terminals and into the audit, scopes are looked through at every request."""
+    with pytest.raises(InvalidInput):
+        issue(name, Role.VIEWER, scopes)
+    assert issue("Ada Lovelace (ci) \u00e9", Role.VIEWER, ("a" * 200,) * 100).secret
 
 
 async def _raw(port: int, request: str) -> bytes:
