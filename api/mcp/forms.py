@@ -24,6 +24,7 @@ _KEPT = {
 
 _FORMATS = frozenset({"email", "uri", "date", "date-time"})
 _LONG = 2000
+_OF_VALUE = "value_"
 
 
 class Reply(NamedTuple):
@@ -58,7 +59,7 @@ def form(question: Question) -> dict[str, Any]:
     if fields is not None:
         properties |= fields
         if question.kind is not Wait.APPROVAL:  # a no needs no value
-            required += [n for n in _required(question) if _field(n) in fields]
+            required += [f for f in map(_field, _required(question)) if f in fields]
     else:
         asked = json.dumps(question.schema, ensure_ascii=False)[:_LONG]
         about = f"JSON that fits the schema {asked}"
@@ -127,7 +128,8 @@ def _required(question: Question) -> list[str]:
 
 def _field(name: str) -> str:
     """A property of the value beside the fields that every form has."""
-    return f"value_{name}" if name in (APPROVED, COMMENT) else name
+    own = name in (APPROVED, COMMENT) or name.startswith(_OF_VALUE)
+    return f"{_OF_VALUE}{name}" if own else name
 
 
 def _primitive(schema: Any) -> dict[str, Any] | None:
