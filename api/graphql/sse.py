@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from starlette.responses import StreamingResponse
+from strawberry.types.execution import PreExecutionError
 
 from ...graphs.errors import NotAuthenticated
 from ..listening import HEARTBEAT, STALLED, revoked
@@ -89,6 +90,8 @@ async def _next(results: AsyncGenerator[Any, None]) -> Any:
 
 def _formatted(result: Any) -> dict[str, Any]:
     errors = [error.formatted for error in result.errors or ()]
+    if isinstance(result, PreExecutionError):
+        return {"errors": errors}
     return {"data": result.data, **({"errors": errors} if errors else {})}
 
 

@@ -160,7 +160,7 @@ AUDITS = {audit.id: audit for audit in audits()}
 
 ILL_FORMED = (
     "the specification itself has 400 for what is no well-formed request, whatever the form of "
-    "the answer; 200 is for documents that are wrong"
+    "the answer, and newer releases of the audits do not ask for 200 any more"
 )
 BY_POST = "GraphQL is asked by POST alone: a link, or a page of another site, asks for nothing"
 UNLIKE: Mapping[str, tuple[str, int]] = {
