@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import httpx
 import pytest
-from tests.api.http.conftest import Served, issued
+from tests.api.http.conftest import Served, issued, serving
 
 from assay.api.http import sse
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from pathlib import Path
 
 pytestmark = pytest.mark.anyio
 
@@ -146,6 +147,7 @@ async def test_a_revoked_key_ends_a_stream_within_five_seconds(served: Served, a
             rest = [frame async for frame in told]
     assert rest[-1].event == "closed"
     assert rest[-1].data["code"] == "not_authenticated"
+    assert rest[-1].data["cursor"] == rest[-2].id
 
 
 async def test_a_quiet_stream_says_that_it_is_there_and_how_far_it_has_come(
@@ -169,6 +171,45 @@ async def test_a_quiet_stream_says_that_it_is_there_and_how_far_it_has_come(
         async for frame in told:
             if frame.event == "ExecutionCancelled":
                 break
+
+
+async def test_who_is_cut_off_before_the_first_event_comes_back_to_where_it_began(
+    served: Served,
+) -> None:
+    await served.tenants.app().wait(await run(served, LOUD))
+    async with listening(served, "/v1/events") as told:
+        began = (await anext(told)).id
+    id = await run(served, ASKS)  # while nobody was there
+    async with listening(served, "/v1/events", last=began) as told:
+        frame = [await anext(told) for _ in range(2)][-1]
+    assert (frame.data["execution_id"], frame.data["seq"]) == (id, 1)
+
+
+@pytest.mark.parametrize("cursor", ["x", "1|a", "7\n"])
+async def test_what_is_no_cursor_is_refused(served: Served, cursor: str) -> None:
+    async with served.client() as http:
+        headers = {"Accept": "text/event-stream"}
+        answer = await http.get("/v1/events", params={"after": cursor}, headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_input")
+
+
+async def test_the_end_of_the_server_is_told_with_the_cursor(tmp_path: Path) -> None:
+    async with AsyncExitStack() as left:
+        async with serving(tmp_path) as served:
+            id = await run(served, ASKS)
+            streams = [
+                await left.enter_async_context(listening(served, path))
+                for path in (f"/v1/executions/{id}/events", "/v1/events?after=")
+            ]
+            last = []
+            for told in streams:
+                while (frame := await anext(told)).event != "ExecutionWaiting":
+                    pass
+                last.append(frame.id)
+        for told, cursor in zip(streams, last, strict=True):
+            (closed,) = [frame async for frame in told if frame.event]
+            assert closed.event == "closed"
+            assert (closed.data["code"], closed.data["cursor"]) == ("server_ends", cursor)
 
 
 async def test_streams_that_are_left_leave_nothing_behind(served: Served) -> None:

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.api.http.conftest import issued, serving
+from websockets import InvalidStatus, Origin
 
+from assay.api.http.front import Front
 from assay.api.keys import hashed
 from assay.api.socket import connection
 
@@ -234,3 +236,25 @@ async def _revoke(served: Served, secret: str) -> None:
     principal = await store.principal(key_hash=hashed(secret))
     assert principal is not None
     await store.delete_principal(principal.id)
+
+
+async def test_a_page_of_another_site_is_let_in_when_it_is_named(tmp_path: Path) -> None:
+    async with serving(tmp_path, front=Front(origins=("https://app.example",))) as served:
+        async with raw(served, origin=Origin("https://app.example")) as client:
+            await client.send("hello", key=served.keys["viewer"])
+            assert (await client.read())["type"] == "welcome"
+        with pytest.raises(InvalidStatus) as refused:
+            async with raw(served, origin=Origin("https://other.example")):
+                pass
+    assert refused.value.response.status_code == 403
+
+
+async def test_what_is_sent_after_the_close_is_not_done(served: Served) -> None:
+    async with talking(served) as client:
+        await client.socket.send("nonsense")
+        await client.send(
+            "command", id="c", command="create_key", arguments={"name": "x", "role": "admin"}
+        )
+        assert (await client.closed())[0] == 4400
+    page = await served.tenants.app().manager.store.principals()
+    assert "x" not in [each.name for each in page.items]
