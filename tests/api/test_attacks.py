@@ -141,6 +141,42 @@ async def test_a_key_that_begins_something_once_is_its_owners_alone(served: Serv
     assert len(ids) == 2
 
 
+FILES = ["evil.html", "evil.svg", "evil.js", "evil.xml", "evil", "evil.txt", "two\r\nX-Evil: 1.txt"]
+
+
+async def test_a_file_that_a_step_kept_is_never_a_page_of_ours(
+    served: Served, tmp_path: Path
+) -> None:
+    """It is saved, under its name, and a browser may guess nothing of it."""
+    app = served.tenants.app()
+    text = "<script>alert(1)</script>"
+    writes = {f"f{n}": file for n, file in enumerate(FILES)}
+    for file in FILES:
+        (tmp_path / "workspace" / file).write_text(text + file)
+    step = {"id": "w", "type": "shell", "command": "true", "artifacts": writes}
+    ended = await app.run({"name": "keeps", "steps": [step]})
+    assert ended.status == "completed", ended.error
+    async with served.client(Role.VIEWER) as http:
+        place = f"/v1/executions/{ended.id}/artifacts"
+        kept = (await http.get(place)).json()["items"]
+        assert sorted(each["file"] for each in kept) == sorted(FILES)
+        for each in kept:
+            found = await http.get(f"{place}/{each['sha256']}", headers={"Accept": "text/html"})
+            kind = found.headers["content-type"].partition(";")[0]
+            assert kind in ("application/octet-stream", "text/plain")
+            assert found.headers["content-disposition"].startswith("attachment;")
+            assert found.headers["content-security-policy"].startswith("sandbox;")
+            assert found.headers["x-content-type-options"] == "nosniff"
+            assert "x-evil" not in found.headers
+            many = ",".join(f"{n}-{n}" for n in range(3000))
+            ranges = await http.get(f"{place}/{each['sha256']}", headers={"Range": f"bytes={many}"})
+            assert ranges.status_code < 500
+    other = {"X-API-Key": await issued(served.tenants, "", Role.VIEWER, "mine"),
+             "If-None-Match": "*"}  # fmt: skip
+    async with httpx.AsyncClient(base_url=served.url, headers=other) as http:
+        assert (await http.get(f"{place}/{kept[0]['sha256']}")).status_code == 404
+
+
 @pytest.mark.parametrize(
     ("name", "scopes"),
     [
