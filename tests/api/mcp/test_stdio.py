@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import sys
@@ -15,6 +16,7 @@ import pytest
 from assay.api.app import open_app
 
 from .conftest import ASK, GREET, GREET_TOOL, KEEP, SLOW, over_stdio, register, told
+from .raw import HELLO
 
 pytestmark = pytest.mark.anyio
 
@@ -94,6 +96,53 @@ async def test_a_signal_ends_it_in_order(tmp_path: Path) -> None:
 
     assert process.returncode == 0
     assert err == b""
+
+
+async def test_lines_that_no_client_would_write_end_nothing(tmp_path: Path) -> None:
+    await register(tmp_path, GREET)
+    call = {
+        "jsonrpc": "2.0",
+        "id": 5,
+        "method": "tools/call",
+        "params": {"name": GREET_TOOL, "arguments": {"name": "HERE"}},
+    }
+    deep = [b"[" * depth + b"]" * depth for depth in (60, 100, 190, 250, 5000, 100_000)]
+    values = [*deep, b"NaN", b"1e999", b'"\\ud800"', b"1" * 10_000, b'"' + b"x" * 3_000_000 + b'"']
+    calls = [
+        json.dumps({**call, "id": 100 + n}).encode().replace(b'"HERE"', value)
+        for n, value in enumerate(values)
+    ]
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", "from assay.api.cli import main; main()", "mcp"),
+        cwd=tmp_path,
+        env={**os.environ, "ASSAY_HOME": str(tmp_path / ".assay")},
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        limit=1 << 24,
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    hello = json.dumps(HELLO).encode()
+    for line in (hello, b"{", b"", b"[]", b'"x"', b"\xff\xfe", b"\x00", b"null", *deep, *calls):
+        process.stdin.write(line + b"\n")
+        await process.stdin.drain()
+    process.stdin.write(b'{"jsonrpc":"2.0","id":77,"method":"ping"}\n')
+    told: list[dict[str, Any]] = []
+    async with asyncio.timeout(60):
+        # 103 to 105 are nested so deep that nobody reads even their ids.
+        while not {77, 100, 101, 102, 110} <= {message.get("id") for message in told}:
+            told.append(json.loads(await process.stdout.readline()))
+        process.stdin.close()
+        rest, err = await process.communicate()
+    told += [json.loads(line) for line in rest.splitlines()]
+
+    refused = [message["error"]["code"] for message in told if "error" in message]
+    assert types.INTERNAL_ERROR not in refused
+    assert {"jsonrpc": "2.0", "id": 77, "result": {}} in told
+    assert {m["id"] for m in told if m.get("result", {}).get("isError")} >= {100, 101, 102}
+    assert process.returncode == 0
+    assert b"Traceback" not in err
 
 
 async def test_who_sits_at_the_machine_is_who_answered(tmp_path: Path) -> None:
