@@ -13,11 +13,11 @@ LOCK  = $(UV) compile -q --upgrade --universal --python-version 3.11 \
 
 # Too long for `make bench`, or in need of emulators: started by name.
 CLOUD = bench/cloud.py bench/cloud_calls.py
-ASIDE = bench/mutants.py bench/simulate.py $(CLOUD)
+ASIDE = bench/mutants.py bench/simulate.py bench/api.py $(CLOUD)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test lint emulators chaos bench bench-cloud mutants lock
+.PHONY: help run test lint emulators chaos bench bench-api bench-cloud mutants lock
 
 help: ## Say what can be made here
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -46,6 +46,9 @@ bench: .venv/ready ## Measure, beside the reference in the same run
 		test -e "$$script" || { echo 'No benchmarks yet: see bench/README.md'; break; }; \
 		.venv/bin/python "$$script" || exit 1; \
 	done
+
+bench-api: .venv/ready ## Measure a server over HTTP, beside the least there could be
+	@.venv/bin/python bench/api.py
 
 bench-cloud: .venv/ready ## Measure on Google's Firestore and Pub/Sub emulators
 	@for script in $(CLOUD); do .venv/bin/python "$$script" || exit 1; done
