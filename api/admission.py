@@ -39,6 +39,17 @@ def called(program: Program) -> list[str]:
     return [step.workflow for step in steps if isinstance(step, WorkflowStep)]
 
 
+def displaces(program: Program) -> str:
+    """Why it is not for whoever may not see every workflow: it could stop executions of any."""
+    wanted = program.workflow.concurrency
+    if wanted is None or wanted.key is None or wanted.overflow != "replace":
+        return ""
+    return (
+        "`overflow: replace` with a `key` stops executions of whichever workflow has that key, "
+        "and this key covers some of them: leave out the `key`"
+    )
+
+
 def _problem(document: Document, file: str) -> Problem:
     way = next(_ways(document.value, file, ()), None)
     position = Position(1, 1) if way is None else document.position(way)

@@ -20,7 +20,7 @@ from ..graphs.execution import Execution, Status, new_id
 from ..graphs.stored import Page, WorkflowInfo
 from .access import Operation, covers
 from .administering import Administering, Stats
-from .admission import admit, called
+from .admission import admit, called, displaces
 from .deciding import MOST, Asker, size
 from .digest import digest_of
 from .feed import Placed, Where, cursor_of, events_of_all
@@ -110,6 +110,7 @@ class Control(Administering):
             name,
             partial(self._manager.register, document),
             what,
+            refused=displaces(program) if self.asker.principal.scopes else "",
         )
 
     async def delete_workflow(self, name: str, version: str | None = None) -> int:

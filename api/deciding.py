@@ -12,7 +12,7 @@ from weakref import WeakKeyDictionary
 from ..graphs.errors import ExecutionNotFound, InvalidInput, NotAuthorized, WorkflowNotFound
 from ..graphs.execution import Execution, timestamp
 from ..graphs.stored import AuditEntry, Page, Principal
-from .access import Operation, covers, decide
+from .access import Decision, Operation, covers, decide
 from .seal import Seal
 
 if TYPE_CHECKING:
@@ -89,9 +89,16 @@ class Deciding:
         target: str,
         change: Callable[[], Awaitable[T]],
         data: Mapping[str, Any],
+        *,
+        refused: str = "",
     ) -> T:
-        """Do it, if the asker may, and keep who did it by which rule; both are durable then."""
+        """Do it, if the asker may, and keep who did it by which rule; both are durable then.
+
+        `refused`: why they may not, even so.
+        """
         decision = decide(self.asker.principal, operation, workflow)
+        if decision and refused:
+            decision = Decision(False, refused)
         entry = AuditEntry(
             timestamp(),
             self.asker.principal.id,

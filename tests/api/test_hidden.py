@@ -60,6 +60,23 @@ async def test_a_definition_runs_no_workflow_that_its_author_may_not(app: App) -
     await somebody(app, "mine*").register({"name": "mine-too", "steps": [named]})
 
 
+async def test_a_definition_takes_no_unit_from_workflows_that_its_author_may_not_see(
+    app: App,
+) -> None:
+    """A concurrency key is everybody's: with `replace`, who begins stops whoever holds it."""
+
+    def replacing(name: str, **key: str) -> dict[str, object]:
+        wanted = {"limit": 1, "overflow": "replace", **key}
+        return {"name": name, "concurrency": wanted, "steps": [SAY]}
+
+    with pytest.raises(NotAuthorized, match="leave out the `key`"):
+        await somebody(app, "mine*").register(replacing("mine-a", key="production"))
+    (entry,) = (await app.manager.store.audit(limit=1)).items
+    assert (entry.allowed, entry.action) == (False, "workflows.register")
+    await somebody(app, "mine*").register(replacing("mine-a"))
+    await somebody(app).register(replacing("mine-b", key="production"))
+
+
 async def test_what_is_not_registered_cannot_be_deleted(app: App) -> None:
     """As it is for whoever may not see it; nothing of it is in the audit."""
     control = somebody(app, "mine")
