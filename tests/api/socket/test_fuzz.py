@@ -8,16 +8,21 @@ import json
 import logging
 import os
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from .wire import BINARY, CLOSE, GRAPHQL, OURS, PING, TEXT, Door, frame, wired
+from assay.api.http.gate import Gate
+
+from .wire import BINARY, CLOSE, GRAPHQL, OURS, PING, TEXT, Door, frame, request, wired
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from starlette.datastructures import Headers
+    from starlette.responses import Response
     from tests.api.http.conftest import Served
 
 pytestmark = pytest.mark.anyio
@@ -179,3 +184,24 @@ async def test_any_messages(served: Served, door: Door, messages: list[Any], kno
     assert "internal" not in codes
     if not known and messages[0] != {"type": door.first}:
         assert not any(each["type"] in ("event", "result", "next") for each in wire.told)
+
+
+@DOORS
+async def test_who_is_gone_before_they_are_let_in(
+    served: Served, door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look, gone = Gate._refused, asyncio.Event()
+
+    async def late(gate: Gate, headers: Headers) -> Response | None:
+        await gone.wait()
+        return await look(gate, headers)
+
+    monkeypatch.setattr(Gate, "_refused", late)
+    at = urlsplit(served.url)
+    for _ in range(3):
+        _, writer = await asyncio.open_connection(at.hostname, at.port)
+        writer.write(request(door, at.netloc))
+        await asyncio.sleep(0.05)
+        writer.transport.abort()
+    await asyncio.sleep(0.05)
+    gone.set()

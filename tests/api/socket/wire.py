@@ -120,14 +120,11 @@ class Wire:
         return first & 15, await self._reader.readexactly(size)
 
 
-@asynccontextmanager
-async def wired(url: str, door: Door, *, offer: str = "") -> AsyncIterator[Wire]:
-    """An open WebSocket; `offer` names extensions."""
-    at = urlsplit(url)
-    reader, writer = await asyncio.open_connection(at.hostname, at.port)
+def request(door: Door, host: str, offer: str = "") -> bytes:
+    """The handshake; `offer` names extensions."""
     lines = [
         f"GET {door.path} HTTP/1.1",
-        f"Host: {at.netloc}",
+        f"Host: {host}",
         "Connection: Upgrade",
         "Upgrade: websocket",
         "Sec-WebSocket-Version: 13",
@@ -137,8 +134,16 @@ async def wired(url: str, door: Door, *, offer: str = "") -> AsyncIterator[Wire]
         lines.append(f"Sec-WebSocket-Protocol: {door.protocol}")
     if offer:
         lines.append(f"Sec-WebSocket-Extensions: {offer}")
+    return "\r\n".join([*lines, "", ""]).encode()
+
+
+@asynccontextmanager
+async def wired(url: str, door: Door, *, offer: str = "") -> AsyncIterator[Wire]:
+    """An open WebSocket."""
+    at = urlsplit(url)
+    reader, writer = await asyncio.open_connection(at.hostname, at.port)
     try:
-        writer.write("\r\n".join([*lines, "", ""]).encode())
+        writer.write(request(door, at.netloc, offer))
         answer = await reader.readuntil(b"\r\n\r\n")
         assert answer.startswith(b"HTTP/1.1 101 "), answer
         yield Wire(reader, writer, answer)
