@@ -21,8 +21,8 @@ from .wire import BINARY, CLOSE, GRAPHQL, OURS, PING, TEXT, Door, frame, request
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from starlette.datastructures import Headers
-    from starlette.responses import Response
+        from starlette.responses import Response
+    from starlette.types import Scope
     from tests.api.http.conftest import Served
 
 pytestmark = pytest.mark.anyio
@@ -192,9 +192,9 @@ async def test_who_is_gone_before_they_are_let_in(
 ) -> None:
     look, gone = Gate._refused, asyncio.Event()
 
-    async def late(gate: Gate, headers: Headers) -> Response | None:
+    async def late(gate: Gate, scope: Scope) -> Response | None:
         await gone.wait()
-        return await look(gate, headers)
+        return await look(gate, scope)
 
     monkeypatch.setattr(Gate, "_refused", late)
     at = urlsplit(served.url)
