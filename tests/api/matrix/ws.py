@@ -113,8 +113,10 @@ class Ws:
         while True:
             said = await socket.recv()
             assert isinstance(said, str)
-            text += said
             frame = json.loads(said)
+            if frame["type"] == "ping":
+                continue  # it has been quiet, on this connection
+            text += said
             if until and until in said:
                 await socket.send('{"type": "unsubscribe", "id": "a"}')
                 until = ""
