@@ -140,6 +140,7 @@ async def _reading(app: Any, readers: list[Reader]) -> AsyncIterator[None]:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("make", [sse, graphql_sse, graphql_socket, socket])
 @pytest.mark.parametrize("of", ["one", "all"])
 async def test_who_reads_nothing_holds_little_and_has_lost_nothing_when_they_read_again(
@@ -147,7 +148,7 @@ async def test_who_reads_nothing_holds_little_and_has_lost_nothing_when_they_rea
 ) -> None:
     monkeypatch.setattr(feed, "HELD", 200)
     settings = replace(read_settings({}), home=tmp_path, store=f"sqlite:///{tmp_path}/assay.db")
-    async with Tenants(settings, tmp_path) as tenants, asyncio.timeout(100):
+    async with Tenants(settings, tmp_path) as tenants, asyncio.timeout(280):
         app, manager = application(tenants, Identity(tenants)), tenants.app().manager
         execution = await manager.start(LONG)
         readers = [make(execution.id if of == "one" else None) for _ in range(LISTENERS)]

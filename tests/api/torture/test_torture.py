@@ -23,7 +23,7 @@ SIZE = Size(200, 50, kills=6, parts=10, spread=30) if LONG else Size(40, 10, kil
 SEED = int(os.environ.get("ASSAY_SEED", "1"))
 
 
-@pytest.mark.timeout(3600 if LONG else 300)
+@pytest.mark.timeout(7200 if LONG else 900)
 async def test_every_subscriber_ends_with_exactly_the_journals_sequence(tmp_path: Path) -> None:
     verdict = await Play(tmp_path, SIZE, SEED).run()
     assert verdict.faults == []
@@ -33,6 +33,7 @@ async def test_every_subscriber_ends_with_exactly_the_journals_sequence(tmp_path
     assert verdict.heard > SIZE.subscribers * 10
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("surface", SURFACES)
 async def test_a_server_that_told_something_else_would_be_noticed(
     tmp_path: Path, surface: str
