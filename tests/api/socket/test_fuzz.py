@@ -21,7 +21,7 @@ from .wire import BINARY, CLOSE, GRAPHQL, OURS, PING, TEXT, Door, frame, request
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-        from starlette.responses import Response
+    from starlette.responses import Response
     from starlette.types import Scope
     from tests.api.http.conftest import Served
 
