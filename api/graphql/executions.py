@@ -15,7 +15,7 @@ from ...graphs.stored import Page
 from .asking import Of
 from .events import Event
 from .fields import resolved
-from .loaders import Span
+from .loaders import Loaders, Span
 from .pages import FIRST, After, Connection, First, connected
 from .questions import Question
 from .scalars import Json, Time, time
@@ -142,6 +142,9 @@ class Execution:
             started_at=time(found.started_at),
             completed_at=time(found.completed_at),
         )
+
+
+Loaders.shown = Execution.of
 
 
 def _seq(cursor: str | None) -> int:

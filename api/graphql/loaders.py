@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from strawberry.dataloader import DataLoader
 
@@ -36,6 +36,9 @@ class Span(NamedTuple):
 class Loaders:
     """For one operation: what has been read is not read again."""
 
+    shown: ClassVar[Callable[[Execution], Any]]
+    """An execution as the graph has it; set where that type is, which knows all the others."""
+
     def __init__(self, control: Gathering) -> None:
         self._control = control
         self.versions: DataLoader[tuple[str, str], WorkflowInfo | None] = DataLoader(self._versions)
@@ -44,6 +47,11 @@ class Loaders:
         self.files: DataLoader[str, Sequence[ArtifactInfo]] = DataLoader(self._files)
         self.journals: DataLoader[Span, Sequence[Entry]] = DataLoader(self._journals)
         self.histories: DataLoader[str, History] = DataLoader(self._histories)
+
+    async def execution(self, id: str) -> Any:
+        """An execution as the graph has it; None when it is not there."""
+        found = await self.executions.load(id)
+        return None if found is None else type(self).shown(found)
 
     async def _versions(self, named: list[tuple[str, str]]) -> list[WorkflowInfo | None]:
         found = {(v.name, v.version): v for v in await self._control.versions_of(named)}

@@ -55,10 +55,8 @@ class Slot:
     async def execution(
         self, info: Of
     ) -> Annotated[Execution, strawberry.lazy(".executions")] | None:
-        from .executions import Execution
-
-        found = await info.context.loaders.executions.load(self.execution_id)
-        return None if found is None else Execution.of(found)
+        found: Execution | None = await info.context.loaders.execution(self.execution_id)
+        return found
 
     @classmethod
     def of(cls, found: Held) -> Slot:
