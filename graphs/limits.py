@@ -20,7 +20,7 @@ from .units import format_duration, format_size
 BURST = 0.2
 """Seconds of its share of CPU that programs may use ahead, having used less before."""
 
-Owner = Literal["step", "workflow"]
+Owner = Literal["step", "workflow", "profile"]
 Clock = Callable[[], float]
 
 
@@ -50,6 +50,12 @@ class Limits:
     def narrowed(self, given: StepLimits | None) -> Limits:
         """What one attempt of a step has: each of its own limits beats the workflow's."""
         return self._with(given, "step")
+
+    def at_most(self, memory: int | None) -> Limits:
+        """Of one program whose security profile allows so many bytes of memory."""
+        if memory is None or (self.memory is not None and self.memory.limit <= memory):
+            return self
+        return replace(self, memory=Memory(memory, "profile"))
 
     def _with(self, given: StepLimits | None, owner: Owner) -> Limits:
         if given is None:
@@ -85,6 +91,12 @@ class Memory:
 
     def exceeded(self, peak: int) -> LimitReached:
         """The error for a peak of so many bytes."""
+        if self._owner == "profile":
+            return LimitReached(
+                f"the program used {format_size(peak)} of memory, over the "
+                f"{format_size(self.limit)} that its security profile allows, and was ended with "
+                "all it had started"
+            )
         shared = self._owner == "workflow"
         ended = "those of this step, the largest, were ended" if shared else "they were ended"
         return LimitReached(

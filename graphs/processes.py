@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
 import select
+import shutil
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -20,6 +22,8 @@ from .errors import LimitReached, PanicError, Terminal
 from .limits import Limits
 from .pipes import Input, Output
 from .processtree import group_lives
+from .sandbox.confinement import Rung
+from .sandbox.ladder import GRACE, Hold
 from .watch import Watch, watch
 
 Stream = Literal["stdout", "stderr"]
@@ -27,9 +31,6 @@ Listener = Callable[[Stream, bytes], None]
 
 OUTPUT_LIMIT = 32 * 1024 * 1024
 """Bytes kept of each stream; a program that writes more is stopped."""
-
-GRACE = 3.0
-"""Seconds between TERM and KILL."""
 
 LINGER = 0.5
 """Seconds for which output is still read when a program has ended and its pipes have not."""
@@ -52,8 +53,9 @@ async def run_process(
     stdin: bytes | None = None,
     on_output: Listener | None = None,
     limits: Limits | None = None,
+    hold: Hold | None = None,
 ) -> Finished:
-    """Run a program to its end in a process group of its own.
+    """Run a program to its end in a process group of its own, confined by `hold` if there is one.
 
     Cancelling kills the whole group: TERM, then KILL after `GRACE` seconds. Whatever the
     program left running in its group is killed as well when it ends. Raises `Terminal`
@@ -62,13 +64,43 @@ async def run_process(
     `limits` allow.
     """
     limits = limits or Limits()
-    program = _Program(_started(argv, cwd, env, stdin is not None, limits))
-    try:
-        program.attach(stdin, on_output, limits)
-        await program.run()
-    finally:
-        await asyncio.shield(program.end())
+    if hold is not None:
+        _check_there(argv[0], cwd, env)
+        limits = limits.at_most(hold.confinement.memory)
+    async with _around(hold, argv, env, cwd) as (argv, env):
+        program = _Program(_started(argv, cwd, env, stdin is not None, limits), hold)
+        try:
+            program.attach(stdin, on_output, limits)
+            await program.run()
+        finally:
+            await asyncio.shield(program.end())
     return program.finished()
+
+
+@contextlib.asynccontextmanager
+async def _around(
+    hold: Hold | None, argv: Sequence[str], env: Mapping[str, str], cwd: Path
+) -> AsyncIterator[tuple[Sequence[str], Mapping[str, str]]]:
+    if hold is None:
+        yield argv, env
+        return
+    stack = contextlib.ExitStack()
+    try:
+        yield stack.enter_context(hold.around(argv, env, cwd))
+    finally:
+        # What the program has left in its own folder may be much.
+        await asyncio.shield(asyncio.to_thread(stack.close))
+
+
+def _check_there(program: str, cwd: Path, env: Mapping[str, str]) -> None:
+    """What starts a confined program could only tell it that there is none."""
+    there = (
+        (cwd / program).is_file()
+        if os.sep in program
+        else shutil.which(program, path=env.get("PATH", os.defpath))
+    )
+    if not there:
+        raise Terminal(f"could not start {program!r} in {cwd}: {os.strerror(errno.ENOENT)}")
 
 
 def _started(
@@ -102,9 +134,10 @@ class _Program:
     is nobody else's: no signal of ours can meet another program.
     """
 
-    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], hold: Hold | None = None) -> None:
         loop = asyncio.get_running_loop()
         self._process = process
+        self._hold = hold
         self._ended: asyncio.Future[None] = loop.create_future()
         self._failed: asyncio.Future[None] = loop.create_future()
         self._kept: dict[Stream, bytearray] = {"stdout": bytearray(), "stderr": bytearray()}
@@ -124,7 +157,8 @@ class _Program:
             self._outputs.append(Output(pipe, partial(self._keep, on_output, name), self._failed))
         if process.stdin is not None:
             self._input = Input(process.stdin, stdin or b"")
-        self._watch = watch(process.pid, limits)
+        bound = None if self._hold is None else self._hold.confinement.processes
+        self._watch = watch(process.pid, limits, bound, kept=self._kept_by_another)
 
     async def run(self) -> None:
         """Return when it has ended and its output is read, or when it has failed."""
@@ -146,7 +180,7 @@ class _Program:
         finally:
             if not self._over:
                 # Cancelled itself: the loop is about to close, and there is no time for a grace.
-                self._signal_group(signal.SIGKILL)
+                self._kill()
             for end in (self._input, *self._outputs):
                 if end is not None:
                     end.close()
@@ -160,6 +194,11 @@ class _Program:
             self._failed.result()
         status = self._process.returncode
         return Finished(status, bytes(self._kept["stdout"]), bytes(self._kept["stderr"]))
+
+    @property
+    def _kept_by_another(self) -> bool:
+        """Whether its leader is a keeper, which hands TERM on, and ends all that there is."""
+        return self._hold is not None and self._hold.rung is not Rung.NONE
 
     def _keep(self, on_output: Listener | None, name: Stream, chunk: bytes) -> None:
         kept = self._kept[name]
@@ -185,9 +224,14 @@ class _Program:
             self._watch.let_go()
         self._signal_group(signal.SIGTERM)
         if not await self._gone(GRACE):
-            self._signal_group(signal.SIGKILL)
-            await self._gone(LINGER)
+            self._kill()
+            if not await self._gone(LINGER):
+                self._signal_group(signal.SIGKILL)
         self._over = True
+
+    def _kill(self) -> None:
+        # A keeper that is killed itself could no longer end what has left its group.
+        self._signal_group(signal.SIGQUIT if self._kept_by_another else signal.SIGKILL)
 
     async def _gone(self, seconds: float) -> bool:
         """Whether its group ends within that time."""

@@ -72,6 +72,11 @@ class Tree:
         self._signal_group(number)
         self._signal_outside(number)
 
+    def end(self) -> None:
+        """Have a leader that keeps all the others end them, and itself."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.kill(self.leader, signal.SIGQUIT)
+
     def resume(self) -> None:
         """Let a stopped tree go on, the group last: a shell in it must not see a job stopped."""
         self._signal_outside(signal.SIGCONT)

@@ -31,12 +31,16 @@ _NICENESS = 10
 _EYES = ThreadPoolExecutor(1, "assay-watch")
 
 
-def watch(leader: int, limits: Limits) -> Watch | None:
-    """Begin to keep the program that leads a session within its limits; None: no need, no way."""
-    if limits.memory is None and limits.cpu is None:
+def watch(leader: int, limits: Limits, processes: int | None = None, *, kept: bool) -> Watch | None:
+    """Begin to keep the program that leads a session within its limits; None: no need, no way.
+
+    `processes` is how many there may be at once. The leader of a program that is `kept` ends
+    what it has started when it is sent QUIT.
+    """
+    if limits.memory is None and limits.cpu is None and processes is None:
         return None
     if visible():
-        return Watch(leader, limits)
+        return Watch(leader, limits, processes, kept=kept)
     if limits.memory is not None:
         limits.notice(
             "`resource_limits.memory` is not kept on this machine: it has no /proc to measure by"
@@ -60,7 +64,11 @@ class _Sight:
 
     @property
     def alive(self) -> bool:
-        return any(member.alive for member in self.members)
+        return self.count > 0
+
+    @property
+    def count(self) -> int:
+        return sum(member.alive for member in self.members)
 
 
 class Watch:
@@ -70,7 +78,11 @@ class Watch:
     stopped (SIGSTOP) until time has caught up; in a cgroup the kernel hardly lets it be.
     """
 
-    def __init__(self, leader: int, limits: Limits) -> None:
+    def __init__(
+        self, leader: int, limits: Limits, processes: int | None = None, *, kept: bool = False
+    ) -> None:
+        self._processes = processes
+        self._kept = kept
         self._memory = limits.memory
         self._cpu = limits.cpu
         self._tree = Tree(leader)
@@ -117,6 +129,9 @@ class Watch:
             if self._memory is not None and self._memory.hold(self, sight.memory):
                 self._verdict = self._memory.exceeded(self._memory.peak)
                 return await self._kill()
+            if self._processes is not None and sight.count > self._processes:
+                self._verdict = _too_many(sight.count, self._processes)
+                return await self._kill()
             self._pace(sight)
             await asyncio.sleep(INTERVAL)
             sight = await self._look()
@@ -146,8 +161,12 @@ class Watch:
 
     async def _kill(self) -> None:
         # Memory does not wait for a grace, and what forks meanwhile is seen by the next look.
-        for _ in range(_ROUNDS):
-            self._tree.signal(signal.SIGKILL)
+        self._resume()
+        for turn in range(_ROUNDS):
+            if self._kept and turn < _ROUNDS // 2:
+                self._tree.end()
+            else:
+                self._tree.signal(signal.SIGKILL)
             if not (await self._look()).alive:
                 return
             await asyncio.sleep(0.01)
@@ -168,3 +187,10 @@ class Watch:
         if self._stopped:
             self._stopped = False
             self._tree.resume()
+
+
+def _too_many(count: int, limit: int) -> LimitReached:
+    return LimitReached(
+        f"the program had {count} processes at once, over the {limit} that its security profile "
+        "allows, and was ended with all of them"
+    )
