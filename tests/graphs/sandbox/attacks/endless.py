@@ -18,11 +18,15 @@ def spin() -> bool:
 
 @attack
 def fork_without_end() -> bool:
-    while True:
+    """Doubles, nine times: enough to be too much, and no more than a machine bears when nobody
+    holds it."""
+    for _ in range(9):
         try:
             os.fork()
         except OSError:
             time.sleep(0.01)
+    time.sleep(60)
+    return True
 
 
 @attack
