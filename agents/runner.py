@@ -9,12 +9,13 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from ..graphs.ports import AgentListener
+from ..graphs.profiles import Profile, profile
 from ..graphs.registry import Registry
+from ..graphs.sandbox import Rung
 from ..graphs.thinking import AgentAnswer, AgentTask
 from .answers import AnswerForm
 from .catalogue import NamedAgent, find_agent, named_agents
 from .models import DEMO, DEMO_NOTICE, Model, ModelSettings, build_model
-from .profiles import Profile, profile
 from .tools import ALIASES, RUNS_PROGRAMS, TOOLS, Reach, canonical, tool_names
 
 if TYPE_CHECKING:
@@ -60,6 +61,9 @@ class LangChainAgents:
         agent = self._agent(task)
         bounds = profile(task.profile or self._default_profile)
         tools, notices = _tools(task, agent, bounds)
+        if RUNS_PROGRAMS.intersection(tools) and bounds.minimum > Rung.NONE:
+            # Before a model is asked: what would be refused need not be paid for.
+            notices.append(await asyncio.to_thread(bounds.said))
         form = None if task.schema is None else AnswerForm(task.schema)
         conversation = await asyncio.to_thread(
             importlib.import_module, f"{__package__}.conversation"
@@ -141,11 +145,6 @@ def _tools(
     if withheld:
         notices.append(f"security profile {bounds.name!r} withholds {', '.join(withheld)}")
     offered = [name for name in wanted if name in bounds.tools]
-    if bounds.isolated and RUNS_PROGRAMS.intersection(offered):
-        notices.append(
-            f"security profile {bounds.name!r}: tool and path checks are in force; process "
-            "isolation is not, so programs that the agent starts can do what you can"
-        )
     return offered, notices
 
 

@@ -23,7 +23,7 @@ from .limits import Limits
 from .pipes import Input, Output
 from .processtree import group_lives
 from .sandbox.confinement import Rung
-from .sandbox.ladder import GRACE, Hold
+from .sandbox.ladder import GRACE, Hold, Start
 from .watch import Watch, watch
 
 Stream = Literal["stdout", "stderr"]
@@ -67,22 +67,24 @@ async def run_process(
     if hold is not None:
         _check_there(argv[0], cwd, env)
         limits = limits.at_most(hold.confinement.memory)
-    async with _around(hold, argv, env, cwd) as (argv, env):
-        program = _Program(_started(argv, cwd, env, stdin is not None, limits), hold)
+    async with _around(hold, argv, env, cwd) as start:
+        program = _Program(_started(start, cwd, stdin is not None, limits), hold)
         try:
             program.attach(stdin, on_output, limits)
             await program.run()
         finally:
             await asyncio.shield(program.end())
+        if start.report is not None and (error := start.report.error(argv[0])) is not None:
+            raise error
     return program.finished()
 
 
 @contextlib.asynccontextmanager
 async def _around(
     hold: Hold | None, argv: Sequence[str], env: Mapping[str, str], cwd: Path
-) -> AsyncIterator[tuple[Sequence[str], Mapping[str, str]]]:
+) -> AsyncIterator[Start]:
     if hold is None:
-        yield argv, env
+        yield Start(argv, env)
         return
     stack = contextlib.ExitStack()
     try:
@@ -103,9 +105,8 @@ def _check_there(program: str, cwd: Path, env: Mapping[str, str]) -> None:
         raise Terminal(f"could not start {program!r} in {cwd}: {os.strerror(errno.ENOENT)}")
 
 
-def _started(
-    argv: Sequence[str], cwd: Path, env: Mapping[str, str], fed: bool, limits: Limits
-) -> subprocess.Popen[bytes]:
+def _started(start: Start, cwd: Path, fed: bool, limits: Limits) -> subprocess.Popen[bytes]:
+    argv = start.argv
     pinned = contextlib.nullcontext() if limits.cpu is None else limits.cpu.cores()
     try:
         with pinned:
@@ -113,11 +114,12 @@ def _started(
                 argv,
                 bufsize=0,
                 cwd=cwd,
-                env=dict(env),
+                env=dict(start.env),
                 stdin=subprocess.PIPE if fed else subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 start_new_session=True,
+                pass_fds=() if start.report is None else (start.report.descriptor,),
             )
     except BlockingIOError as error:
         raise PanicError(f"could not start {argv[0]!r}: the system is out of processes") from error
@@ -157,8 +159,7 @@ class _Program:
             self._outputs.append(Output(pipe, partial(self._keep, on_output, name), self._failed))
         if process.stdin is not None:
             self._input = Input(process.stdin, stdin or b"")
-        bound = None if self._hold is None else self._hold.confinement.processes
-        self._watch = watch(process.pid, limits, bound, kept=self._kept_by_another)
+        self._watch = watch(process.pid, limits, kept=self._kept_by_another)
 
     async def run(self) -> None:
         """Return when it has ended and its output is read, or when it has failed."""

@@ -31,16 +31,15 @@ _NICENESS = 10
 _EYES = ThreadPoolExecutor(1, "assay-watch")
 
 
-def watch(leader: int, limits: Limits, processes: int | None = None, *, kept: bool) -> Watch | None:
+def watch(leader: int, limits: Limits, *, kept: bool = False) -> Watch | None:
     """Begin to keep the program that leads a session within its limits; None: no need, no way.
 
-    `processes` is how many there may be at once. The leader of a program that is `kept` ends
-    what it has started when it is sent QUIT.
+    The leader of a program that is `kept` ends what it has started when it is sent QUIT.
     """
-    if limits.memory is None and limits.cpu is None and processes is None:
+    if limits.memory is None and limits.cpu is None:
         return None
     if visible():
-        return Watch(leader, limits, processes, kept=kept)
+        return Watch(leader, limits, kept=kept)
     if limits.memory is not None:
         limits.notice(
             "`resource_limits.memory` is not kept on this machine: it has no /proc to measure by"
@@ -64,11 +63,7 @@ class _Sight:
 
     @property
     def alive(self) -> bool:
-        return self.count > 0
-
-    @property
-    def count(self) -> int:
-        return sum(member.alive for member in self.members)
+        return any(member.alive for member in self.members)
 
 
 class Watch:
@@ -78,10 +73,7 @@ class Watch:
     stopped (SIGSTOP) until time has caught up; in a cgroup the kernel hardly lets it be.
     """
 
-    def __init__(
-        self, leader: int, limits: Limits, processes: int | None = None, *, kept: bool = False
-    ) -> None:
-        self._processes = processes
+    def __init__(self, leader: int, limits: Limits, *, kept: bool = False) -> None:
         self._kept = kept
         self._memory = limits.memory
         self._cpu = limits.cpu
@@ -128,9 +120,6 @@ class Watch:
         while True:
             if self._memory is not None and self._memory.hold(self, sight.memory):
                 self._verdict = self._memory.exceeded(self._memory.peak)
-                return await self._kill()
-            if self._processes is not None and sight.count > self._processes:
-                self._verdict = _too_many(sight.count, self._processes)
                 return await self._kill()
             self._pace(sight)
             await asyncio.sleep(INTERVAL)
@@ -187,10 +176,3 @@ class Watch:
         if self._stopped:
             self._stopped = False
             self._tree.resume()
-
-
-def _too_many(count: int, limit: int) -> LimitReached:
-    return LimitReached(
-        f"the program had {count} processes at once, over the {limit} that its security profile "
-        "allows, and was ended with all of them"
-    )

@@ -62,8 +62,13 @@ def _pytest(reach: Reach) -> list[str]:
 
 
 async def _run(argv: list[str], reach: Reach, seconds: int) -> str:
-    """What the program wrote, in the order it came, and how it ended."""
+    """What the program wrote, in the order it came, and how it ended.
+
+    Raises `NotAllowed` where the profile's programs cannot be held as it asks.
+    """
     output = bytearray()
+    env = reach.profile.environment(reach.environ)
+    hold = await asyncio.to_thread(reach.profile.hold, reach.workspace, env)
 
     def keep(_: Stream, chunk: bytes) -> None:
         output.extend(chunk)
@@ -73,9 +78,10 @@ async def _run(argv: list[str], reach: Reach, seconds: int) -> str:
             finished = await run_process(
                 argv,
                 cwd=reach.workspace,
-                env=reach.profile.environment(reach.environ),
+                env=env,
                 on_output=keep,
                 limits=reach.limits,
+                hold=hold,
             )
     except TimeoutError:
         ending = f"stopped after {seconds} seconds, with all it had started"

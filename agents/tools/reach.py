@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from ...graphs.errors import NotAllowed
 from ...graphs.limits import Limits
-from ..profiles import Profile
+from ...graphs.profiles import Profile
 
 RESULT_LIMIT = 32_000
 """Characters of a tool's result that a model is given."""

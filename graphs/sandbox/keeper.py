@@ -23,6 +23,15 @@ from typing import Any, NoReturn
 FAILED = 125
 """The exit status of a keeper that could not lay down what it was ordered to."""
 
+_GLANCE = 0.02
+"""Seconds between two glances at how many processes the machine has."""
+
+_LOOK = 0.05
+"""Seconds at least between two looks at which of them are the program's."""
+
+_FIRST_TO_DIE = 900
+"""When the machine runs out of memory; Assay itself has 0."""
+
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_SECCOMP = 1, 4, 22
 _PR_CAPBSET_DROP, _PR_SET_CHILD_SUBREAPER, _PR_SET_NO_NEW_PRIVS = 24, 36, 38
 _PR_CAP_AMBIENT, _CLEAR_ALL = 47, 4
@@ -38,7 +47,7 @@ _ON_FILES = _EXECUTE | _WRITE_FILE | _READ_FILE | _TRUNCATE | _IOCTL_DEVICE
 _READING = _EXECUTE | _READ_FILE | _READ_DIR
 _NEVER = _MAKE_CHAR | _MAKE_BLOCK
 _TCP = 0b11
-_SCOPES = 0b11  # abstract sockets, signals
+_SIGNALS, _SCOPES = 0b10, 0b11  # the latter with abstract sockets
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -53,17 +62,19 @@ def main(orders: dict[str, Any], argv: list[str]) -> NoReturn:
     _prctl(_PR_SET_NO_NEW_PRIVS, 1)
     if os.getppid() != orders["parent"]:
         os._exit(FAILED)
-    scoped = orders["landlock"] is not None and landlock_version() >= 6
+    os.set_inheritable(orders["report"], False)
+    scoped = not orders["frames"] and landlock_version() >= 6
     if scoped:
         # What it starts is in a domain below this one: it can signal nobody outside, and
         # a signal to everybody ends all of it, and only it, whatever it has forked.
-        _restrict(_ruleset(0, 0, _SCOPES))
+        _restrict(_ruleset(0, 0, _SIGNALS))
         scoped = _walled_off(orders["parent"])
     child = os.fork()
     if child == 0:
-        _start(orders, argv)
+        _start(orders, argv, scoped)
     for own in range(3):
         os.dup2(nothing, own)
+    _hurry()
     _Keeper(child, orders, scoped, woken).run()
 
 
@@ -88,6 +99,8 @@ class _Keeper:
         self._child = child
         self._frames: int = orders["frames"]
         self._grace: float = orders["grace"]
+        self._report: int = orders["report"]
+        self._crowd = _Crowd(orders["processes"])
         self._scoped = scoped
         self._woken = woken
         self._status: int | None = None
@@ -102,6 +115,9 @@ class _Keeper:
                 elif number == signal.SIGQUIT:
                     self._end()
             self._reap()
+            if (count := self._crowd.over()) and self._until is None:
+                _tell(self._report, "processes", count)
+                self._end()
             if self._status is not None and not self._alone:
                 self._ask()
             if self._until is not None and time.monotonic() >= self._until:
@@ -109,7 +125,9 @@ class _Keeper:
         _leave(os.waitstatus_to_exitcode(self._status or 0))
 
     def _heard(self) -> bytes:
-        left = None if self._until is None else max(0.0, self._until - time.monotonic())
+        left = _GLANCE if self._crowd.limit else None
+        if self._until is not None:
+            left = max(0.0, self._until - time.monotonic())
         ready, _, _ = select.select([self._woken], [], [], left)
         return os.read(self._woken, 512) if ready else b""
 
@@ -158,6 +176,44 @@ class _Keeper:
         return [pid for pid in _descendants(os.getpid()) if pid not in frames]
 
 
+class _Crowd:
+    """How many processes the program has become; the whole machine's number tells when to look."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self._fewest = _tasks()
+        self._looked = 0.0
+
+    def over(self) -> int:
+        """How many there are, if that is too many."""
+        if not self.limit:
+            return 0
+        tasks, now = _tasks(), time.monotonic()
+        self._fewest = min(self._fewest, tasks)
+        if tasks - self._fewest <= self.limit // 2 or now - self._looked < _LOOK:
+            return 0
+        count = sum(1 for _ in _descendants(os.getpid()))
+        self._looked = time.monotonic()
+        return count if count > self.limit else 0
+
+
+def _tasks() -> int:
+    """The threads of the whole machine, which is known without counting."""
+    with open("/proc/loadavg", "rb") as opened:
+        return int(opened.read().split()[3].partition(b"/")[2])
+
+
+def _hurry() -> None:
+    """Run before what is kept, if we may: a thousand processes must not keep it from looking."""
+    with suppress(OSError):
+        os.sched_setscheduler(0, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, os.sched_param(1))
+
+
+def _tell(report: int, *words: object) -> None:
+    with suppress(OSError):
+        os.write(report, " ".join(map(str, words)).encode()[:4000])
+
+
 def _awake(signals: Iterable[signal.Signals]) -> int:
     """A descriptor from which the signals that come can be read, one byte each."""
     reading, writing = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
@@ -167,16 +223,21 @@ def _awake(signals: Iterable[signal.Signals]) -> int:
     return reading
 
 
-def _start(orders: dict[str, Any], argv: list[str]) -> NoReturn:
+def _start(orders: dict[str, Any], argv: list[str], scoped: bool) -> NoReturn:
     try:
         parent = os.getppid()
         _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:
             os._exit(FAILED)
         os.setpgid(0, 0)
+        _prctl(_PR_SET_DUMPABLE, 1)  # Else what is said of it under /proc is root's to say.
+        with suppress(OSError), open("/proc/self/oom_score_adj", "w") as score:
+            score.write(str(_FIRST_TO_DIE))
         _bound(orders["limits"])
         if orders["landlock"] is not None:
             _jail(**orders["landlock"])
+        elif scoped:
+            _restrict(_ruleset(0, 0, _SIGNALS))
         if orders["bare"]:
             _drop_capabilities()
         _forget_signals()
@@ -188,7 +249,7 @@ def _start(orders: dict[str, Any], argv: list[str]) -> NoReturn:
         os.execvp(argv[0], argv)
     except BaseException as error:
         reason = getattr(error, "strerror", None) or str(error)
-        os.write(2, f"assay: {argv[0]!r} could not be started confined: {reason}\n".encode())
+        _tell(orders["report"], "failed", reason)
     os._exit(FAILED)
 
 
@@ -303,31 +364,24 @@ def _descendants(root: int) -> Iterator[int]:
 
 def _children() -> dict[int, list[int]]:
     children: dict[int, list[int]] = {}
-    for pid, (parent, state) in _processes():
-        if state not in "ZX":
-            children.setdefault(parent, []).append(pid)
+    for pid in _pids():
+        with suppress(OSError), open(f"/proc/{pid}/stat", "rb") as opened:
+            state, parent = opened.read().rpartition(b")")[2].split()[:2]
+            if state not in b"ZX":
+                children.setdefault(int(parent), []).append(pid)
     return children
 
 
-def _processes() -> Iterator[tuple[int, tuple[int, str]]]:
-    for name in os.listdir("/proc"):
-        if name.isdecimal():
-            try:
-                with open(f"/proc/{name}/stat", "rb") as opened:
-                    rest = opened.read().rpartition(b")")[2].split()
-            except OSError:
-                continue
-            yield int(name), (int(rest[1]), rest[0].decode())
+def _pids() -> list[int]:
+    return [int(name) for name in os.listdir("/proc") if name.isdecimal()]
 
 
 def _tasks_of(user: int) -> int:
     tasks = 0
-    for pid, _ in _processes():
-        try:
+    for pid in _pids():
+        with suppress(OSError):
             if os.stat(f"/proc/{pid}").st_uid == user:
                 tasks += len(os.listdir(f"/proc/{pid}/task"))
-        except OSError:
-            continue
     return tasks
 
 

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import os
 import shutil
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from . import places
 from .confinement import Confinement, Rung
+from .report import Report
 from .seccomp import INET, INET6, NETLINK, UNIX, seccomp
 
 KEEPER = Path(__file__).with_name("keeper.py")
@@ -30,6 +31,19 @@ GRACE = 3.0
 
 
 @dataclass(frozen=True, slots=True)
+class Start:
+    """What to start, with which variables, and where its keeper reports, if it has one."""
+
+    argv: Sequence[str]
+    env: Mapping[str, str]
+    report: Report | None = None
+
+
+_Way = tuple[str, dict[str, Any], Sequence[str]]
+"""Where the program's own folder appears, what its keeper is ordered, and what that starts."""
+
+
+@dataclass(frozen=True, slots=True)
 class Hold:
     """What a program is held to, on which rung; `grace` is seconds.
 
@@ -41,31 +55,38 @@ class Hold:
     grace: float = GRACE
     python: str = sys.executable
 
-    @contextmanager
-    def around(
-        self, argv: Sequence[str], env: Mapping[str, str], cwd: Path
-    ) -> Iterator[tuple[list[str], dict[str, str]]]:
-        """What to start instead, and with which variables.
+    @contextlib.contextmanager
+    def around(self, argv: Sequence[str], env: Mapping[str, str], cwd: Path) -> Iterator[Start]:
+        """What to start instead.
 
         From the jail upwards the program has a folder of its own for HOME and TMPDIR, which
         is gone afterwards.
         """
         if self.rung is Rung.NONE:
-            yield list(argv), dict(env)
-        elif self.rung is Rung.RLIMITS:
-            yield self._kept(argv), dict(env)
+            yield Start(argv, env)
+            return
+        report = Report()
+        with contextlib.closing(report):
+            yield from self._kept_around(argv, env, cwd, report)
+
+    def _kept_around(
+        self, argv: Sequence[str], env: Mapping[str, str], cwd: Path, report: Report
+    ) -> Iterator[Start]:
+        if self.rung is Rung.RLIMITS:
+            yield Start(self._kept(argv, report), env, report)
         else:
             own = Path(tempfile.mkdtemp(prefix="assay-")).resolve()
             try:
                 for name in ("home", "shm"):
                     (own / name).mkdir()
                 start = self._jailed if self.rung is Rung.JAIL else self._wrapped
-                place, command = start(argv, own, cwd)
-                yield command, {**env, "TMPDIR": place, "HOME": f"{place}/home"}
+                place, orders, command = start(argv, own, cwd)
+                given = {**env, "TMPDIR": place, "HOME": f"{place}/home"}
+                yield Start(self._kept(command, report, **orders), given, report)
             finally:
                 _remove(own)
 
-    def _jailed(self, argv: Sequence[str], own: Path, cwd: Path) -> tuple[str, list[str]]:
+    def _jailed(self, argv: Sequence[str], own: Path, cwd: Path) -> _Way:
         readable = [*self.confinement.readable, *places.machine()]
         network = self.confinement.network == "any"
         landlock = {
@@ -75,9 +96,9 @@ class Hold:
         }
         families = _INTERNET if network else ()
         code = seccomp(os.uname().machine, families, shared=True)
-        return str(own), self._kept(argv, landlock=landlock, seccomp=_text(code))
+        return str(own), {"landlock": landlock, "seccomp": _text(code)}, argv
 
-    def _wrapped(self, argv: Sequence[str], own: Path, cwd: Path) -> tuple[str, list[str]]:
+    def _wrapped(self, argv: Sequence[str], own: Path, cwd: Path) -> _Way:
         wrapper = shutil.which(_PROGRAM, path=os.defpath) or _PROGRAM
         network = self.confinement.network == "any"
         # On the machine's own network an abstract socket of somebody else's could be reached.
@@ -85,8 +106,7 @@ class Hold:
         code = seccomp(os.uname().machine, families, shared=False)
         command = [wrapper, *_namespaces(network), *self._mounts(own)]
         command += ["--chdir", str(cwd), "--seccomp", "@seccomp", "--", *argv]
-        kept = self._kept(command, seccomp=_text(code), hand_over=True, frames=2)
-        return _PLACE, kept
+        return _PLACE, {"seccomp": _text(code), "hand_over": True, "frames": 2}, command
 
     def _mounts(self, own: Path) -> Iterator[str]:
         yield from ("--proc", "/proc", "--dev", "/dev", "--bind", str(own / "shm"), "/dev/shm")
@@ -102,8 +122,10 @@ class Hold:
         for mounted in ("/dev", "/", "/proc"):
             yield from ("--remount-ro", mounted)
 
-    def _kept(self, argv: Sequence[str], **orders: Any) -> list[str]:
+    def _kept(self, argv: Sequence[str], report: Report, **orders: Any) -> list[str]:
         given = {
+            "report": report.descriptor,
+            "processes": self.confinement.processes or 0,
             "parent": os.getpid(),
             "grace": self.grace,
             "limits": dict(_limits(self.confinement)),

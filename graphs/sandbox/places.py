@@ -28,6 +28,12 @@ _DEVICES = ("null", "zero", "full", "random", "urandom")
 # What a jail sees of /proc: the machine, and nothing of anybody's processes.
 _MACHINE = ("cpuinfo", "filesystems", "loadavg", "meminfo", "stat", "uptime", "version")
 
+# Where managers of versions keep what they have installed, below the home.
+_MANAGED = (
+    ".local/share/uv/python", ".local/share/mise/installs", ".pyenv/versions", ".nvm/versions",
+    ".asdf/installs", ".rustup/toolchains",
+)  # fmt: skip
+
 _BESIDE_PROGRAMS = ("lib", "lib64", "libexec", "include")
 
 
@@ -56,7 +62,7 @@ def tools(environ: Mapping[str, str]) -> list[Path]:
             found.update(_around(Path(entry), home))
     if venv := environ.get("VIRTUAL_ENV"):
         found.update(p for p in [Path(venv)] if p.is_absolute() and not _holds(p, home))
-    return sorted(found)
+    return sorted(found | {home / name for name in _MANAGED})
 
 
 def _around(programs: Path, home: Path) -> Iterator[Path]:

@@ -99,17 +99,21 @@ def _try(rung: Rung) -> str:
         argv = [sys.executable, "-I", "-S", "-c", _PROGRAM, str(inside / "file"), str(outside)]
         env = {"PATH": os.environ.get("PATH", os.defpath)}
         hold = Hold(with_tools(Confinement(writable=(inside,)), env), rung)
-        with hold.around([*argv, str(server.getsockname()[1])], env, inside) as (command, given):
+        with hold.around([*argv, str(server.getsockname()[1])], env, inside) as start:
+            assert start.report is not None
             ended = subprocess.run(
-                command,
+                start.argv,
                 cwd=inside,
-                env=given,
+                env=start.env,
+                pass_fds=[start.report.descriptor],
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 timeout=_SECONDS,
                 start_new_session=True,
                 text=True,
             )
+            if (failed := start.report.error(sys.executable)) is not None:
+                return str(failed)
         emptied = outside.read_text() == ""
     if ended.returncode != 0:
         said = ended.stderr.strip().splitlines() or [f"it ended with status {ended.returncode}"]

@@ -12,13 +12,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from assay.agents.profiles import profile
 from assay.agents.tools import Reach, clean
 from assay.agents.tools.files import ListFiles, ReadFile, SearchFiles, WriteFile
 from assay.agents.tools.programs import RunCommand, RunTests
 from assay.agents.tools.reach import RESULT_LIMIT
 from assay.agents.tools.web import HttpGet
 from assay.graphs.errors import AssayError, HttpFailed, LimitReached, NotAllowed
+from assay.graphs.profiles import profile
 
 from .conftest import alive
 

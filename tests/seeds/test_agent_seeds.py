@@ -87,7 +87,7 @@ async def test_agent_test_reads_with_the_one_tool_it_is_allowed(
     assert "print('hello')" in server.requests[1].last
     assert "./src" in str(server.requests[0].messages)
     assert (project / "src" / "main.py").read_text() == "print('hello')\n"
-    assert not any("isolation" in notice for notice in execution.notices)
+    assert not any("on the rung" in notice for notice in execution.notices)
 
 
 def _writes_tests(asked: Asked) -> Reply:
@@ -125,7 +125,7 @@ async def test_increase_test_coverage_runs_to_its_pull_request(
     assert "coverage" in str(server.requests[0].messages[-1]["content"])
     assert execution.steps["baseline"].outputs["coverage_xml"]["path"] == "./coverage.xml"
     assert execution.steps["generate_tests"].cache_key is not None
-    assert any("isolation" in notice for notice in execution.notices)
+    assert any("on the rung" in notice for notice in execution.notices)
     asked = project / "gh-was-asked"
     if create_pr == "true":
         assert asked.read_text().splitlines()[:4] == [

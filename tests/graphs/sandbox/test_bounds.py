@@ -45,7 +45,7 @@ def test_a_fork_bomb_is_ended_whole(rung: Rung, user: int, make_world: Any) -> N
 
     ended = world.attack("fork_without_end")
 
-    assert "over the 60 that its security profile allows" in ended.error, ended
+    assert "more than its security profile allows" in ended.error, ended
     assert gone(world)
 
 
