@@ -5,23 +5,31 @@ Imports LangChain: load it only when an agent is about to run.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from langchain.agents import create_agent
-from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage, ToolMessage
+from langchain_core.messages import (
+    AIMessage,
+    AIMessageChunk,
+    HumanMessage,
+    ToolMessage,
+)
 from langchain_core.runnables.config import var_child_runnable_config
 from langchain_core.tools import BaseTool, StructuredTool
 from langsmith import tracing_context
 
 from ..graphs.execution import Cost
-from ..graphs.ports import AgentListener
+from ..graphs.ledger import Price
+from ..graphs.thinking import Leash
 from .answers import AnswerForm
 from .failures import translated
 from .guard import AnswerCheck, ToolGuard, TurnLimit, tool_errors
+from .messages import from_json, to_json
 from .models import Model
+from .recording import Recorder
 from .tools import TOOLS, Reach, Tool, clean
 
 _STEPS_A_TURN = 8
@@ -30,35 +38,46 @@ _STEPS_A_TURN = 8
 
 @dataclass(frozen=True, slots=True)
 class Briefing:
-    """What an agent is given; `messages` are the user's, in order."""
+    """What an agent is given; `messages` are the user's, in order, after the `transcript`.
+
+    `candidate` counts the models that failed at it before.
+    """
 
     model: Model
+    price: Price | None
+    candidate: int
     system: str
+    transcript: Sequence[Mapping[str, Any]]
     messages: Sequence[str]
     tools: Sequence[str]
     reach: Reach
     form: AnswerForm | None
     max_iterations: int
+    max_tool_calls: int | None
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of it: the answer, the tools that were executed in order, the cost."""
+    """What came of it: the answer, the tools that were executed in order, the conversation."""
 
     answer: Any
     tool_calls: Sequence[str]
     cost: Cost
     finish_reason: str | None
+    transcript: Sequence[Mapping[str, Any]]
 
 
-async def converse(briefing: Briefing, listener: AgentListener) -> Outcome:
+async def converse(briefing: Briefing, leash: Leash) -> Outcome:
     """Let the agent work until it answers. Raises what the port `Agents` allows, no other."""
-    messages = [HumanMessage(clean(text)) for text in briefing.messages]
+    messages = [
+        *from_json(briefing.transcript),
+        *(HumanMessage(clean(text)) for text in briefing.messages),
+    ]
     config = {"recursion_limit": _STEPS_A_TURN * (briefing.max_iterations + 1)}
     state: dict[str, Any] = {}
     try:
         with _apart():
-            stream = _agent(briefing, listener).astream(
+            stream = _agent(briefing, leash).astream(
                 {"messages": messages}, config, stream_mode=["messages", "values"]
             )
             async with aclosing(stream):
@@ -66,14 +85,14 @@ async def converse(briefing: Briefing, listener: AgentListener) -> Outcome:
                     if mode == "values":
                         state = item
                     elif isinstance(item[0], AIMessageChunk) and item[0].text:
-                        listener.token(item[0].text)
+                        leash.token(item[0].text)
     except Exception as error:
         ours = translated(error, briefing.model)
         raise ours from (None if ours is error else error)
-    return _outcome(state, frozenset(briefing.tools))
+    return _outcome(state, len(messages), frozenset(briefing.tools))
 
 
-def _agent(briefing: Briefing, listener: AgentListener) -> Any:
+def _agent(briefing: Briefing, leash: Leash) -> Any:
     system = [briefing.system] if briefing.system else []
     if briefing.form is not None:
         system.append(briefing.form.request())
@@ -82,7 +101,14 @@ def _agent(briefing: Briefing, listener: AgentListener) -> Any:
         [_bound(name, TOOLS[name], briefing.reach) for name in briefing.tools],
         system_prompt=clean("\n\n".join(system)) or None,
         middleware=[
-            ToolGuard(listener),
+            Recorder(
+                leash,
+                briefing.model,
+                briefing.candidate,
+                briefing.price,
+                briefing.max_tool_calls,
+            ),
+            ToolGuard(leash),
             tool_errors(),
             TurnLimit(briefing.max_iterations),
             AnswerCheck(briefing.model, briefing.form),
@@ -111,10 +137,11 @@ def _apart() -> Iterator[None]:
         var_child_runnable_config.reset(token)
 
 
-def _outcome(state: dict[str, Any], offered: frozenset[str]) -> Outcome:
-    replies = [m for m in state["messages"] if isinstance(m, AIMessage)]
+def _outcome(state: dict[str, Any], before: int, offered: frozenset[str]) -> Outcome:
+    said = state["messages"][before:]
+    replies = [m for m in said if isinstance(m, AIMessage)]
     used = [r.usage_metadata for r in replies if r.usage_metadata is not None]
-    done = [m.name for m in state["messages"] if isinstance(m, ToolMessage)]
+    done = [m.name for m in said if isinstance(m, ToolMessage)]
     return Outcome(
         answer=state["answer"],
         tool_calls=[name for name in done if name in offered],
@@ -124,4 +151,5 @@ def _outcome(state: dict[str, Any], offered: frozenset[str]) -> Outcome:
             len(replies),
         ),
         finish_reason=replies[-1].response_metadata.get("finish_reason"),
+        transcript=to_json(state["messages"]),
     )

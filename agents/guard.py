@@ -21,7 +21,7 @@ from langchain.tools.tool_node import ToolCallRequest
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 
 from ..graphs.errors import AssayError, LimitReached, ModelFailed
-from ..graphs.ports import AgentListener
+from ..graphs.thinking import Leash
 from .answers import REPAIRS, AnswerForm, Unfit
 from .failures import refuses_form
 from .models import Model
@@ -35,17 +35,17 @@ class _State(AgentState[Any]):
 
 
 class ToolGuard(AgentMiddleware[Any, None, Any]):
-    """Executes no tool that was not offered, whatever a model names, and tells the listener."""
+    """Executes no tool that was not offered, whatever a model names, and tells who listens."""
 
-    def __init__(self, listener: AgentListener) -> None:
+    def __init__(self, leash: Leash) -> None:
         super().__init__()
-        self._listener = listener
+        self._leash = leash
 
     async def awrap_tool_call(
         self, request: ToolCallRequest, handler: Callable[[ToolCallRequest], Awaitable[Any]]
     ) -> Any:
         name, arguments = request.tool_call["name"], request.tool_call["args"]
-        self._listener.tool(name, arguments, allowed=request.tool is not None)
+        self._leash.tool(name, arguments, allowed=request.tool is not None)
         if request.tool is not None:
             return await handler(request)
         return ToolMessage(
@@ -112,7 +112,8 @@ class AnswerCheck(AgentMiddleware[Any, None, Any]):
         if not settings:
             return await handler(request)
         try:
-            return await handler(request.override(model_settings=settings))
+            bound = {**request.model_settings, **settings}
+            return await handler(request.override(model_settings=bound))
         except Exception as error:
             if not refuses_form(error):
                 raise

@@ -8,14 +8,15 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from ..graphs.ports import AgentListener
+from ..graphs.errors import ModelFailed
 from ..graphs.profiles import Profile, profile
 from ..graphs.registry import Registry
 from ..graphs.sandbox import Rung
-from ..graphs.thinking import AgentAnswer, AgentTask
+from ..graphs.thinking import AgentAnswer, AgentTask, Leash
 from .answers import AnswerForm
 from .catalogue import NamedAgent, find_agent, named_agents
 from .models import DEMO, DEMO_NOTICE, Model, ModelSettings, build_model
+from .prices import FREE, Prices
 from .tools import ALIASES, RUNS_PROGRAMS, TOOLS, Reach, canonical, tool_names
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ class LangChainAgents:
         self._settings = settings or ModelSettings.from_env(self._environ)
         self._registry = registry or named_agents()
         self._default_profile = profile(default_profile).name
+        self._prices = Prices(self._environ.get("ASSAY_PRICES"))
         self._client: AsyncClient | None = None
         self._opening = asyncio.Lock()
 
@@ -55,7 +57,7 @@ class LangChainAgents:
     def tools(self) -> Sequence[str]:
         return sorted([*TOOLS, *ALIASES])
 
-    async def run(self, task: AgentTask, listener: AgentListener) -> AgentAnswer:
+    async def run(self, task: AgentTask, leash: Leash) -> AgentAnswer:
         """Raises `ModelFailed`, `NotAllowed`, `LimitReached`, `NotRegistered` or
         `ConfigurationError`, and nothing else."""
         agent = self._agent(task)
@@ -68,23 +70,37 @@ class LangChainAgents:
         conversation = await asyncio.to_thread(
             importlib.import_module, f"{__package__}.conversation"
         )
-        model = await self._model(task.model)
-        briefing: Briefing = conversation.Briefing(
-            model=model,
-            system=task.system or (agent.system if agent else ""),
-            messages=_messages(task),
-            tools=tools,
-            reach=Reach(task.workspace, bounds, self._environ, task.limits),
-            form=form,
-            max_iterations=task.max_iterations,
-        )
-        outcome: Outcome = await conversation.converse(briefing, listener)
+        failed = []
+        for candidate, spec in enumerate(task.models or (None,)):
+            model = await self._model(spec)
+            briefing: Briefing = conversation.Briefing(
+                model=model,
+                price=FREE if model.demo else self._prices.of(model.name),
+                candidate=candidate,
+                system=task.system or (agent.system if agent else ""),
+                transcript=task.transcript,
+                messages=_messages(task),
+                tools=tools,
+                reach=Reach(task.workspace, bounds, self._environ, task.limits),
+                form=form,
+                max_iterations=task.max_iterations,
+                max_tool_calls=task.max_tool_calls,
+            )
+            try:
+                outcome: Outcome = await conversation.converse(briefing, leash)
+            except ModelFailed as error:
+                if candidate + 1 >= len(task.models):
+                    raise
+                failed.append(f"{error.message}; asked {task.models[candidate + 1]!r} instead")
+                continue
+            break
         return AgentAnswer(
             value=outcome.answer,
             cost=outcome.cost,
             model=model.name,
-            notices=(*notices, *_notices(model, outcome)),
+            notices=(*notices, *failed, *_notices(model, outcome)),
             tool_calls=tuple(outcome.tool_calls),
+            transcript=outcome.transcript,
         )
 
     async def close(self) -> None:
@@ -112,8 +128,8 @@ def _client(settings: ModelSettings) -> AsyncClient:
 
 
 def _messages(task: AgentTask) -> list[str]:
-    """The prompt, then what failed checks said of earlier answers."""
-    messages = [task.prompt.strip() or "Do what your instructions say."]
+    """The prompt, unless the conversation goes on; then what failed checks said of answers."""
+    messages = [] if task.transcript else [task.prompt.strip() or "Do what your instructions say."]
     if task.feedback:
         listed = "\n".join(f"- {message}" for message in task.feedback)
         messages.append(

@@ -34,8 +34,9 @@ class Desk:
         self._journal = journal
         self._store = store
         self._known = {q.id: q for q in known}
-        self._places: dict[str, Place] = {}
+        self._places: dict[str, list[Place]] = {}
         self._heard: set[str] = set()
+        self._told: set[str] = set()
         self._taken = {v for (_, name), v in journal.decisions.items() if name == TAKEN}
 
     @property
@@ -46,7 +47,8 @@ class Desk:
     async def ask(self, question: Question, strand: Strand) -> Answer | None:
         """The answer, when there is one; None when `due` came first.
 
-        `question` needs no id. Cancelling withdraws it.
+        `question` needs no id. Several may ask the same. Cancelling the last of them
+        withdraws it.
         """
         execution = self._journal.execution.id
         id = question_id(execution, question.path, question.kind)
@@ -68,8 +70,7 @@ class Desk:
         id = str(message.data.get("question", ""))
         self._journal.consume(message.id)
         self._heard.add(id)
-        if (place := self._places.get(id)) is not None:
-            place.resolve()
+        self._wake(id)
 
     def close(self) -> None:
         """Withdraw whatever is asked still: the execution ends."""
@@ -89,8 +90,9 @@ class Desk:
 
     def unwind(self) -> None:
         """Make every step that waits leave memory."""
-        for id, place in self._places.items():
-            place.unwind(Parked((self._known[id],)))
+        for id, places in self._places.items():
+            for place in places:
+                place.unwind(Parked((self._known[id],)))
 
     def _save(self, question: Question) -> None:
         """Replace what is known of it, with the next commit."""
@@ -117,7 +119,8 @@ class Desk:
             self._heard.add(question.id)  # it may have come before anybody waited
         while True:
             # Before looking, so that what comes while we look is not missed.
-            place = self._places[question.id] = Place(strand)
+            place = Place(strand)
+            self._places.setdefault(question.id, []).append(place)
             try:
                 if (answer := await self._there(question)) is not None:
                     return self._closed(question, answer)
@@ -128,11 +131,13 @@ class Desk:
                     continue
                 await self._wait(place, self._escalated(question))
             except asyncio.CancelledError:
-                if not self.leaving:
+                if not self.leaving and self._places[question.id] == [place]:
                     self._withdraw(question)
                 raise
             finally:
-                del self._places[question.id]
+                self._places[question.id].remove(place)
+                if not self._places[question.id]:
+                    del self._places[question.id]
 
     def _escalated(self, question: Question) -> float | None:
         """When to look again; others may answer from some time on, and an event says so."""
@@ -176,7 +181,15 @@ class Desk:
                 return Answer(taken, at=timestamp())
         return None
 
+    def _wake(self, id: str) -> None:
+        for place in self._places.get(id, ()):
+            place.resolve()
+
     def _closed(self, question: Question, answer: Answer) -> Answer:
+        if question.id in self._told:
+            return answer
+        self._told.add(question.id)
+        self._wake(question.id)  # others may wait for it, too
         if question.kind is Wait.EVENT:
             assert isinstance(answer.value, Mapping)
             self._journal.decide(question.path, TAKEN, lambda: answer.value["id"])

@@ -304,6 +304,12 @@ class LimitReached(Terminal):
     code = "limit_reached"
 
 
+class BudgetSpent(LimitReached):
+    """The agents of the execution have spent what they may, and nobody allows more."""
+
+    code = "budget_spent"
+
+
 class NotRegistered(Terminal):
     """A skill, function, agent or graph is named that nobody registered."""
 

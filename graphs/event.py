@@ -31,6 +31,9 @@ class EventType(StrEnum):
     QUESTION_ESCALATED = "QuestionEscalated"
     QUESTION_ANSWERED = "QuestionAnswered"
     QUESTION_WITHDRAWN = "QuestionWithdrawn"
+    MODEL_CALLED = "ModelCalled"
+    TOOL_CALLED = "ToolCalled"
+    VERIFIED = "Verified"
     EMITTED = "Emitted"
     NOTICE = "Notice"
     # Live only: lost when nobody listens, never numbered.

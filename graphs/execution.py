@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 from functools import lru_cache
 from typing import Any, Self
@@ -83,6 +83,9 @@ class Cost:
             self.calls + other.calls,
             sum(known) if known else None,
         )
+
+    def at(self, usd: float) -> Cost:
+        return replace(self, usd=usd)
 
     def to_dict(self) -> dict[str, Any]:
         return {f.name: getattr(self, f.name) for f in fields(self)}

@@ -27,7 +27,7 @@ from .stored import (
     Schedule,
     WorkflowInfo,
 )
-from .thinking import AgentAnswer, AgentTask
+from .thinking import AgentAnswer, AgentTask, Leash
 
 if TYPE_CHECKING:
     from .call import Call, Yield
@@ -341,14 +341,6 @@ class Skill(Protocol):
     def __call__(self, **inputs: Any) -> Any: ...
 
 
-class AgentListener(Protocol):
-    """Hears an agent while it works; both calls return at once."""
-
-    def token(self, text: str) -> None: ...
-
-    def tool(self, name: str, arguments: Mapping[str, Any], *, allowed: bool) -> None: ...
-
-
 class Agents(Protocol):
     """The thinkers. Errors are `ModelFailed` (may pass), `NotAllowed`, `LimitReached`,
     `NotRegistered` or `ConfigurationError`."""
@@ -359,7 +351,7 @@ class Agents(Protocol):
     def tools(self) -> Sequence[str]:
         """Every tool's name and alias."""
 
-    async def run(self, task: AgentTask, listener: AgentListener) -> AgentAnswer: ...
+    async def run(self, task: AgentTask, leash: Leash) -> AgentAnswer: ...
 
     async def close(self) -> None: ...
 

@@ -12,11 +12,8 @@ from .step import Step
 from .workflow import Workflow
 
 _WORKFLOW = {
-    "budget": "budgets for agents",
     "triggers": "starting a workflow by cron, webhook, event or chat",
 }
-
-_GUARDRAILS = ("max_tokens", "max_usd", "max_tool_calls", "timeout")
 
 
 def refusals(workflow: Workflow, document: Document) -> Iterator[Problem]:
@@ -42,11 +39,6 @@ def _of_step(step: Step) -> Iterator[tuple[Where, str, str]]:
                 yield (field,), f"`{field}`", why
         if given.runtime == "cli":
             yield ("runtime",), "`runtime: cli`", "coding agents with a command line of their own"
-        if isinstance(given.model, list):
-            yield ("model",), "a list of models", "choosing among candidates by their verdicts"
-        for field in _GUARDRAILS:
-            if given.guardrails is not None and getattr(given.guardrails, field) is not None:
-                yield ("guardrails", field), f"`guardrails.{field}`", "budgets for agents"
 
 
 def placed_steps(steps: tuple[Step, ...], where: Where) -> Iterator[tuple[Where, Step]]:

@@ -14,6 +14,7 @@ from .desk import Desk
 from .event import Event, EventType
 from .execution import Execution, Exit, Failure, Status, StepResult, timestamp
 from .journal import Journal
+from .ledger import Ledger
 from .limits import Limits
 from .nearby import Nearby
 from .program import Program
@@ -86,6 +87,7 @@ class Run:
         self.panicked: Panicked | None = None
         self._on_panic: Callable[[], None] = lambda: None
         self.limits = Limits.of_workflow(definition.program.workflow.resource_limits, self.notice)
+        self.ledger = Ledger(definition.program.workflow.budget, journal)
         self.copy = self._working_copy()
         self.nearby = Nearby(services.blobs, definition)
         self._beside: Crew[Outcome] = Crew(strand)

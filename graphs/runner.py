@@ -195,7 +195,7 @@ async def _attempts(
             inner = error.yielded if isinstance(error, InnerFailure) else Yield(context=written)
             if not again or attempt >= retry.total:
                 result = _settled(bound, path, failure, attempt, started, inner.context)
-                return result, inner.visible
+                return replace(result, cost=frame.run.ledger.booked(path)), inner.visible
         delay = pause(retry, attempt)
         next_at = time.time() + delay
         note = partial(journal.note, EventType.STEP_RETRYING, path, attempt=attempt + 1)

@@ -1,23 +1,58 @@
-"""What is asked of an agent, and what it answers."""
+"""What is asked of an agent, what it answers, and what holds it meanwhile."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from .execution import Cost
+from .ledger import Bound, Price
 from .limits import Limits
+
+
+class Leash(Protocol):
+    """What holds one agent while it works, for one attempt of its step.
+
+    `token` and `tool` tell whoever listens, and return at once.
+    """
+
+    def token(self, text: str) -> None: ...
+
+    def tool(self, name: str, arguments: Mapping[str, Any], *, allowed: bool) -> None: ...
+
+    def recall(self, name: str) -> Any:
+        """What was kept under the name before the execution was interrupted; None: nothing."""
+
+    async def keep(self, name: str, value: Mapping[str, Any], cost: Cost | None = None) -> None:
+        """Keep something, JSON, so that it is not done again; durable when this returns.
+
+        With a `cost` it is the answer of a model, and the cost is booked."""
+
+    async def afford(self, asked: int, price: Price | None) -> int | None:
+        """Reserve what a call may cost that asks so many tokens; how many may be answered
+        (None: any number). `keep` with its cost, or `let_go`, ends the reservation.
+
+        Raises `LimitReached` when there is no room, after a person said no if one is asked."""
+
+    def let_go(self) -> None:
+        """The call that was reserved for came to nothing."""
+
+    async def permit(self, tool: str, call: str, arguments: Mapping[str, Any]) -> str | None:
+        """Ask a person whether a tool may be called, where the step wants that; why not, else
+        None. `call` is the same for the same call after a crash."""
 
 
 @dataclass(frozen=True, slots=True)
 class AgentTask:
     """What an agentic step asks of the agent room; every template is rendered already.
 
-    `schema` is a JSON Schema of the answer (None: text), `tools` are names (None: the
-    agent's own), `feedback` what earlier attempts' failed checks said, oldest first;
-    `limits` bound the programs of its tools.
+    `models` are tried in order (empty: the configured one), `schema` is a JSON Schema of the
+    answer (None: text), `tools` are names (None: the agent's own), `feedback` what earlier
+    attempts' failed checks said, oldest first; `transcript` the conversation that goes on
+    (empty: a new one); `bound` what the step may spend; `limits` bound the programs of its
+    tools.
     """
 
     prompt: str
@@ -26,23 +61,30 @@ class AgentTask:
     workspace: Path
     agent: str | None = None
     system: str | None = None
-    model: str | None = None
+    models: Sequence[str] = ()
     tools: Sequence[str] | None = None
     allowed_tools: Sequence[str] | None = None
     max_iterations: int = 10
+    max_tool_calls: int | None = None
+    bound: Bound = field(default_factory=Bound)
     schema: Mapping[str, Any] | None = None
     profile: str | None = None
     feedback: Sequence[str] = ()
+    transcript: Sequence[Mapping[str, Any]] = ()
     coding: bool = False
     limits: Limits = field(default_factory=Limits)
 
 
 @dataclass(frozen=True, slots=True)
 class AgentAnswer:
-    """An agent's answer: text, or a value that fits the schema; and what it cost."""
+    """An agent's answer: text, or a value that fits the schema; and what it cost.
+
+    `transcript` is the whole conversation, in a form that `AgentTask` takes.
+    """
 
     value: Any
     cost: Cost
     model: str
     notices: Sequence[str] = ()
     tool_calls: Sequence[str] = ()
+    transcript: Sequence[Mapping[str, Any]] = ()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 import orjson
@@ -11,11 +12,11 @@ from pydantic import Field
 from ..call import Call, Kind, Yield
 from ..errors import AssertionFailed, Terminal
 from ..event import EventType
-from ..execution import Cost
 from ..expressions import text_of
-from ..limits import Limits
+from ..ledger import Bound
 from ..step import Condition, Duration, Family, Json, Model, Role, Step, Text
 from ..thinking import AgentAnswer, AgentTask
+from .leash import StepLeash, within
 
 Prompt = Annotated[str, Role.PROMPT]
 
@@ -33,8 +34,11 @@ class Guardrails(Model):
         default=None, description="Tool calls in total."
     )
     max_tokens: Annotated[int, Field(ge=1)] | None = Field(default=None, description="In and out.")
-    max_usd: float | None = Field(default=None, description="US dollars.")
-    timeout: Duration | None = Field(default=None, description="For the whole step.")
+    max_usd: Annotated[float, Field(gt=0)] | None = Field(default=None, description="US dollars.")
+    timeout: Duration | None = Field(default=None, description="For one attempt, all in all.")
+    ask_before: list[str] = Field(
+        default=[], description="Tools that are called only after a person said yes."
+    )
 
 
 class Check(Model):
@@ -92,49 +96,55 @@ class DecideStep(Step):
     model: str | None = Field(default=None, description="`provider:name`.")
 
 
-class _Listener:
-    """Tells the execution's followers what the agent does."""
-
-    def __init__(self, call: Call) -> None:
-        self._call = call
-
-    def token(self, text: str) -> None:
-        self._call.emit(EventType.TOKEN, text=text)
-
-    def tool(self, name: str, arguments: Mapping[str, Any], *, allowed: bool) -> None:
-        self._call.emit(EventType.OUTPUT, tool=name, arguments=dict(arguments), allowed=allowed)
-
-
 async def _agent(call: Call) -> Yield:
     step: AgentStep = call.step
-    feedback = list(call.feedback)
-    cost = Cost()
+    guardrails = step.guardrails or Guardrails()
+    bounds = (guardrails.timeout, _rounds(call, guardrails), call.path)
+    value = await within(*bounds)
+    named = value if isinstance(value, dict) else {}
+    return Yield(value, named, cost=call.run.ledger.booked(call.path))
+
+
+async def _rounds(call: Call, guardrails: Guardrails) -> Any:
+    """The answer that satisfies `verify`; each refusal goes on with the same conversation."""
+    step: AgentStep = call.step
+    task = _task(call, guardrails)
     attempts = step.verify.attempts if step.verify else 1
-    limits = call.limits  # one for all rounds: they are one attempt
-    for attempt in range(1, attempts + 1):
-        answer = await _ask(call, _task(call, limits, feedback))
-        cost += answer.cost
-        wrong = _wrong(call, answer.value)
+    for round in range(1, attempts + 1):
+        leash = StepLeash(call, round, task.bound, guardrails.ask_before)
+        answer = await _ask(call, task, leash)
+        wrong = await _verdict(call, round, answer)
         if not wrong:
-            named = answer.value if isinstance(answer.value, dict) else {}
-            return Yield(answer.value, named, cost=cost)
-        feedback += wrong
-        call.emit(EventType.OUTPUT, verify=wrong, attempt=attempt)
+            return answer.value
+        task = replace(task, feedback=wrong, transcript=answer.transcript)
     raise AssertionFailed(
         f"the answer failed `verify` {attempts} times; the last time: {'; '.join(wrong)}"
     )
 
 
-async def _ask(call: Call, task: AgentTask) -> AgentAnswer:
-    answer = await call.run.services.agents.run(task, _Listener(call))
+async def _verdict(call: Call, round: int, answer: AgentAnswer) -> Sequence[str]:
+    """What `verify` has against the answer; judged once, and kept."""
+    if call.step.verify is None:
+        return ()
+    name, journal = f"{call.attempt}.{round}.verdict", call.run.journal
+    if (kept := journal.decided(call.path, name)) is not None:
+        return list(kept["wrong"])
+    wrong = _wrong(call, answer.value)
+    verdict = {"wrong": wrong, "model": answer.model}
+    journal.decide(call.path, name, lambda: verdict)
+    journal.note(EventType.VERIFIED, call.path, attempt=round, passed=not wrong, **verdict)
+    return wrong
+
+
+async def _ask(call: Call, task: AgentTask, leash: StepLeash) -> AgentAnswer:
+    answer = await call.run.services.agents.run(task, leash)
     for notice in answer.notices:
         call.notice(notice)
     return answer
 
 
-def _task(call: Call, limits: Limits, feedback: list[str]) -> AgentTask:
+def _task(call: Call, guardrails: Guardrails) -> AgentTask:
     step: AgentStep = call.step
-    guardrails = step.guardrails or Guardrails()
     return AgentTask(
         prompt=_with_inputs(prompt(call, "prompt"), call.value("inputs")),
         path=call.path,
@@ -142,16 +152,22 @@ def _task(call: Call, limits: Limits, feedback: list[str]) -> AgentTask:
         workspace=call.workspace,
         agent=step.agent,
         system=prompt(call, "system") or None,
-        model=step.model if isinstance(step.model, str) else None,
+        models=candidates(step.model),
         tools=step.tools,
         allowed_tools=guardrails.allowed_tools,
         max_iterations=guardrails.max_iterations,
+        max_tool_calls=guardrails.max_tool_calls,
+        bound=Bound(guardrails.max_tokens, guardrails.max_usd),
         schema=step.output,
         profile=step.security_profile,
-        feedback=tuple(feedback),
+        feedback=tuple(call.feedback),
         coding=step.kind == "claude_code",
-        limits=limits,
+        limits=call.limits,
     )
+
+
+def candidates(model: str | list[str] | None) -> Sequence[str]:
+    return () if model is None else (model,) if isinstance(model, str) else tuple(model)
 
 
 def prompt(call: Call, field: str) -> str:
@@ -222,11 +238,12 @@ async def _decide(call: Call) -> Yield:
             path=call.path,
             execution_id=call.run.execution.id,
             workspace=call.workspace,
-            model=step.model,
+            models=candidates(step.model),
             tools=(),
             schema=schema,
             feedback=tuple(call.feedback),
         ),
+        StepLeash(call, 1, Bound()),
     )
     chosen = dict(answer.value)
     if step.threshold is not None and chosen["confidence"] < step.threshold:
@@ -236,7 +253,7 @@ async def _decide(call: Call) -> Yield:
                 "and there is no `fallback`"
             )
         chosen["option"] = step.fallback
-    return Yield(chosen["option"], chosen, cost=answer.cost)
+    return Yield(chosen["option"], chosen, cost=call.run.ledger.booked(call.path))
 
 
 AGENT = Kind(Family.AGENTIC, AgentStep, _agent)

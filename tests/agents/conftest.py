@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack
@@ -14,21 +15,44 @@ from tests.scripted import Script, ScriptedModel
 
 from assay.agents.models import ModelSettings
 from assay.agents.runner import LangChainAgents
+from assay.graphs.execution import Cost
+from assay.graphs.ledger import Price
 from assay.graphs.thinking import AgentAnswer, AgentTask
 
 
 class Ear:
-    """Hears what an agent says and calls."""
+    """A leash that holds nobody back: it hears what an agent says and calls, and keeps it."""
 
     def __init__(self) -> None:
         self.tokens: list[str] = []
         self.tools: list[tuple[str, Mapping[str, Any], bool]] = []
+        self.kept: dict[str, Mapping[str, Any]] = {}
+        self.spent = Cost()
+        self.room: int | None = None
+        self.denied: dict[str, str] = {}
 
     def token(self, text: str) -> None:
         self.tokens.append(text)
 
     def tool(self, name: str, arguments: Mapping[str, Any], *, allowed: bool) -> None:
         self.tools.append((name, arguments, allowed))
+
+    def recall(self, name: str) -> Any:
+        return self.kept.get(name)
+
+    async def keep(self, name: str, value: Mapping[str, Any], cost: Cost | None = None) -> None:
+        assert name not in self.kept
+        self.kept[name] = json.loads(json.dumps(value))
+        self.spent += cost or Cost()
+
+    async def afford(self, asked: int, price: Price | None) -> int | None:
+        return self.room
+
+    def let_go(self) -> None:
+        """Nothing was reserved."""
+
+    async def permit(self, tool: str, call: str, arguments: Mapping[str, Any]) -> str | None:
+        return self.denied.get(tool)
 
 
 class Desk:

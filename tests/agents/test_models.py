@@ -109,7 +109,7 @@ async def test_the_key_goes_to_the_server_and_nowhere_else(desk: Desk) -> None:
 
 async def test_the_steps_model_wins_over_the_configured_one(desk: Desk) -> None:
     agents = desk.agents([Reply("Hello.")], model="demo")
-    answer = await agents.run(desk.task(model="tiny:1b"), desk.ear)
+    answer = await agents.run(desk.task(models=["tiny:1b"]), desk.ear)
     assert (answer.value, desk.server.requests[0].body["model"]) == ("Hello.", "tiny:1b")
 
 

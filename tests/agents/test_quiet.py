@@ -36,10 +36,15 @@ from assay.graphs.thinking import AgentTask
 class Ear:
     def token(self, text): pass
     def tool(self, name, arguments, *, allowed): pass
+    def recall(self, name): pass
+    async def keep(self, name, value, cost=None): pass
+    async def afford(self, asked, price): pass
+    def let_go(self): pass
+    async def permit(self, tool, call, arguments): pass
 async def work():
     for model in ("demo", None):
         agents = LangChainAgents()
-        task = AgentTask("Look.", "s", "e", Path("."), model=model, tools=["list_files"])
+        task = AgentTask("Look.", "s", "e", Path("."), models=[m for m in (model,) if m], tools=["list_files"])
         answer = await agents.run(task, Ear())
         await agents.close()
     return answer.value

@@ -76,7 +76,6 @@ def test_a_field_of_several_forms_is_one_problem(field: str, says: str) -> None:
 
 
 NOT_YET = {
-    "budget": "¶budget: {tokens: 5}",
     "triggers": "¶triggers: []",
 }
 
@@ -93,11 +92,6 @@ STEPS_NOT_YET = {
     "`memory`": "type: agent, prompt: x, ¶memory: {}",
     "`mcp`": "type: agent, prompt: x, ¶mcp: []",
     "`runtime: cli`": "type: agent, prompt: x, ¶runtime: cli",
-    "a list of models": "type: agent, prompt: x, ¶model: [a, b]",
-    "`guardrails.max_tokens`": "type: agent, prompt: x, guardrails: {¶max_tokens: 5}",
-    "`guardrails.max_usd`": "type: agent, prompt: x, guardrails: {¶max_usd: 1.5}",
-    "`guardrails.max_tool_calls`": "type: agent, prompt: x, guardrails: {¶max_tool_calls: 5}",
-    "`guardrails.timeout`": "type: agent, prompt: x, guardrails: {¶timeout: 5s}",
 }
 
 

@@ -1,0 +1,29 @@
+"""Messages as JSON, and back: what they say, without what was only true of one request."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from langchain_core.messages import BaseMessage, message_to_dict, messages_from_dict
+
+_SAID = ("content", "tool_calls", "invalid_tool_calls", "tool_call_id", "name", "status")
+_KEPT = (*_SAID, "usage_metadata", "additional_kwargs")
+
+
+def to_json(messages: Iterable[BaseMessage]) -> list[dict[str, Any]]:
+    found = []
+    for message in messages:
+        data = message_to_dict(message)["data"]
+        kept = {name: data[name] for name in _KEPT if data.get(name)}
+        finish = message.response_metadata.get("finish_reason")
+        if finish is not None:
+            kept["response_metadata"] = {"finish_reason": finish}
+        # A whole message is kept, also where it came in pieces.
+        type = message.type.removesuffix("MessageChunk").lower()
+        found.append({"type": type, "data": {"content": "", **kept}})
+    return found
+
+
+def from_json(messages: Iterable[Mapping[str, Any]]) -> list[BaseMessage]:
+    return messages_from_dict([dict(message) for message in messages])

@@ -1,0 +1,177 @@
+"""Middleware that keeps what an agent does, so that a crash repeats nothing of it.
+
+Each answer of the model and each result of a tool is durable before the agent goes on. What was
+kept is used again only where the same was asked: an agent that meets other files thinks anew.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Awaitable, Callable
+from itertools import count
+from typing import Annotated, Any, NotRequired
+
+import orjson
+from langchain.agents.middleware import AgentMiddleware, AgentState, ModelRequest, ModelResponse
+from langchain.agents.middleware.types import PrivateStateAttr
+from langchain.tools.tool_node import ToolCallRequest
+from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
+from langchain_core.utils.function_calling import convert_to_openai_tool
+
+from ..graphs.errors import LimitReached
+from ..graphs.execution import Cost
+from ..graphs.ledger import Price
+from ..graphs.thinking import Leash
+from .messages import from_json, to_json
+from .models import Model
+from .tools import canonical, clean
+
+_A_TOKEN = 3
+"""Characters that a token has at least, or nearly so: what is reserved should not be too little."""
+
+_A_MESSAGE = 8
+"""Tokens that surround one."""
+
+
+class _State(AgentState[Any]):
+    turns: NotRequired[Annotated[int, PrivateStateAttr]]
+    called: NotRequired[Annotated[int, PrivateStateAttr]]
+    denied: NotRequired[Annotated[dict[str, str], PrivateStateAttr]]
+
+
+class Recorder(AgentMiddleware[Any, None, Any]):
+    """`candidate` counts the models that failed before this one."""
+
+    state_schema = _State
+
+    def __init__(
+        self, leash: Leash, model: Model, candidate: int, price: Price | None, most: int | None
+    ) -> None:
+        """`most`: calls of tools, in all."""
+        super().__init__()
+        self._leash = leash
+        self._model = model
+        self._at = f"{candidate}." if candidate else ""
+        self._price = price
+        self._most = most
+
+    async def awrap_model_call(
+        self,
+        request: ModelRequest[None],
+        handler: Callable[[ModelRequest[None]], Awaitable[ModelResponse[Any]]],
+    ) -> ModelResponse[Any]:
+        asked = _asked(request)
+        name, kept = self._kept(f"model[{self._at}{_turn(request.state)}]", asked.digest)
+        if kept is not None:
+            return ModelResponse(result=from_json(kept["answer"]))
+        room = await self._leash.afford(asked.tokens, self._price)
+        if room is not None:
+            settings = {**request.model_settings, "max_tokens": room}
+            request = request.override(model_settings=settings)
+        try:
+            response = await handler(request)
+        except BaseException:
+            self._leash.let_go()
+            raise
+        answer = to_json(response.result)
+        value = {"asked": asked.digest, "model": self._model.name, "answer": answer}
+        await self._leash.keep(name, value, self._cost(response.result, asked.tokens))
+        return response
+
+    async def aafter_model(self, state: Any, runtime: Any) -> dict[str, Any] | None:
+        """Before any of a turn's tools is called: whether they all may be."""
+        reply = state["messages"][-1]
+        calls = reply.tool_calls if isinstance(reply, AIMessage) else []
+        if not calls:
+            return None
+        called = state.get("called", 0) + len(calls)
+        if self._most is not None and called > self._most:
+            raise LimitReached(
+                f"the agent wanted to call tools {called} times, and may {self._most} times, its "
+                "`max_tool_calls`; raise `guardrails.max_tool_calls` or ask for less"
+            )
+        denied = {}
+        for call in calls:
+            at = f"{self._at}{_turn(state)}.{call['id']}"
+            why = await self._leash.permit(canonical(call["name"]), at, call["args"])
+            if why is not None:
+                denied[str(call["id"])] = why
+        return {"called": called, "denied": denied}
+
+    async def awrap_tool_call(
+        self, request: ToolCallRequest, handler: Callable[[ToolCallRequest], Awaitable[Any]]
+    ) -> Any:
+        call = request.tool_call
+        id, name = call["id"] or "", call["name"]
+        if (why := request.state.get("denied", {}).get(id)) is not None:
+            text = clean(f"error: {why}")
+            return ToolMessage(text, name=name, tool_call_id=id, status="error")
+        digest = _digest([name, call["args"]])
+        kept_as, kept = self._kept(f"tool[{self._at}{_turn(request.state)}.{id}]", digest)
+        if kept is not None:
+            status = "error" if kept["failed"] else "success"
+            return ToolMessage(kept["content"], name=name, tool_call_id=id, status=status)
+        result = await handler(request)
+        value = {
+            "asked": digest,
+            "tool": name,
+            "content": result.content,
+            "failed": result.status == "error",
+        }
+        await self._leash.keep(kept_as, value)
+        return result
+
+    def _kept(self, name: str, digest: str) -> tuple[str, Any]:
+        """What was kept when the same was asked; or None, and the name to keep it by."""
+        for again in count(1):
+            numbered = name if again == 1 else f"{name}~{again}"
+            kept = self._leash.recall(numbered)
+            if kept is None or kept["asked"] == digest:
+                return numbered, kept
+        raise AssertionError
+
+    def _cost(self, answer: list[BaseMessage], asked: int) -> Cost:
+        """As the server counts; one that does not is believed to have used what was reserved."""
+        used = [m.usage_metadata for m in answer if isinstance(m, AIMessage) and m.usage_metadata]
+        if used:
+            cost = Cost(
+                sum(u["input_tokens"] for u in used), sum(u["output_tokens"] for u in used), 1
+            )
+        else:
+            cost = Cost(asked, sum(_tokens(m) for m in answer), 1)
+        if self._price is None:
+            return cost
+        cached = sum(u.get("input_token_details", {}).get("cache_read", 0) for u in used)
+        return cost.at(self._price.of(cost, min(cached, cost.input_tokens)))
+
+
+class _Asked:
+    """What a request asks: the same for the same words, and about how many tokens it has."""
+
+    def __init__(self, said: list[Any], tokens: int) -> None:
+        self.digest = _digest(said)
+        self.tokens = tokens
+
+
+def _asked(request: ModelRequest[None]) -> _Asked:
+    system = [] if request.system_message is None else [request.system_message]
+    messages = [*system, *request.messages]
+    tools = [convert_to_openai_tool(tool) for tool in request.tools]
+    said = [[m.type, m.content, getattr(m, "tool_calls", None)] for m in messages]
+    tokens = sum(_tokens(m) for m in messages) + len(orjson.dumps(tools)) // _A_TOKEN
+    return _Asked([said, tools], tokens)
+
+
+def _tokens(message: BaseMessage) -> int:
+    called = orjson.dumps(getattr(message, "tool_calls", None) or [])
+    return (len(str(message.content).encode()) + len(called)) // _A_TOKEN + _A_MESSAGE
+
+
+def _turn(state: Any) -> int:
+    turn: int = state.get("turns", 0)
+    return turn
+
+
+def _digest(said: Any) -> str:
+    canonical = orjson.dumps(said, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS)
+    return hashlib.sha256(canonical).hexdigest()

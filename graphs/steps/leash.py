@@ -1,0 +1,161 @@
+"""What holds an agent: what it does is kept, what it spends reserved, what it may do asked."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from ..call import Call
+from ..errors import BudgetSpent, ConfigurationError, LimitReached
+from ..event import EventType
+from ..execution import Cost
+from ..ledger import GRANT, MODEL, Bound, Ledger, Price
+from ..question import Question, Wait
+
+SHOWN = 200
+"""Characters of an argument that an event and a question show."""
+
+
+class StepLeash:
+    """For one round of one attempt of a step."""
+
+    def __init__(
+        self, call: Call, round: int, bound: Bound, ask_before: Collection[str] = ()
+    ) -> None:
+        self._call = call
+        self._round = f"{call.attempt}.{round}."
+        self._bound = bound
+        self._ask_before = ask_before
+
+    @property
+    def _ledger(self) -> Ledger:
+        return self._call.run.ledger
+
+    def token(self, text: str) -> None:
+        self._call.emit(EventType.TOKEN, text=text)
+
+    def tool(self, name: str, arguments: Mapping[str, Any], *, allowed: bool) -> None:
+        self._call.emit(EventType.OUTPUT, tool=name, arguments=dict(arguments), allowed=allowed)
+
+    def recall(self, name: str) -> Any:
+        run = self._call.run
+        if run.copy is not None and not name.startswith(MODEL):
+            # The files are as they were before the step: a tool has to write its own again.
+            return None
+        return run.journal.decided(self._call.path, self._round + name)
+
+    async def keep(self, name: str, value: Mapping[str, Any], cost: Cost | None = None) -> None:
+        path, journal = self._call.path, self._call.run.journal
+        told = dict(value) if cost is None else {**value, "cost": cost.to_dict()}
+        journal.decide(path, self._round + name, lambda: told)
+        if cost is None:
+            journal.note(EventType.TOOL_CALLED, path, call=name, tool=value["tool"])
+        else:
+            self._ledger.book(path, cost, self)
+            journal.note(EventType.MODEL_CALLED, path, call=name, cost=cost.to_dict())
+        await journal.flush()
+
+    async def afford(self, asked: int, price: Price | None) -> int | None:
+        path, ledger = self._call.path, self._ledger
+        if price is None and (self._bound.usd is not None or ledger.bound.usd is not None):
+            raise ConfigurationError(
+                "there is a bound in US dollars, and nobody knows the price of the model; "
+                "add it to the file that ASSAY_PRICES names"
+            )
+        while True:
+            room = ledger.room(self._bound, asked, price, path)
+            if self._bound and room < 1:
+                raise LimitReached(
+                    f"step {path!r} may spend {self._bound} (`guardrails`), has spent "
+                    f"{said(ledger.of(path))}, and asks {asked} tokens next; "
+                    "raise the limit or ask for less"
+                )
+            if not ledger.bound:
+                break
+            rest = ledger.room(ledger.whole, asked, price)
+            if rest >= 1:
+                room = min(room, rest)
+                break
+            if not await ledger.freed():
+                await self._ask_for_more(asked)
+        if not (self._bound or ledger.bound):
+            return None
+        most = Cost(asked, room, 1)
+        ledger.reserve(self, path, most if price is None else most.at(price.of(most)))
+        return room
+
+    def let_go(self) -> None:
+        self._ledger.release(self)
+
+    async def permit(self, tool: str, call: str, arguments: Mapping[str, Any]) -> str | None:
+        if tool not in self._ask_before:
+            return None
+        name = f"{self._round}permit[{call}]"
+        if (said := self._call.run.journal.decided(self._call.path, name)) is not None:
+            return str(said) or None
+        shown = ", ".join(f"{name}={_shown(value)}" for name, value in arguments.items())
+        answer = await self._call.run.desk.ask(
+            Question(
+                "",
+                self._call.run.execution.id,
+                f"{self._call.path}?{self._round}{call}",
+                Wait.APPROVAL,
+                f"The agent of step {self._call.path!r} wants to call {tool}({shown}). May it?",
+            ),
+            self._call.frame.strand,
+        )
+        why = ""
+        if answer is not None and not answer.approved:
+            why = f"a person said no{f': {answer.comment}' if answer.comment else ''}"
+        self._call.run.journal.decide(self._call.path, name, lambda: why)
+        return why or None
+
+    async def _ask_for_more(self, asked: int) -> None:
+        """Raises `BudgetSpent` unless somebody says that it may be spent once more."""
+        run, ledger = self._call.run, self._ledger
+        budget = run.definition.program.workflow.budget
+        assert budget is not None
+        spent = (
+            f"the execution may spend {ledger.whole} (`budget`), has spent {said(ledger.spent)}, "
+            f"and step {self._call.path!r} asks {asked} tokens next"
+        )
+        if budget.on_exceeded == "halt":
+            raise BudgetSpent(f"{spent}; raise the budget, or let it ask: `on_exceeded: ask`")
+        granted = ledger.granted
+        answer = await run.desk.ask(
+            Question(
+                *("", run.execution.id, f"?budget{granted}", Wait.APPROVAL),
+                f"{spent[0].upper()}{spent[1:]}. May it spend {ledger.bound} more?",
+            ),
+            self._call.frame.strand,
+        )
+        if answer is None or not answer.approved:
+            raise BudgetSpent(f"{spent}; nobody allowed it more")
+        if run.journal.decide("", f"{GRANT}{granted}]", lambda: True):
+            ledger.granted = max(ledger.granted, granted + 1)
+
+
+def said(cost: Cost) -> str:
+    """`1200 tokens and 0.03 USD`."""
+    usd = "" if cost.usd is None else f" and {cost.usd:.4g} USD"
+    return f"{cost.input_tokens + cost.output_tokens} tokens{usd}"
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
+
+
+async def within(seconds: float | None, work: Any, path: str) -> Any:
+    """The work's result. Raises `LimitReached` when it takes longer."""
+    try:
+        async with asyncio.timeout(seconds) as limit:
+            return await work
+    except TimeoutError:
+        if not limit.expired():
+            raise
+        raise LimitReached(
+            f"the agent of step {path!r} worked for longer than its `guardrails.timeout` of "
+            f"{seconds:g} s; raise it or ask for less"
+        ) from None
