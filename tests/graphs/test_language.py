@@ -26,7 +26,7 @@ def test_all_problems_are_told_at_once_in_order_of_place() -> None:
           count: {{type: integer, default: ¶3.5}}
         context: {{readonly: {{x: 1}}, mutable: {{x: ¶2}}}}
         error_handling: {{per_step: {{¶nobody: skip}}}}
-        ¶budget: {{tokens: 5}}
+        ¶triggers: []
         steps:
           - {{id: a, {ECHO}, inputs: {{message: "{{{{ ¶inputs.cuont }}}}"}}}}
           - {{id: ¶a, {ECHO}}}
@@ -35,7 +35,7 @@ def test_all_problems_are_told_at_once_in_order_of_place() -> None:
         "the default of 'count' must be a whole number; 3.5 is not",
         "is in `readonly` as well",
         "no step has the id 'nobody'",
-        "`budget` is not available",
+        "`triggers` is not available",
         "did you mean 'count'?",
         "is used in line",
         "`eval` may evaluate a value",
