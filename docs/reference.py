@@ -20,9 +20,8 @@ told in [language.md](language.md). A field marked *later* is understood and ref
 """
 
 LATER = {
-    "Workflow": {"budget", "triggers"},
+    "Workflow": {"triggers"},
     "AgentStep": {"memory", "mcp"},
-    "Guardrails": {"max_tokens", "max_usd", "max_tool_calls", "timeout"},
 }
 
 

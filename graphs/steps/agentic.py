@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Annotated, Any, Literal
 
@@ -10,10 +10,11 @@ import orjson
 from pydantic import Field
 
 from ..call import Call, Kind, Yield
-from ..errors import AssertionFailed, Terminal
+from ..errors import AssertionFailed, Rejected
 from ..event import EventType
 from ..expressions import text_of
 from ..ledger import Bound
+from ..question import Wait
 from ..step import Condition, Duration, Family, Json, Model, Role, Step, Text
 from ..thinking import AgentAnswer, AgentTask
 from .leash import StepLeash, within
@@ -247,13 +248,24 @@ async def _decide(call: Call) -> Yield:
     )
     chosen = dict(answer.value)
     if step.threshold is not None and chosen["confidence"] < step.threshold:
-        if step.fallback is None:
-            raise Terminal(
-                f"the model is unsure ({chosen['confidence']} < {step.threshold}) "
-                "and there is no `fallback`"
-            )
-        chosen["option"] = step.fallback
+        chosen["option"] = step.fallback or await _chosen_by_a_person(call, question, chosen)
     return Yield(chosen["option"], chosen, cost=call.run.ledger.booked(call.path))
+
+
+async def _chosen_by_a_person(call: Call, question: str, unsure: Mapping[str, Any]) -> str:
+    """Raises `Rejected` when nobody wants to choose."""
+    step: DecideStep = call.step
+    answer = await call.ask(
+        Wait.APPROVAL,
+        message=(
+            f"{question}\nThe model is unsure ({unsure['confidence']} < {step.threshold}): "
+            f"it would pick {unsure['option']!r}, for {unsure['reason']}. Which is it?"
+        ),
+        schema={"enum": list(step.options)},
+    )
+    if answer is None or not answer.approved:
+        raise Rejected(f"step {call.path!r}: nobody picked one of the options")
+    return str(answer.value)
 
 
 AGENT = Kind(Family.AGENTIC, AgentStep, _agent)

@@ -19,7 +19,7 @@ from assay.graphs.event import EventType
 
 from ..running import open_house, store_url
 from ..scripted import Asked, Reply, ScriptedModel, ToolCall
-from .asking import answered
+from .asking import answered, asked
 
 pytestmark = pytest.mark.anyio
 
@@ -99,8 +99,8 @@ async def test_killed_while_the_model_thinks_no_earlier_thought_is_repeated(
             ended = await app.wait(id)
             events = [event async for event in app.manager.events(id)]
 
-    asked = Counter(done(request) for request in server.requests)
-    assert asked == Counter([*range(TURNS + 1), at])  # only the one that was cut off, again
+    counted = Counter(done(request) for request in server.requests)
+    assert counted == Counter([*range(TURNS + 1), at])  # only the one that was cut off, again
     assert (ended.status, ended.steps["fix"].output) == ("completed", "All is written.")
     assert ended.cost.calls == TURNS + 1
     kinds = Counter(event.type for event in events)
@@ -132,8 +132,8 @@ async def test_in_a_workspace_that_begins_anew_tools_are_called_again(tmp_path: 
             ended = await house.app.wait(started.id)
 
     assert (ended.status, ended.steps["list"].output.strip()) == ("completed", str(TURNS))
-    asked = Counter(done(request) for request in server.requests)
-    assert [asked[number] for number in range(TURNS)] == [1] * TURNS
+    counted = Counter(done(request) for request in server.requests)
+    assert [counted[number] for number in range(TURNS)] == [1] * TURNS
 
 
 async def test_an_answer_that_was_refused_goes_back_in_the_same_conversation(
@@ -210,3 +210,19 @@ async def test_the_next_model_is_asked_when_one_does_not_answer(tmp_path: Path) 
 
     assert (ended.status, ended.steps["say"].output) == ("completed", "Here.")
     assert any("asked 'second' instead" in notice for notice in ended.notices)
+
+
+async def test_what_a_model_is_unsure_of_a_person_decides(tmp_path: Path) -> None:
+    options = {"id": "where", "type": "decide", "prompt": "Where?", "options": ["a", "b"]}
+    unsure = Reply.of_json({"option": "a", "confidence": 0.3, "reason": "a guess"})
+    with ScriptedModel([unsure]) as server:
+        async with open_house(tmp_path, settings(server)) as house:
+            started = await house.start({"name": "w", "steps": [{**options, "threshold": 0.5}]})
+            question = await asked(house, started, "where")
+            with pytest.raises(assay.InvalidInput):
+                await house.app.manager.answer(question.id, "c")
+            await house.app.manager.answer(question.id, "b")
+            ended = await house.app.wait(started.id)
+
+    assert "it would pick 'a', for a guess" in question.message
+    assert (ended.status, ended.steps["where"].output) == ("completed", "b")

@@ -175,7 +175,7 @@ async def test_dollars_are_counted_by_a_table_of_prices(tmp_path: Path) -> None:
             ended = await house.run(agents(5, budget={"usd": 0.5}))
 
     assert ended.cost.usd == pytest.approx(0.2 * len(server.requests))
-    assert ended.cost.usd <= 0.5
+    assert (ended.cost.usd or 0.0) <= 0.5
     assert codes(ended) == [None, None, *["budget_spent"] * 3]
 
 
