@@ -44,7 +44,8 @@ class Ear:
 async def work():
     for model in ("demo", None):
         agents = LangChainAgents()
-        task = AgentTask("Look.", "s", "e", Path("."), models=[m for m in (model,) if m], tools=["list_files"])
+        models = [model] if model else []
+        task = AgentTask("Look.", "s", "e", Path("."), models=models, tools=["list_files"])
         answer = await agents.run(task, Ear())
         await agents.close()
     return answer.value
