@@ -96,7 +96,7 @@ class Launches:
         _keep(self._programs, key, program)
         return program
 
-    def queued(self, launch: Launch, inputs: Mapping[str, Any], provider: str) -> Execution:
+    def queued(self, launch: Launch, inputs: Mapping[str, Any], provider: str = HERE) -> Execution:
         """The record that an execution begins with. Raises `ConfigurationError`."""
         workflow, now = launch.program.workflow, timestamp()
         workspaces = self._surroundings.workspaces

@@ -125,7 +125,7 @@ async def test_who_comes_back_in_the_middle_of_a_step_hears_what_it_says_before_
     definition = {"name": "w", "steps": [{"id": "say", "type": "shell", "command": waits}]}
     async with open_app(home=tmp_path, workspace=tmp_path) as app:
         execution = await app.start(definition)
-        async with aclosing(follow(app.manager, execution.id)) as first:  # type: ignore[type-var]
+        async with aclosing(follow(app.manager, execution.id)) as first:
             started = [e async for e in _until(first, EventType.STEP_STARTED)][-1]
         again = follow(app.manager, execution.id, after=started.seq)
         upcoming = asyncio.ensure_future(anext(again))
