@@ -167,7 +167,8 @@ def _limits(confinement: Confinement) -> Iterator[tuple[str, int]]:
     yield "CORE", 0
     named = {
         "CPU": confinement.cpu_seconds,
-        "NPROC": confinement.processes,
+        # The kernel counts threads; the keeper counts processes, and comes first.
+        "NPROC": None if confinement.processes is None else 4 * confinement.processes,
         "NOFILE": confinement.open_files,
         "FSIZE": confinement.file_size,
     }
