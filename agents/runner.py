@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from ..graphs.errors import ModelFailed
@@ -31,7 +31,8 @@ class LangChainAgents:
     """Agents on LangChain.
 
     `environ` is where settings come from unless `settings` are given, and what programs of
-    tools inherit as far as their profile lets them. `default_profile` is for steps that
+    tools inherit as far as their profile lets them. `models` gives the model a step names
+    (None: the configured one), instead of the settings. `default_profile` is for steps that
     name none.
     """
 
@@ -40,11 +41,13 @@ class LangChainAgents:
         environ: Mapping[str, str] | None = None,
         *,
         settings: ModelSettings | None = None,
+        models: Callable[[str | None], Model] | None = None,
         registry: Registry[NamedAgent] | None = None,
         default_profile: str = DEFAULT_PROFILE,
     ) -> None:
         self._environ = dict(os.environ if environ is None else environ)
         self._settings = settings or ModelSettings.from_env(self._environ)
+        self._models = models
         self._registry = registry or named_agents()
         self._default_profile = profile(default_profile).name
         self._prices = Prices(self._environ.get("ASSAY_PRICES"))
@@ -113,6 +116,8 @@ class LangChainAgents:
         return None if name is None else find_agent(self._registry, name)
 
     async def _model(self, spec: str | None) -> Model:
+        if self._models is not None:
+            return self._models(spec)
         async with self._opening:
             if self._client is None and (spec or self._settings.model) != DEMO:
                 self._client = await asyncio.to_thread(_client, self._settings)

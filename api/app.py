@@ -19,7 +19,7 @@ from ..graphs.language import Language
 from ..graphs.launching import Definition, Surroundings
 from ..graphs.load import Loader
 from ..graphs.manager import Manager
-from ..graphs.ports import Provider, StepKind
+from ..graphs.ports import Agents, Provider, StepKind
 from ..graphs.providers.mock import MockProvider
 from ..graphs.registry import Registry
 from ..graphs.roster import Providers
@@ -131,12 +131,14 @@ async def open_app(
     home: str | Path | None = None,
     workspace: str | Path | None = None,
     environ: Mapping[str, str] | None = None,
+    agents: Agents | None = None,
 ) -> AsyncIterator[App]:
     """Everything put together; closed in reverse order. Executions under way are let go of:
     `resume`, or whoever serves the same store, goes on with them.
 
     `store` is a URL (`sqlite:///path.db`), `home` the folder of local state, `workspace`
-    where steps read and write files (the current folder), `environ` the variables.
+    where steps read and write files (the current folder), `environ` the variables, `agents`
+    what thinks instead of the models that they configure; the app closes it.
     Raises `ConfigurationError` or `StoreError`.
     """
     settings = read_settings(environ)
@@ -146,7 +148,7 @@ async def open_app(
     if store is not None:
         settings = replace(settings, store=store)
     async with AsyncExitStack() as stack:
-        app = await _compose(settings, Path(workspace or Path.cwd()).resolve(), stack)
+        app = await _compose(settings, Path(workspace or Path.cwd()).resolve(), stack, agents)
         _spare_the_collector()
         yield app
 
@@ -158,7 +160,9 @@ def _spare_the_collector() -> None:
     gc.freeze()
 
 
-async def _compose(settings: Settings, workspace: Path, stack: AsyncExitStack) -> App:
+async def _compose(
+    settings: Settings, workspace: Path, stack: AsyncExitStack, thinkers: Agents | None = None
+) -> App:
     from ..agents import agents
     from ..graphs.providers.langgraph import LangGraphProvider
 
@@ -166,8 +170,9 @@ async def _compose(settings: Settings, workspace: Path, stack: AsyncExitStack) -
     stack.push_async_callback(store.close)
     if not workspace.is_dir():
         raise StoreError(f"the workspace {workspace} is not a folder; make it, or name another")
-    # Who runs a definition on their own machine may do what they may do there anyway.
-    thinkers = agents(settings.environ, default_profile="trusted")
+    if thinkers is None:
+        # Who runs a definition on their own machine may do what they may do there anyway.
+        thinkers = agents(settings.environ, default_profile="trusted")
     stack.push_async_callback(thinkers.close)
     known = kinds()
     workspaces = Workspaces(
