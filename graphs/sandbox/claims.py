@@ -24,7 +24,7 @@ class Claim:
 
 CLAIMS: Sequence[Claim] = (
     Claim("cpu", "spin without end", Rung.RLIMITS),
-    Claim("memory", "hold more memory than allowed, all processes together", Rung.RLIMITS),
+    Claim("memory", "hold more memory than allowed, all its processes together", Rung.RLIMITS),
     Claim("processes", "fork without end", Rung.RLIMITS),
     Claim("file_size", "write a file of any size", Rung.RLIMITS),
     Claim("descriptors", "use what Assay has open", Rung.RLIMITS),

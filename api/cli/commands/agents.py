@@ -1,4 +1,4 @@
-"""`mcp`: what programs with a model of their own start."""
+"""`mcp`, which programs with a model of their own start, and `doctor`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from .options import run
+from .options import Json, run
 
 app = typer.Typer()
 
@@ -24,3 +24,11 @@ def mcp(
     from ..mcp import mcp as serve
 
     raise run(serve(wait))
+
+
+@app.command()
+def doctor(json: Json = False) -> None:
+    """Say whether what is configured works, and how strongly programs can be held here."""
+    from ..doctor import doctor as look
+
+    raise run(look(json=json))
