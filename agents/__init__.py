@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from ..graphs.ports import Agents
 
@@ -24,8 +24,8 @@ def agent_names() -> frozenset[str]:
     return frozenset(agent.name for agent in BUILT_IN)
 
 
-def tool_names() -> frozenset[str]:
-    """Every tool's name and alias."""
-    from .tools import ALIASES, TOOLS
+def tool_names() -> Collection[str]:
+    """The name and alias of every tool that exists without adding any; looks for plugins."""
+    from .tools import Toolbox
 
-    return frozenset({*TOOLS, *ALIASES})
+    return Toolbox()

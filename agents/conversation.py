@@ -30,7 +30,7 @@ from .guard import AnswerCheck, ToolGuard, TurnLimit, tool_errors
 from .messages import from_json, to_json
 from .models import Model
 from .recording import Recorder
-from .tools import TOOLS, Reach, Tool, clean
+from .tools import ASK_HUMAN, Offer, clean
 
 _STEPS_A_TURN = 8
 """Graph steps of one turn at most: the model, its tools, and the hooks around them."""
@@ -49,8 +49,7 @@ class Briefing:
     system: str
     transcript: Sequence[Mapping[str, Any]]
     messages: Sequence[str]
-    tools: Sequence[str]
-    reach: Reach
+    tools: Sequence[Offer]
     form: AnswerForm | None
     max_iterations: int
     max_tool_calls: int | None
@@ -89,7 +88,7 @@ async def converse(briefing: Briefing, leash: Leash) -> Outcome:
     except Exception as error:
         ours = translated(error, briefing.model)
         raise ours from (None if ours is error else error)
-    return _outcome(state, len(messages), frozenset(briefing.tools))
+    return _outcome(state, len(messages), frozenset(offer.name for offer in briefing.tools))
 
 
 def _agent(briefing: Briefing, leash: Leash) -> Any:
@@ -98,7 +97,7 @@ def _agent(briefing: Briefing, leash: Leash) -> Any:
         system.append(briefing.form.request())
     return create_agent(
         briefing.model.chat,
-        [_bound(name, TOOLS[name], briefing.reach) for name in briefing.tools],
+        [_bound(offer) for offer in briefing.tools],
         system_prompt=clean("\n\n".join(system)) or None,
         middleware=[
             Recorder(
@@ -107,6 +106,7 @@ def _agent(briefing: Briefing, leash: Leash) -> Any:
                 briefing.candidate,
                 briefing.price,
                 briefing.max_tool_calls,
+                asks=any(offer.name == ASK_HUMAN for offer in briefing.tools),
             ),
             ToolGuard(leash),
             tool_errors(),
@@ -117,12 +117,13 @@ def _agent(briefing: Briefing, leash: Leash) -> Any:
     )
 
 
-def _bound(name: str, tool: type[Tool], reach: Reach) -> BaseTool:
+def _bound(offer: Offer) -> BaseTool:
     async def work(**arguments: Any) -> str:
-        return clean(await tool(**arguments).work(reach))
+        return await offer.work(arguments)
 
+    schema = offer.schema if isinstance(offer.schema, type) else dict(offer.schema)
     return StructuredTool(
-        name=name, description=tool.__doc__ or name, args_schema=tool, coroutine=work
+        name=offer.name, description=offer.description, args_schema=schema, coroutine=work
     )
 
 

@@ -17,6 +17,7 @@ from langchain.agents.middleware.types import PrivateStateAttr
 from langchain.tools.tool_node import ToolCallRequest
 from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
 from langchain_core.utils.function_calling import convert_to_openai_tool
+from pydantic import ValidationError
 
 from ..graphs.errors import LimitReached
 from ..graphs.execution import Cost
@@ -24,7 +25,7 @@ from ..graphs.ledger import Price
 from ..graphs.thinking import Leash
 from .messages import from_json, to_json
 from .models import Model
-from .tools import canonical, clean
+from .tools import ASK_HUMAN, AskHuman, bounded, canonical, clean
 
 _A_TOKEN = 3
 """Characters that a token has at least, or nearly so: what is reserved should not be too little."""
@@ -37,6 +38,7 @@ class _State(AgentState[Any]):
     turns: NotRequired[Annotated[int, PrivateStateAttr]]
     called: NotRequired[Annotated[int, PrivateStateAttr]]
     denied: NotRequired[Annotated[dict[str, str], PrivateStateAttr]]
+    answered: NotRequired[Annotated[dict[str, str], PrivateStateAttr]]
 
 
 class Recorder(AgentMiddleware[Any, None, Any]):
@@ -45,15 +47,23 @@ class Recorder(AgentMiddleware[Any, None, Any]):
     state_schema = _State
 
     def __init__(
-        self, leash: Leash, model: Model, candidate: int, price: Price | None, most: int | None
+        self,
+        leash: Leash,
+        model: Model,
+        candidate: int,
+        price: Price | None,
+        most: int | None,
+        *,
+        asks: bool = False,
     ) -> None:
-        """`most`: calls of tools, in all."""
+        """`most`: calls of tools, in all; `asks`: whether the agent may ask people."""
         super().__init__()
         self._leash = leash
         self._model = model
         self._at = f"{candidate}." if candidate else ""
         self._price = price
         self._most = most
+        self._asks = asks
 
     async def awrap_model_call(
         self,
@@ -79,7 +89,7 @@ class Recorder(AgentMiddleware[Any, None, Any]):
         return response
 
     async def aafter_model(self, state: Any, runtime: Any) -> dict[str, Any] | None:
-        """Before any of a turn's tools is called: whether they all may be."""
+        """Before any of a turn's tools is called: whether they all may be, and what people say."""
         reply = state["messages"][-1]
         calls = reply.tool_calls if isinstance(reply, AIMessage) else []
         if not calls:
@@ -90,13 +100,28 @@ class Recorder(AgentMiddleware[Any, None, Any]):
                 f"the agent wanted to call tools {called} times, and may {self._most} times, its "
                 "`max_tool_calls`; raise `guardrails.max_tool_calls` or ask for less"
             )
-        denied = {}
+        denied: dict[str, str] = {}
+        answered: dict[str, str] = {}
         for call in calls:
             at = f"{self._at}{_turn(state)}.{call['id']}"
             why = await self._leash.permit(canonical(call["name"]), at, call["args"])
             if why is not None:
                 denied[str(call["id"])] = why
-        return {"called": called, "denied": denied}
+            elif self._asks and call["name"] == ASK_HUMAN:
+                told, said = await self._asked_a_person(at, call["args"])
+                (answered if told else denied)[str(call["id"])] = said
+        return {"called": called, "denied": denied, "answered": answered}
+
+    async def _asked_a_person(self, at: str, arguments: Any) -> tuple[bool, str]:
+        """Whether somebody answered, and what."""
+        try:
+            asked = AskHuman.model_validate(arguments)
+        except ValidationError as error:
+            return False, f"that is no question: {error}"
+        answer = await self._leash.ask(at, clean(asked.question), asked.schema_of_answer())
+        if answer.approved:
+            return True, f"{answer.value}{f' ({answer.comment})' if answer.comment else ''}"
+        return False, f"nobody wants to answer{f': {answer.comment}' if answer.comment else ''}"
 
     async def awrap_tool_call(
         self, request: ToolCallRequest, handler: Callable[[ToolCallRequest], Awaitable[Any]]
@@ -111,7 +136,11 @@ class Recorder(AgentMiddleware[Any, None, Any]):
         if kept is not None:
             status = "error" if kept["failed"] else "success"
             return ToolMessage(kept["content"], name=name, tool_call_id=id, status=status)
-        result = await handler(request)
+        if (said := request.state.get("answered", {}).get(id)) is not None:
+            self._leash.tool(name, call["args"], allowed=True)
+            result = ToolMessage(bounded(clean(said)), name=name, tool_call_id=id)
+        else:
+            result = await handler(request)
         value = {
             "asked": digest,
             "tool": name,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import importlib
 import os
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from ..graphs.errors import ModelFailed
 from ..graphs.profiles import Profile, profile
@@ -17,7 +17,7 @@ from .answers import AnswerForm
 from .catalogue import NamedAgent, find_agent, named_agents
 from .models import DEMO, DEMO_NOTICE, Model, ModelSettings, build_model
 from .prices import FREE, Prices
-from .tools import ALIASES, RUNS_PROGRAMS, TOOLS, Reach, canonical, tool_names
+from .tools import RUNS_PROGRAMS, Reach, Toolbox, canonical
 
 if TYPE_CHECKING:
     from httpx2 import AsyncClient
@@ -51,24 +51,29 @@ class LangChainAgents:
         self._registry = registry or named_agents()
         self._default_profile = profile(default_profile).name
         self._prices = Prices(self._environ.get("ASSAY_PRICES"))
+        self._toolbox = Toolbox()
         self._client: AsyncClient | None = None
         self._opening = asyncio.Lock()
 
     def names(self) -> Sequence[str]:
         return list(self._registry)
 
-    def tools(self) -> Sequence[str]:
-        return sorted([*TOOLS, *ALIASES])
+    def tools(self) -> Collection[str]:
+        return self._toolbox
+
+    def add_tool(self, name: str, function: Callable[..., Any], *, profile: str) -> None:
+        self._toolbox.add(name, function, least=profile)
 
     async def run(self, task: AgentTask, leash: Leash) -> AgentAnswer:
         """Raises `ModelFailed`, `NotAllowed`, `LimitReached`, `NotRegistered` or
         `ConfigurationError`, and nothing else."""
         agent = self._agent(task)
         bounds = profile(task.profile or self._default_profile)
-        tools, notices = _tools(task, agent, bounds)
+        tools, notices = _tools(self._toolbox, task, agent, bounds)
         if RUNS_PROGRAMS.intersection(tools) and bounds.minimum > Rung.NONE:
             # Before a model is asked: what would be refused need not be paid for.
             notices.append(await asyncio.to_thread(bounds.said))
+        reach = Reach(task.workspace, bounds, self._environ, task.limits)
         form = None if task.schema is None else AnswerForm(task.schema)
         conversation = await asyncio.to_thread(
             importlib.import_module, f"{__package__}.conversation"
@@ -83,8 +88,7 @@ class LangChainAgents:
                 system=task.system or (agent.system if agent else ""),
                 transcript=task.transcript,
                 messages=_messages(task),
-                tools=tools,
-                reach=Reach(task.workspace, bounds, self._environ, task.limits),
+                tools=[self._toolbox.offer(name, reach) for name in tools],
                 form=form,
                 max_iterations=task.max_iterations,
                 max_tool_calls=task.max_tool_calls,
@@ -145,15 +149,15 @@ def _messages(task: AgentTask) -> list[str]:
 
 
 def _tools(
-    task: AgentTask, agent: NamedAgent | None, bounds: Profile
+    toolbox: Toolbox, task: AgentTask, agent: NamedAgent | None, bounds: Profile
 ) -> tuple[list[str], list[str]]:
     """The tools to offer: wanted, allowed, and within the profile; and what to say of that."""
     named = task.tools if task.tools is not None else (agent.tools if agent else ())
-    wanted = tool_names(named)
+    wanted = toolbox.names(named)
     notices = []
     if task.allowed_tools is not None:
         allowed = {canonical(name) for name in task.allowed_tools}
-        unknown = sorted(allowed.difference(TOOLS))
+        unknown = sorted(name for name in allowed if name not in toolbox)
         if unknown:
             notices.append(f"`allowed_tools` names {', '.join(unknown)}, which are no tools here")
         wanted = [name for name in wanted if name in allowed]
@@ -162,7 +166,7 @@ def _tools(
                 f"step {task.path!r}: `allowed_tools` only restricts; no tool was offered, "
                 "name some under `tools` or name an `agent` that has them"
             )
-    withheld = [name for name in wanted if name not in bounds.tools]
+    withheld = [name for name in wanted if not toolbox.allows(bounds, name)]
     if withheld:
         notices.append(f"security profile {bounds.name!r} withholds {', '.join(withheld)}")
     offered = [name for name in wanted if name in bounds.tools]

@@ -8,9 +8,9 @@ import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from ..graphs.errors import StoreError
 from ..graphs.execution import Execution
@@ -39,6 +39,9 @@ if TYPE_CHECKING:
     from ..store.pubsub.bus import PubSubBus
 
 
+F = TypeVar("F", bound=Callable[..., Any])
+
+
 class App:
     """An open house: start workflows, wait for them, register what they may call."""
 
@@ -65,6 +68,38 @@ class App:
     def function(self, name: str, function: Callable[..., Any]) -> None:
         """Make a function callable as `type: python`."""
         self._services.functions.register(name, function)
+
+    @overload
+    def tool(self, name: F) -> F: ...
+
+    @overload
+    def tool(self, name: str, function: F, *, profile: str = "standard") -> F: ...
+
+    @overload
+    def tool(self, name: str | None = None, *, profile: str = "standard") -> Callable[[F], F]: ...
+
+    def tool(
+        self,
+        name: str | Callable[..., Any] | None = None,
+        function: Callable[..., Any] | None = None,
+        *,
+        profile: str = "standard",
+    ) -> Any:
+        """Make a function a tool of agents: `@app.tool`, `@app.tool("name")`, or with both.
+
+        Its type hints are what a model may say, its docstring is what it reads. It runs here,
+        and may what this process may; agents of a lower `security_profile` than `profile` do
+        not have it. Raises `ConfigurationError` for what cannot be a tool.
+        """
+
+        def add(function: Any, name: str | None = None) -> Any:
+            named = name or function.__name__
+            self._services.agents.add_tool(named, function, profile=profile)
+            return function
+
+        if callable(name):
+            return add(name)
+        return partial(add, name=name) if function is None else add(function, name)
 
     def graph(self, name: str, graph: Any) -> None:
         """Make a compiled LangGraph graph runnable as `type: graph`."""
@@ -205,7 +240,7 @@ async def _compose(
         services.functions,
         services.graphs,
         frozenset(thinkers.names()),
-        frozenset(thinkers.tools()),
+        thinkers.tools(),
     )
     manager = Manager(
         services,

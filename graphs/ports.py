@@ -6,7 +6,7 @@ and are introduced to each other by `api.app`. Everything that may wait is async
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -348,8 +348,13 @@ class Agents(Protocol):
     def names(self) -> Sequence[str]:
         """The named agents that exist."""
 
-    def tools(self) -> Sequence[str]:
-        """Every tool's name and alias."""
+    def tools(self) -> Collection[str]:
+        """Every tool's name and alias, those that are added later as well."""
+
+    def add_tool(self, name: str, function: Callable[..., Any], *, profile: str) -> None:
+        """Let agents of that security profile, and of those that may more, call a function.
+
+        Raises `ConfigurationError` for what cannot be a tool, `NotAllowed` for no profile."""
 
     async def run(self, task: AgentTask, leash: Leash) -> AgentAnswer: ...
 

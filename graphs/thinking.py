@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from .execution import Cost
 from .ledger import Bound, Price
 from .limits import Limits
+from .question import Answer
 
 
 class Leash(Protocol):
@@ -42,6 +43,11 @@ class Leash(Protocol):
     async def permit(self, tool: str, call: str, arguments: Mapping[str, Any]) -> str | None:
         """Ask a person whether a tool may be called, where the step wants that; why not, else
         None. `call` is the same for the same call after a crash."""
+
+    async def ask(self, call: str, message: str, schema: Mapping[str, Any]) -> Answer:
+        """Ask a person what the agent wants to know, durably and for as long as it takes.
+
+        `schema` is a JSON Schema of the answer's value; `call` is as in `permit`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from ..errors import BudgetSpent, ConfigurationError, LimitReached
 from ..event import EventType
 from ..execution import Cost
 from ..ledger import GRANT, MODEL, Bound, Ledger, Price
-from ..question import Question, Wait
+from ..question import Answer, Question, Wait
 
 SHOWN = 200
 """Characters of an argument that an event and a question show."""
@@ -110,6 +110,20 @@ class StepLeash:
             why = f"a person said no{f': {answer.comment}' if answer.comment else ''}"
         self._call.run.journal.decide(self._call.path, name, lambda: why)
         return why or None
+
+    async def ask(self, call: str, message: str, schema: Mapping[str, Any]) -> Answer:
+        path, run, name = self._call.path, self._call.run, f"{self._round}ask[{call}]"
+        if (known := run.journal.decided(path, name)) is not None:
+            return Answer(**known)
+        question = Question(
+            *("", run.execution.id, f"{path}?{self._round}ask.{call}", Wait.APPROVAL),
+            f"The agent of step {path!r} asks: {message}",
+            schema,
+        )
+        answer = await run.desk.ask(question, self._call.frame.strand)
+        assert answer is not None  # it is due at no time
+        run.journal.decide(path, name, answer.to_dict)
+        return answer
 
     async def _ask_for_more(self, asked: int) -> None:
         """Raises `BudgetSpent` unless somebody says that it may be spent once more."""

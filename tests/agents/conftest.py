@@ -17,6 +17,7 @@ from assay.agents.models import ModelSettings
 from assay.agents.runner import LangChainAgents
 from assay.graphs.execution import Cost
 from assay.graphs.ledger import Price
+from assay.graphs.question import Answer
 from assay.graphs.thinking import AgentAnswer, AgentTask
 
 
@@ -30,6 +31,8 @@ class Ear:
         self.spent = Cost()
         self.room: int | None = None
         self.denied: dict[str, str] = {}
+        self.asked: list[tuple[str, str, Mapping[str, Any]]] = []
+        self.answer = Answer()
 
     def token(self, text: str) -> None:
         self.tokens.append(text)
@@ -53,6 +56,10 @@ class Ear:
 
     async def permit(self, tool: str, call: str, arguments: Mapping[str, Any]) -> str | None:
         return self.denied.get(tool)
+
+    async def ask(self, call: str, message: str, schema: Mapping[str, Any]) -> Answer:
+        self.asked.append((call, message, schema))
+        return self.answer
 
 
 class Desk:
