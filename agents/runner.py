@@ -169,7 +169,7 @@ def _tools(
     withheld = [name for name in wanted if not toolbox.allows(bounds, name)]
     if withheld:
         notices.append(f"security profile {bounds.name!r} withholds {', '.join(withheld)}")
-    offered = [name for name in wanted if name in bounds.tools]
+    offered = [name for name in wanted if name not in withheld]
     return offered, notices
 
 
