@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -64,14 +64,17 @@ class Profile:
             )
         return rung
 
-    def hold(self, workspace: Path, environ: Mapping[str, str]) -> Hold | None:
+    def hold(
+        self, workspace: Path, environ: Mapping[str, str], readable: Sequence[Path] = ()
+    ) -> Hold | None:
         """What its programs are held to in a workspace; None: nothing. Raises as `rung`."""
         rung = self.rung()
         if rung is Rung.NONE:
             return None
         # What no rung can tell apart is closed: public addresses from those nearby.
         network: Network = "any" if self.network == "any" else "none"
-        bounds = replace(self.bounds, writable=(workspace.resolve(),), network=network)
+        writable = (workspace.resolve(),)
+        bounds = replace(self.bounds, readable=readable, writable=writable, network=network)
         return Hold(with_tools(bounds, environ), rung)
 
     def said(self) -> str:
@@ -82,10 +85,8 @@ class Profile:
         network = "any network" if self.network == "any" else "no network"
         if self.network == "public":
             network += " (no rung could keep them to public addresses; `http_get` is)"
-        said = (
-            f"security profile {self.name!r}: programs that the agent starts run on the rung "
-            f"{rung.label!r}: they have the workspace, this machine's programs, and {network}"
-        )
+        where = f"security profile {self.name!r}: its programs run on the rung {rung.label!r}"
+        said = f"{where}: they have the workspace, this machine's programs, and {network}"
         return "; but on this kernel ".join([said, *probe()[rung].lost])
 
 

@@ -42,12 +42,10 @@ _LANDLOCK_VERSION, _PATH_BENEATH = 1, 1
 
 _EXECUTE, _WRITE_FILE, _READ_FILE, _READ_DIR = 1 << 0, 1 << 1, 1 << 2, 1 << 3
 _REFER, _TRUNCATE, _IOCTL_DEVICE = 1 << 13, 1 << 14, 1 << 15
-_MAKE_CHAR, _MAKE_BLOCK = 1 << 6, 1 << 11
 _ON_FILES = _EXECUTE | _WRITE_FILE | _READ_FILE | _TRUNCATE | _IOCTL_DEVICE
 _READING = _EXECUTE | _READ_FILE | _READ_DIR
-_NEVER = _MAKE_CHAR | _MAKE_BLOCK
-_TCP = 0b11
-_SIGNALS, _SCOPES = 0b10, 0b11  # the latter with abstract sockets
+_NEVER = 1 << 6 | 1 << 11  # make devices
+_TCP, _SIGNALS, _SCOPES = 0b11, 0b10, 0b11  # the last: signals and abstract sockets
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -67,8 +65,7 @@ def main(orders: dict[str, Any], argv: list[str]) -> NoReturn:
     if scoped:
         # What it starts is in a domain below this one: it can signal nobody outside, and
         # a signal to everybody ends all of it, and only it, whatever it has forked.
-        _restrict(_ruleset(0, 0, _SIGNALS))
-        scoped = _walled_off(orders["parent"])
+        scoped = _wall_off(orders["parent"])
     child = os.fork()
     if child == 0:
         _start(orders, argv, scoped)
@@ -78,12 +75,15 @@ def main(orders: dict[str, Any], argv: list[str]) -> NoReturn:
     _Keeper(child, orders, scoped, woken).run()
 
 
-def _walled_off(parent: int) -> bool:
-    try:
+def _wall_off(parent: int) -> bool:
+    """Let no signal leave from here on; whether that holds."""
+    ruleset = _ruleset(_REFER, 0, _SIGNALS)
+    _allow(ruleset, "/", _REFER)  # Else no domain below could move a file to another folder.
+    _restrict(ruleset)
+    with suppress(PermissionError):
         os.kill(parent, 0)
-    except PermissionError:
-        return True
-    return False
+        return False
+    return True
 
 
 def landlock_version() -> int:
@@ -237,7 +237,7 @@ def _start(orders: dict[str, Any], argv: list[str], scoped: bool) -> NoReturn:
         if orders["landlock"] is not None:
             _jail(**orders["landlock"])
         elif scoped:
-            _restrict(_ruleset(0, 0, _SIGNALS))
+            _wall_off(orders["parent"])
         if orders["bare"]:
             _drop_capabilities()
         _forget_signals()

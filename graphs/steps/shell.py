@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import shutil
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -17,6 +19,8 @@ from ..event import EventType
 from ..expressions import text_of
 from ..orphans import KEY, end_orphans
 from ..processes import Finished, Stream, run_process
+from ..profiles import profile
+from ..sandbox import Hold
 from ..step import Data, Family, Role, Step, Text
 
 _TAIL = 20
@@ -33,6 +37,9 @@ class ShellStep(Step):
     parse: Literal["json"] | None = Field(default=None, description="Parse standard output.")
     cwd: Text | None = Field(default=None, description="Where to run, within the workspace.")
     env: dict[str, Data] | None = Field(default=None, description="Variables for the command.")
+    security_profile: Literal["restricted", "standard", "trusted"] | None = Field(
+        default=None, description="What the command may touch; absent: what you may."
+    )
 
 
 async def _work(call: Call) -> Yield:
@@ -54,16 +61,32 @@ async def _work(call: Call) -> Yield:
     private = Path(tempfile.mkdtemp(prefix="assay-"))
     try:
         ready = invocation(place(literals), values, step_id=step.id, directory=private)
+        environ, hold = await _confined(call, private)
         finished = await run_process(
             ready.argv,
             cwd=cwd,
-            env={**call.run.environ, **_variables(call), **ready.env},
+            env={**environ, **_variables(call), **ready.env},
             on_output=lambda stream, chunk: _say(call, stream, chunk),
             limits=call.limits,
+            hold=hold,
         )
     finally:
         shutil.rmtree(private, ignore_errors=True)
     return _yield(step, finished)
+
+
+async def _confined(call: Call, private: Path) -> tuple[Mapping[str, str], Hold | None]:
+    """The variables that the command inherits, and what it is held to. Raises `NotAllowed`."""
+    step: ShellStep = call.step
+    if step.security_profile is None:
+        return call.run.environ, None
+    bounds = profile(step.security_profile)
+    environ = bounds.environment(call.run.environ)
+    # The first to ask tries what the machine has.
+    hold = await asyncio.to_thread(bounds.hold, call.workspace, environ, [private])
+    if hold is not None:
+        call.notice(bounds.said())
+    return environ, hold
 
 
 def folder(workspace: Path, relative: str) -> Path:

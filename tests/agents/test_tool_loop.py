@@ -207,7 +207,7 @@ async def test_a_profile_withholds_tools_and_says_so(desk: Desk) -> None:
     )
     assert desk.server.requests[0].tools == ["read_file", "run_tests"]
     assert "security profile 'restricted' withholds run_command, http_get" in answer.notices
-    assert any("programs that the agent starts run on the rung" in n for n in answer.notices)
+    assert any("its programs run on the rung" in n for n in answer.notices)
 
 
 async def test_confinement_is_only_spoken_of_where_programs_can_be_started(desk: Desk) -> None:

@@ -1,0 +1,58 @@
+"""`shell` under a security profile: its command is held, or not started."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from assay.graphs import profiles
+from assay.graphs.sandbox import Rung
+from assay.graphs.sandbox.probe import best
+
+from ..running import House, open_house
+
+pytestmark = pytest.mark.anyio
+
+HELD = pytest.mark.skipif(best() < Rung.JAIL, reason="this machine has no rung for it")
+
+
+def step(command: str, **more: Any) -> Mapping[str, Any]:
+    given = {"id": "s", "type": "shell", "command": command, "security_profile": "restricted"}
+    return {"name": "w", "inputs": {"v": {}}, "steps": [{**given, **more}]}
+
+
+@HELD
+async def test_the_command_has_its_workspace_its_values_and_no_more(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """A value of 200 kB comes as a file, which lies outside the workspace."""
+    secret = tmp_path_factory.mktemp("outside") / "secret"
+    secret.write_text("hush")
+    looks = f"cat {secret} || true; env | grep _API_ || true; echo kept > kept; cat kept"
+    script = looks + "; printf %s {{ inputs.v }} | wc -c; echo $OWN"
+    definition = step(script, env={"OWN": "given"})
+
+    async with open_house(tmp_path, {"PATH": "/usr/bin:/bin", "OPENAI_API_KEY": "hush"}) as house:
+        execution = await house.run(definition, {"v": "x" * 200_000})
+
+    assert execution.status == "completed", execution.error
+    said = execution.steps["s"].output
+    assert "hush" not in said
+    assert said.endswith("200000\ngiven")
+    assert said.startswith("kept")
+    rung = best().label
+    assert any(f"its programs run on the rung {rung!r}" in n for n in execution.notices)
+
+
+async def test_below_the_minimum_the_command_is_not_started(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(profiles, "best", lambda: Rung.RLIMITS)
+
+    execution = await house.run(step("echo begun"))
+
+    assert execution.status == "failed"
+    assert "only on the rung 'jail'" in str(execution.error)
