@@ -229,6 +229,7 @@ async def _compose(
         checkpointer=store.checkpointer(),
         workspaces=workspaces,
         providers=Providers(),
+        ceiling=settings.ceiling,
     )
     provider = LangGraphProvider(services, at_once=settings.at_once)
     stack.push_async_callback(provider.close)

@@ -11,6 +11,7 @@ from typing import Any
 
 from ..graphs.errors import ConfigurationError
 from ..graphs.execution import HERE
+from ..graphs.profiles import PROFILES, TRUSTED
 from ..graphs.registry import nearest
 from ..graphs.units import parse_size
 from ..graphs.workspace.bounds import Bounds
@@ -21,6 +22,7 @@ KNOWN = {
     "ASSAY_BUS": "how processes hear of each other: local (the default), or pubsub://PROJECT",
     "ASSAY_MODEL": "the model of agents that name none: openai:NAME, or demo (the default)",
     "ASSAY_BASE_URL": "an OpenAI-compatible server for models",
+    "ASSAY_CEILING": "the most that any step's security profile may be (trusted)",
     "ASSAY_SHARED": "a folder that every machine sees, for `workspace: {mode: shared}`",
     "ASSAY_SNAPSHOT_FILE": "the largest file that follows an execution (64MiB)",
     "ASSAY_SNAPSHOT_FILES": "how many files and folders may follow an execution (10000)",
@@ -64,6 +66,7 @@ class Settings:
     bus: str = "local"
     shared: Path | None = None
     bounds: Bounds = field(default_factory=Bounds)
+    ceiling: str = TRUSTED
 
 
 def read_settings(environ: Mapping[str, str] | None = None, folder: Path | None = None) -> Settings:
@@ -80,7 +83,11 @@ def read_settings(environ: Mapping[str, str] | None = None, folder: Path | None 
     bus = given.get("ASSAY_BUS") or "local"
     mount = given.get("ASSAY_SHARED")
     shared = (folder / mount).resolve() if mount else None
-    return Settings(home, store, given, provider, at_once, bus, shared, _bounds(given))
+    ceiling = given.get("ASSAY_CEILING") or TRUSTED
+    if ceiling not in PROFILES:
+        there = ", ".join(PROFILES)
+        raise ConfigurationError(f"ASSAY_CEILING is {ceiling!r}; give one of {there}")
+    return Settings(home, store, given, provider, at_once, bus, shared, _bounds(given), ceiling)
 
 
 def _bounds(given: Mapping[str, str]) -> Bounds:

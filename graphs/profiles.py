@@ -110,7 +110,10 @@ _STANDARD = Profile(
 )
 _TRUSTED = Profile("trusted", _STANDARD.tools, "any", None, Rung.NONE)
 
+TRUSTED = _TRUSTED.name
+
 PROFILES: Mapping[str, Profile] = {p.name: p for p in (_RESTRICTED, _STANDARD, _TRUSTED)}
+"""From the least that programs may do to the most."""
 
 
 def profile(name: str) -> Profile:
@@ -122,3 +125,12 @@ def profile(name: str) -> Profile:
             f"there is no security profile {name!r}{nearest(name, PROFILES)}; "
             f"`security_profile` is one of {', '.join(PROFILES)}"
         ) from None
+
+
+def capped(ceiling: str, name: str | None) -> str | None:
+    """The profile of a step that names this one, or none, where no step may do more than the
+    ceiling; None where it stays open. Raises `NotAllowed` for names that nobody has."""
+    if name is None:
+        return None if ceiling == TRUSTED else profile(ceiling).name
+    order = list(PROFILES)
+    return min(profile(ceiling).name, profile(name).name, key=order.index)

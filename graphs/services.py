@@ -8,6 +8,7 @@ from typing import Any
 
 from .event import Event
 from .ports import Agents, Blobs, EventBus, StepKind, Store
+from .profiles import TRUSTED
 from .registry import Registry
 from .roster import Providers
 from .workspace.bounds import Workspaces
@@ -16,7 +17,8 @@ from .workspace.bounds import Workspaces
 @dataclass(frozen=True, slots=True)
 class Services:
     """`functions` are for `python` steps, `skills` for `skill`, `graphs` for `graph`;
-    `checkpointer` is a LangGraph `BaseCheckpointSaver`."""
+    `checkpointer` is a LangGraph `BaseCheckpointSaver`. No step may do more than the security
+    profile `ceiling`, whatever it says."""
 
     store: Store
     blobs: Blobs
@@ -29,6 +31,7 @@ class Services:
     checkpointer: Any
     workspaces: Workspaces
     providers: Providers
+    ceiling: str = TRUSTED
 
     def live(self, event: Event) -> None:
         """Publish a live event."""

@@ -46,7 +46,7 @@ async def doctor(*, json: bool) -> int:
         _found("bus", _bus(settings)),
         _found("model", _model(settings.environ)),
         *([_found("server", _server(url))] if (url := settings.environ.get("ASSAY_URL")) else []),
-        _found("sandbox", _sandbox()),
+        _found("sandbox", _sandbox(settings.ceiling)),
     )
     footings, out = probe(), Output()
     if json:
@@ -117,9 +117,11 @@ async def _answers(url: str, headers: Mapping[str, str]) -> None:
         raise ConfigurationError(f"{url} answers with {answer.status_code}")
 
 
-async def _sandbox() -> str:
+async def _sandbox(ceiling: str) -> str:
+    """Raises `NotAllowed` where no step could start a program within the ceiling."""
     rung = await asyncio.to_thread(best)
-    return f"programs can be held on the rung {rung.label!r}"
+    PROFILES[ceiling].rung()
+    return f"programs can be held on the rung {rung.label!r}; no step is more than {ceiling!r}"
 
 
 def _profiles() -> list[str]:

@@ -14,6 +14,7 @@ from ..errors import AssertionFailed, Rejected
 from ..event import EventType
 from ..expressions import text_of
 from ..ledger import Bound
+from ..profiles import capped
 from ..question import Wait
 from ..step import Condition, Duration, Family, Json, Model, Role, Step, Text
 from ..thinking import AgentAnswer, AgentTask
@@ -160,7 +161,7 @@ def _task(call: Call, guardrails: Guardrails) -> AgentTask:
         max_tool_calls=guardrails.max_tool_calls,
         bound=Bound(guardrails.max_tokens, guardrails.max_usd),
         schema=step.output,
-        profile=step.security_profile,
+        profile=capped(call.run.services.ceiling, step.security_profile),
         feedback=tuple(call.feedback),
         coding=step.kind == "claude_code",
         limits=call.limits,

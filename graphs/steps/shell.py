@@ -19,7 +19,7 @@ from ..event import EventType
 from ..expressions import text_of
 from ..orphans import KEY, end_orphans
 from ..processes import Finished, Stream, run_process
-from ..profiles import profile
+from ..profiles import capped, profile
 from ..sandbox import Hold
 from ..step import Data, Family, Role, Step, Text
 
@@ -78,9 +78,10 @@ async def _work(call: Call) -> Yield:
 async def _confined(call: Call, private: Path) -> tuple[Mapping[str, str], Hold | None]:
     """The variables that the command inherits, and what it is held to. Raises `NotAllowed`."""
     step: ShellStep = call.step
-    if step.security_profile is None:
+    name = capped(call.run.services.ceiling, step.security_profile)
+    if name is None:
         return call.run.environ, None
-    bounds = profile(step.security_profile)
+    bounds = profile(name)
     environ = bounds.environment(call.run.environ)
     # The first to ask tries what the machine has.
     hold = await asyncio.to_thread(bounds.hold, call.workspace, environ, [private])

@@ -7,8 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.scripted import Reply, ScriptedModel
 
+from assay.api.settings import read_settings
 from assay.graphs import profiles
+from assay.graphs.errors import ConfigurationError
 from assay.graphs.sandbox import Rung
 from assay.graphs.sandbox.probe import best
 
@@ -56,3 +59,41 @@ async def test_below_the_minimum_the_command_is_not_started(
 
     assert execution.status == "failed"
     assert "only on the rung 'jail'" in str(execution.error)
+
+
+@HELD
+@pytest.mark.parametrize("named", [None, "trusted", "restricted"])
+async def test_no_command_is_more_than_the_ceiling(named: str | None, tmp_path: Path) -> None:
+    environ = {"PATH": "/usr/bin:/bin", "OPENAI_API_KEY": "hush", "ASSAY_CEILING": "standard"}
+    definition = step("env; id", security_profile=named)
+
+    async with open_house(tmp_path, environ) as house:
+        execution = await house.run(definition)
+
+    assert execution.status == "completed", execution.error
+    assert "hush" not in execution.steps["s"].output
+    kept = "restricted" if named == "restricted" else "standard"
+    assert any(f"profile {kept!r}: its programs run" in n for n in execution.notices)
+
+
+@HELD
+async def test_no_agent_is_more_than_the_ceiling(tmp_path: Path) -> None:
+    agent = {"id": "s", "type": "agent", "prompt": "Work.", "security_profile": "trusted"}
+    definition = {"name": "w", "steps": [{**agent, "tools": ["run_command", "run_tests"]}]}
+    with ScriptedModel([Reply("Done.")]) as server:
+        environ = {
+            "PATH": "/usr/bin:/bin",
+            "ASSAY_CEILING": "restricted",
+            "ASSAY_MODEL": "scripted",
+            "ASSAY_BASE_URL": server.url,
+        }
+        async with open_house(tmp_path, environ) as house:
+            execution = await house.run(definition)
+
+    assert execution.status == "completed", execution.error
+    assert server.requests[0].tools == ["run_tests"]
+
+
+def test_a_ceiling_that_nobody_knows_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match=r"ASSAY_CEILING is 'lax'.*restricted, standard"):
+        read_settings({"ASSAY_CEILING": "lax"})
