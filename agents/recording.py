@@ -141,6 +141,7 @@ class Recorder(AgentMiddleware[Any, None, Any]):
             result = ToolMessage(bounded(clean(said)), name=name, tool_call_id=id)
         else:
             result = await handler(request)
+        result.content = self._leash.masked(result.content)
         value = {
             "asked": digest,
             "tool": name,

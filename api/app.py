@@ -24,6 +24,7 @@ from ..graphs.providers.mock import MockProvider
 from ..graphs.registry import Registry
 from ..graphs.roster import Providers
 from ..graphs.rules import Catalogue
+from ..graphs.secrets import Secrets, public
 from ..graphs.services import Services
 from ..graphs.skills import skills as built_in_skills
 from ..graphs.steps import kinds
@@ -207,7 +208,7 @@ async def _compose(
         raise StoreError(f"the workspace {workspace} is not a folder; make it, or name another")
     if thinkers is None:
         # Who runs a definition on their own machine may do what they may do there anyway.
-        thinkers = agents(settings.environ, default_profile="trusted")
+        thinkers = agents(public(settings.environ), default_profile="trusted")
     stack.push_async_callback(thinkers.close)
     known = kinds()
     workspaces = Workspaces(
@@ -230,12 +231,13 @@ async def _compose(
         workspaces=workspaces,
         providers=Providers(),
         ceiling=settings.ceiling,
+        secrets=Secrets(settings.environ),
     )
     provider = LangGraphProvider(services, at_once=settings.at_once)
     stack.push_async_callback(provider.close)
     for each in (provider, MockProvider()):
         services.providers.register(each)
-    environ = {**settings.environ, "PATH": _path(settings.environ.get("PATH", os.defpath))}
+    environ = {**public(settings.environ), "PATH": _path(settings.environ.get("PATH", os.defpath))}
     catalogue = Catalogue(
         services.skills,
         services.functions,

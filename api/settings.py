@@ -44,6 +44,7 @@ KNOWN = {
     "ASSAY_RATE": "how often one principal may ask a process (6000/minute), or off",
     "ASSAY_ADDRESS_RATE": "how often one address may ask a process (12000/minute), or off",
     "ASSAY_MAX_BODY": "the largest body of a request (1MiB)",
+    "ASSAY_SECRETS": "a folder with a secret in each file; ASSAY_SECRET_NAME is one of its own",
     "ASSAY_URL": "the server that commands and `assay.Client` ask (none: the store here)",
     "ASSAY_KEY": "the key that they show it",
     "WORKFLOW_DEFAULT_PROVIDER": "what executes workflows (langgraph); mock only pretends",

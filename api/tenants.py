@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Self
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
 from ..graphs.errors import ConfigurationError
+from ..graphs.secrets import of_tenant
 from .app import open_app
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ class Tenants:
             store_of(settings.store, name),
             home=home,
             workspace=self._workspace,
-            environ=settings.environ,
+            environ=of_tenant(settings.environ, name),
         )
 
 

@@ -96,6 +96,11 @@ class Call:
         bound = self.bound.fields.get(where)
         return None if bound is None else bound.render(self.scope)
 
+    def revealed(self, *where: str | int) -> Any:
+        """As `value`, with the secrets that the definition names in it: for whom they are meant,
+        and nobody else. Raises `ConfigurationError` for one that is not there."""
+        return self.run.services.secrets.revealed(self.bound.fields.get(where), self.scope)
+
     def text(self, *where: str | int) -> str:
         """A field rendered as text; empty when it is absent. Raises `ExpressionError`."""
         bound = self.bound.fields.get(where)
@@ -170,7 +175,8 @@ class Call:
 
     def emit(self, type: EventType, **data: Any) -> None:
         """Say something live about this step; it is lost when nobody listens."""
-        self.run.say(Event(self.run.execution.id, type, timestamp(), self.path, data))
+        told = self.run.services.secrets.masked(data)
+        self.run.say(Event(self.run.execution.id, type, timestamp(), self.path, told))
 
     def notice(self, message: str) -> None:
         """Something the execution must say of itself; each sentence is kept once."""

@@ -271,7 +271,7 @@ async def _attempt(call: Call, family: Family) -> Yield:
     # For a step that waits, `timeout` is the deadline of its question.
     limit = None if family is Family.WAITING else call.bound.policy.timeout
     if limit is None:
-        return _inside(await kind.run(call))
+        return _inside(await kind.run(call), call)
     try:
         async with asyncio.timeout(limit) as clock:
             yielded = await kind.run(call)
@@ -282,14 +282,14 @@ async def _attempt(call: Call, family: Family) -> Yield:
             f"the attempt took longer than its timeout of {limit:g} s; raise `timeout` "
             "or make the step faster"
         ) from error
-    return _inside(yielded)
+    return _inside(yielded, call)
 
 
-def _inside(yielded: Yield) -> Yield:
-    """What was yielded; raises the failure of a step inside as this step's."""
+def _inside(yielded: Yield, call: Call) -> Yield:
+    """What was yielded, without secrets; raises the failure of a step inside as this step's."""
     if yielded.failure is not None:
         raise InnerFailure(yielded)
-    return yielded
+    return call.run.services.secrets.veiled(yielded)
 
 
 def _judge(error: Exception, call: Call, retry: Retry) -> tuple[Failure, bool]:
@@ -298,6 +298,7 @@ def _judge(error: Exception, call: Call, retry: Retry) -> tuple[Failure, bool]:
         failure, again = error.failure, True
     else:
         failure = _failure(error, call.path)
+        failure = replace(failure, message=call.run.services.secrets.masked(failure.message))
         again = isinstance(error, Retryable) or not isinstance(error, AssayError)
     return failure, again and (not retry.retry_on or failure.code in retry.retry_on)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from .event import Event
@@ -11,6 +11,7 @@ from .ports import Agents, Blobs, EventBus, StepKind, Store
 from .profiles import TRUSTED
 from .registry import Registry
 from .roster import Providers
+from .secrets import Secrets
 from .workspace.bounds import Workspaces
 
 
@@ -32,6 +33,7 @@ class Services:
     workspaces: Workspaces
     providers: Providers
     ceiling: str = TRUSTED
+    secrets: Secrets = field(default_factory=Secrets)
 
     def live(self, event: Event) -> None:
         """Publish a live event."""

@@ -37,6 +37,9 @@ class Leash(Protocol):
 
         Raises `LimitReached` when there is no room, after a person said no if one is asked."""
 
+    def masked(self, value: Any) -> Any:
+        """What a tool gave, without the secrets that are known here."""
+
     def let_go(self) -> None:
         """The call that was reserved for came to nothing."""
 

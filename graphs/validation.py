@@ -29,6 +29,7 @@ from .refusals import refusals
 from .registry import Registry
 from .rules import broken_rules
 from .scope import SCOPE_NAMES
+from .secrets import misplaced_secrets
 from .step import Family, Role, Step
 from .workflow import Workflow
 
@@ -70,6 +71,7 @@ class _Binder:
 
     def program(self) -> Program:
         self._problems += refusals(self._workflow, self._document)
+        self._problems += misplaced_secrets(self._workflow, self._document)
         self._problems += policy_problems(self._workflow, self._document)
         self._problems += broken_rules(self._workflow, self._document, self._kinds)
         steps = self._list(self._workflow.steps, ("steps",), View())

@@ -54,9 +54,9 @@ class HttpStep(Step):
 async def _work(call: Call) -> Yield:
     step: HttpStep = call.step
     url = address(call.parts("url"))
-    headers = {k: header(k, v) for k, v in (call.value("headers") or {}).items()}
+    headers = {k: header(k, v) for k, v in (call.revealed("headers") or {}).items()}
     query = _query(call.value("query") or {})
-    content, kind = _content(call.value("body"))
+    content, kind = _content(call.revealed("body"))
     if kind is not None and not any(k.lower() == "content-type" for k in headers):
         headers["content-type"] = kind
     if not any(k.lower() == "idempotency-key" for k in headers):

@@ -47,6 +47,7 @@ class StepLeash:
 
     async def keep(self, name: str, value: Mapping[str, Any], cost: Cost | None = None) -> None:
         path, journal = self._call.path, self._call.run.journal
+        value = self.masked(value)
         told = dict(value) if cost is None else {**value, "cost": cost.to_dict()}
         journal.decide(path, self._round + name, lambda: told)
         if cost is None:
@@ -84,6 +85,9 @@ class StepLeash:
         most = Cost(asked, room, 1)
         ledger.reserve(self, path, most if price is None else most.at(price.of(most)))
         return room
+
+    def masked(self, value: Any) -> Any:
+        return self._call.run.services.secrets.masked(value)
 
     def let_go(self) -> None:
         self._ledger.release(self)

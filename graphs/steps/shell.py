@@ -21,6 +21,7 @@ from ..orphans import KEY, end_orphans
 from ..processes import Finished, Stream, run_process
 from ..profiles import capped, profile
 from ..sandbox import Hold
+from ..secrets import Veil
 from ..step import Data, Family, Role, Step, Text
 
 _TAIL = 20
@@ -59,6 +60,7 @@ async def _work(call: Call) -> Yield:
     if call.again:
         await end_orphans(call.idempotency_key)
     private = Path(tempfile.mkdtemp(prefix="assay-"))
+    said = Said(call)
     try:
         ready = invocation(place(literals), values, step_id=step.id, directory=private)
         environ, hold = await _confined(call, private)
@@ -66,11 +68,12 @@ async def _work(call: Call) -> Yield:
             ready.argv,
             cwd=cwd,
             env={**environ, **_variables(call), **ready.env},
-            on_output=lambda stream, chunk: _say(call, stream, chunk),
+            on_output=said.hear,
             limits=call.limits,
             hold=hold,
         )
     finally:
+        said.end()
         shutil.rmtree(private, ignore_errors=True)
     return _yield(step, finished)
 
@@ -101,7 +104,7 @@ def folder(workspace: Path, relative: str) -> Path:
 
 
 def _variables(call: Call) -> dict[str, str]:
-    given = call.value("env") or {}
+    given = call.revealed("env") or {}
     named = {name: text_of(value) for name, value in given.items()}
     inputs = call.value("inputs")
     if isinstance(inputs, dict):
@@ -117,8 +120,24 @@ def _variables(call: Call) -> dict[str, str]:
     }
 
 
-def _say(call: Call, stream: Stream, chunk: bytes) -> None:
-    call.emit(EventType.OUTPUT, stream=stream, text=chunk.decode(errors="replace"))
+class Said:
+    """Tells live what a program writes, as far as it can be no secret."""
+
+    def __init__(self, call: Call) -> None:
+        self._call = call
+        self._veils: dict[Stream, Veil] = {}
+
+    def hear(self, stream: Stream, chunk: bytes) -> None:
+        self._tell(stream, chunk.decode(errors="replace"), last=False)
+
+    def end(self) -> None:
+        for stream in self._veils:
+            self._tell(stream, "", last=True)
+
+    def _tell(self, stream: Stream, text: str, *, last: bool) -> None:
+        veil = self._veils.setdefault(stream, Veil(self._call.run.services.secrets))
+        if told := veil.pass_on(text, last=last):
+            self._call.emit(EventType.OUTPUT, stream=stream, text=told)
 
 
 def _yield(step: ShellStep, finished: Finished) -> Yield:

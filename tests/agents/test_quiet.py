@@ -40,6 +40,7 @@ class Ear:
     async def keep(self, name, value, cost=None): pass
     async def afford(self, asked, price): pass
     def let_go(self): pass
+    def masked(self, value): return value
     async def permit(self, tool, call, arguments): pass
 async def work():
     for model in ("demo", None):
