@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Any, TypeVar
 
+from .batch import Batch
 from .errors import StoreError, StoreUnavailable
 from .event import EventType
 from .execution import Execution, Status, StepResult, timestamp
@@ -23,7 +24,8 @@ from .lease import Lease
 from .ports import Blobs, EventBus, Store
 from .question import Question, Signal
 from .records import LARGE, Encoder, dump
-from .stored import ArtifactInfo, Commit, Entry
+from .stored import ArtifactInfo, Commit
+from .verdicts import Verdict
 
 T = TypeVar("T")
 
@@ -78,8 +80,8 @@ class Journal:
         self._decided = dict(history.decisions)
         self._seq = history.seq
         self._encoder = Encoder(execution.created_at)
-        self._pending = _Batch(history.seq)
-        self._under_way: _Batch | None = None
+        self._pending = Batch(history.seq)
+        self._under_way: Batch | None = None
         self._stored: set[str] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._writing: asyncio.Future[bool] | None = None
@@ -198,6 +200,10 @@ class Journal:
         """A file that a step kept, listed with the next commit."""
         self._pending.artifacts.append(artifact)
 
+    def judge(self, verdict: Verdict) -> None:
+        """What is said of an agent's answer, kept with the next commit."""
+        self._pending.verdicts.append(verdict)
+
     @property
     def taken_up(self) -> bool:
         """Whether somebody has driven the execution before whoever writes this."""
@@ -297,7 +303,7 @@ class Journal:
         if self._pending:
             asyncio.get_running_loop().call_soon(self._write)
 
-    def _give_up(self, batch: _Batch, error: BaseException) -> None:
+    def _give_up(self, batch: Batch, error: BaseException) -> None:
         if not isinstance(error, StoreError):
             error = StoreError(f"{type(error).__name__}: {error}")
         self._broken = error
@@ -305,20 +311,11 @@ class Journal:
         for unwritten in (batch, self._pending):
             unwritten.settle(Abandoned(error))
 
-    def _commit_of(self, batch: _Batch) -> Commit:
+    def _commit_of(self, batch: Batch) -> Commit:
         row = None
         if batch.row:
             row = self.execution = replace(self.execution, updated_at=timestamp())
-        return Commit(
-            self._lease,
-            batch.entry(self._encoder),
-            row,
-            tuple(batch.questions.values()),
-            batch.consumed,
-            batch.signals,
-            batch.artifacts,
-            batch.release,
-        )
+        return batch.commit(self._lease, self._encoder, row)
 
     async def patiently(self, work: Callable[[], Awaitable[T]]) -> T:
         """What the work gives, however long the store cannot be used; whoever follows is told."""
@@ -348,47 +345,3 @@ class Journal:
                 await self._blobs.put(data)
                 self._stored.add(sha256)
             self._encoder.blobs.pop(sha256, None)
-
-
-class _Batch:
-    """What the next commit will hold; `after` is the `seq` before it, `last` its last one."""
-
-    __slots__ = (
-        *("after", "artifacts", "consumed", "current", "last", "questions", "records"),
-        *("release", "row", "signals", "waiters", "written"),
-    )
-
-    def __init__(self, after: int, records: Sequence[bytes] = ()) -> None:
-        self.after = self.last = after
-        self.records = list(records)
-        self.questions: dict[str, Question] = {}
-        self.consumed: list[int] = []
-        self.signals: list[Signal] = []
-        self.artifacts: list[ArtifactInfo] = []
-        self.waiters: list[asyncio.Future[None]] = []
-        self.current: str | None = None
-        self.written: Entry | None = None
-        self.row = False
-        self.release = False
-
-    def __bool__(self) -> bool:
-        happened = self.last > self.after
-        return bool(happened or self.questions or self.consumed or self.row or self.release)
-
-    def followed(self) -> _Batch:
-        """The batch after this one; decisions without an event wait for it."""
-        return _Batch(self.last, () if self.last > self.after else self.records)
-
-    def entry(self, encoder: Encoder) -> Entry | None:
-        if self.last > self.after and self.written is None:
-            self.written = encoder.entry(self.after + 1, self.last, self.records)
-        return self.written
-
-    def settle(self, error: Abandoned | None) -> None:
-        for waiter in self.waiters:
-            if waiter.done():
-                continue
-            if error is None:
-                waiter.set_result(None)
-            else:
-                waiter.set_exception(error)

@@ -28,6 +28,7 @@ from .stored import (
     WorkflowInfo,
 )
 from .thinking import AgentAnswer, AgentTask, Leash
+from .verdicts import Verdicts
 
 if TYPE_CHECKING:
     from .call import Call, Yield
@@ -260,7 +261,7 @@ class Shelves(Protocol):
         """The audit, newest first."""
 
 
-class Store(Workflows, Executions, Questions, Shelves, Bulk, Protocol):
+class Store(Workflows, Executions, Questions, Shelves, Verdicts, Bulk, Protocol):
     """What outlives the process. Every write is durable when its call returns. `worker` is
     this open store's own name as a worker: alive while it is open and its process lives.
     `on_turn` is called with whoever a commit of this store has given the slot it waited for."""

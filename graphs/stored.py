@@ -9,6 +9,7 @@ from typing import Any, Generic, TypeVar
 from .execution import Execution
 from .lease import Lease
 from .question import Question, Signal
+from .verdicts import Verdict
 
 T = TypeVar("T")
 
@@ -42,7 +43,7 @@ class Commit:
     `execution` is the new row when status, outputs or cost changed, else None. `questions`
     are asked, answered or withdrawn; `consumed` are ids of inbox messages that are dealt
     with; `signals` are events for whoever waits for them; `artifacts` are files that steps
-    kept. `release` gives the lease back.
+    kept; `verdicts` what was said of agents' answers. `release` gives the lease back.
     """
 
     lease: Lease
@@ -53,6 +54,7 @@ class Commit:
     signals: Sequence[Signal] = ()
     artifacts: Sequence[ArtifactInfo] = ()
     release: bool = False
+    verdicts: Sequence[Verdict] = ()
 
 
 @dataclass(frozen=True, slots=True)

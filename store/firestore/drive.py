@@ -14,7 +14,18 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from ...graphs.errors import LeaseLost, StoreError, StoreUnavailable
-from . import artifacts, executions, inbox, journal, leases, names, questions, signals, slots
+from . import (
+    artifacts,
+    executions,
+    inbox,
+    journal,
+    leases,
+    names,
+    questions,
+    signals,
+    slots,
+    verdicts,
+)
 from .database import LARGEST, MOST_WRITES, Conflict, again
 from .work import Work
 
@@ -268,6 +279,8 @@ class Drive:
             inbox.consume(database, batch, id, work.consumed)
             for fields in work.artifacts:
                 artifacts.create(database, batch, fields)
+            for fields in work.verdicts:
+                verdicts.put(database, batch, fields)
         for asked in last.questions:
             there = seen.asked.get(asked.question.id)
             questions.keep(database, batch, self._clock, asked, there)

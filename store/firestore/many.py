@@ -1,4 +1,4 @@
-"""The `Bulk` port: what is read for many at once, each beside the others."""
+"""The ports `Bulk` (what is read for many at once) and `Verdicts`."""
 
 from __future__ import annotations
 
@@ -6,19 +6,23 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from . import artifacts, executions, journal, questions, workflows
+from ...graphs.verdicts import REMEMBERED
+from . import artifacts, executions, journal, questions, verdicts, workflows
 
 if TYPE_CHECKING:
     from ...graphs.execution import Execution
     from ...graphs.question import Question
-    from ...graphs.stored import ArtifactInfo, Entry, WorkflowInfo
+    from ...graphs.stored import ArtifactInfo, Entry, Page, WorkflowInfo
+    from ...graphs.verdicts import Verdict
     from .database import Database
+    from .names import Clock
 
 
 class Many:
-    """The part of a store that reads for many at once."""
+    """The part of a store that reads for many at once, and learns from many."""
 
     _database: Database
+    _clock: Clock
 
     async def executions_of(self, ids: Sequence[str]) -> Sequence[Execution]:
         return await executions.of(self._database, ids)
@@ -46,3 +50,16 @@ class Many:
             *(artifacts.listing(self._database, id, None, each) for id in wanted)
         )
         return [artifact for page in found for artifact in page.items]
+
+    async def judge(self, verdict: Verdict) -> None:
+        await verdicts.judge(self._database, self._clock, verdict)
+
+    async def verdicts(
+        self,
+        *,
+        workflow: str | None = None,
+        step: str | None = None,
+        after: str | None = None,
+        limit: int = REMEMBERED,
+    ) -> Page[Verdict]:
+        return await verdicts.listing(self._database, workflow, step, after, limit)

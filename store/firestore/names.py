@@ -28,6 +28,7 @@ PRINCIPALS = "principals"
 KEYS = "keys"
 AUDIT = "audit"
 FIRSTS = "firsts"
+VERDICTS = "verdicts"
 BLOBS = "blobs"
 CHUNKS = "chunks"  # below a document of BLOBS
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ...graphs.errors import StoreError
 from ...graphs.execution import Status
 from ...graphs.stored import Commit
-from . import artifacts, executions, journal
+from . import artifacts, executions, journal, verdicts
 from .questions import Asked
 from .signals import Sent
 
@@ -47,6 +47,7 @@ class Work:
         self.artifacts: list[dict[str, Any]] = [
             artifacts.fields(each, clock.next()) for each in commit.artifacts
         ]
+        self.verdicts = [verdicts.fields(each, clock.next()) for each in commit.verdicts]
         self.consumed = tuple(commit.consumed)
         self.gives_up = _gives_up(execution)
         self.release = commit.release
@@ -59,7 +60,7 @@ class Work:
 
     def __len__(self) -> int:
         """How many documents it writes, about."""
-        return 3 + len(self.consumed) + len(self.artifacts)
+        return 3 + len(self.consumed) + len(self.artifacts) + len(self.verdicts)
 
     @property
     def plain(self) -> bool:
@@ -90,7 +91,7 @@ class Work:
     def landed(self) -> None:
         """All of it is written; whether the lease was given back has to be seen."""
         self.entry = self.row = self.status = self.gives_up = None
-        self.questions, self.signals, self.artifacts = [], [], []
+        self.questions, self.signals, self.artifacts, self.verdicts = [], [], [], []
 
     def finish(self, released: bool) -> None:
         if not self.future.done():  # else its caller was cancelled

@@ -14,7 +14,7 @@ from ...graphs.errors import LeaseLost, StoreError
 from ...graphs.execution import Status
 from ...graphs.stored import Commit, Entry, Page
 from ..records import encode, fetch_size, page
-from . import artifacts, bulk, executions, inbox, questions, signals, slots
+from . import artifacts, bulk, executions, inbox, questions, signals, slots, verdicts
 from .writer import Joint
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def writing(commit: Commit) -> Plain | Rich:
 
     Raises `StoreError` when a value is not JSON or belongs to another execution.
     """
-    parts = (commit.questions, commit.consumed, commit.signals, commit.artifacts)
+    parts = (commit.questions, commit.consumed, commit.signals, commit.artifacts, commit.verdicts)
     if any(parts) or _gives_up_its_slot(commit.execution):
         return Rich(commit)
     return Plain(commit)
@@ -123,6 +123,7 @@ class Rich:
         for signal, document in self._signals:
             signals.send(connection, signal, document)
         artifacts.keep(connection, key, commit.artifacts)
+        verdicts.keep(connection, commit.verdicts)
         inbox.consume(connection, key, commit.consumed)
         if self.gives_up:
             self.turned = slots.leave(connection, key)

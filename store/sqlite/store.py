@@ -32,6 +32,7 @@ from . import (
 )
 from .database import Database
 from .reader import Reader
+from .verdicts import Judging
 from .workers import Workers
 from .writer import Writer
 
@@ -62,7 +63,7 @@ PACE = Pace(listen=0.1, sweep=0.5)
 """To look around in a file of this machine costs next to nothing."""
 
 
-class SqliteStore:
+class SqliteStore(Judging):
     """Several processes may open one file; each execution is written to by one at a time."""
 
     def __init__(self, name: str, writer: Writer, reader: Reader | None, workers: Workers) -> None:
@@ -71,8 +72,7 @@ class SqliteStore:
         self.worker = workers.own
         self.pace = PACE
         self.on_turn: Callable[[str], None] = lambda _: None
-        self._writer = writer
-        self._reader = reader
+        super().__init__(writer, reader)
         self._workers = workers
         self._kept: set[str] = set()
         self._write = writer.run

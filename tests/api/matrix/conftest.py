@@ -59,7 +59,7 @@ NOTHING: Things = {
 
 _SPIED = (
     *("workflows", "definitions", "executions", "journal", "slots", "inbox", "questions"),
-    *("signals", "artifacts", "cache", "schedules", "principals", "firsts"),
+    *("signals", "artifacts", "cache", "schedules", "principals", "firsts", "verdicts"),
 )
 
 
