@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import importlib.util
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..graphs.errors import ModelFailed
+from ..graphs.errors import ConfigurationError, ModelFailed
 from ..graphs.profiles import Profile, profile
 from ..graphs.registry import Registry
 from ..graphs.sandbox import Rung
@@ -17,7 +18,7 @@ from .answers import AnswerForm
 from .catalogue import NamedAgent, find_agent, named_agents
 from .models import DEMO, DEMO_NOTICE, Model, ModelSettings, build_model
 from .prices import FREE, Prices
-from .tools import RUNS_PROGRAMS, Reach, Toolbox, canonical
+from .tools import MCP, RUNS_PROGRAMS, Offer, Reach, Toolbox, canonical
 
 if TYPE_CHECKING:
     from httpx2 import AsyncClient
@@ -65,15 +66,32 @@ class LangChainAgents:
         self._toolbox.add(name, function, least=profile)
 
     async def run(self, task: AgentTask, leash: Leash) -> AgentAnswer:
-        """Raises `ModelFailed`, `NotAllowed`, `LimitReached`, `NotRegistered` or
-        `ConfigurationError`, and nothing else."""
-        agent = self._agent(task)
+        """Raises `ModelFailed`, `ToolServerFailed`, `NotAllowed`, `LimitReached`,
+        `NotRegistered` or `ConfigurationError`, and nothing else."""
         bounds = profile(task.profile or self._default_profile)
+        reach = Reach(task.workspace, bounds, self._environ, task.limits)
+        if not task.servers:
+            return await self._run(task, leash, reach)
+        mcp = await asyncio.to_thread(_mcp)
+        async with mcp.offered(task, reach) as (offers, notices):
+            return await self._run(task, leash, reach, offers, notices)
+
+    async def _run(
+        self,
+        task: AgentTask,
+        leash: Leash,
+        reach: Reach,
+        served: Sequence[Offer] = (),
+        said: Sequence[str] = (),
+    ) -> AgentAnswer:
+        """With what servers offer, and what there is to say of them."""
+        agent, bounds = self._agent(task), reach.profile
         tools, notices = _tools(self._toolbox, task, agent, bounds)
-        if RUNS_PROGRAMS.intersection(tools) and bounds.minimum > Rung.NONE:
+        notices += said
+        programs = RUNS_PROGRAMS.intersection(tools) or any(s.command for s in task.servers)
+        if programs and bounds.minimum > Rung.NONE:
             # Before a model is asked: what would be refused need not be paid for.
             notices.append(await asyncio.to_thread(bounds.said))
-        reach = Reach(task.workspace, bounds, self._environ, task.limits)
         form = None if task.schema is None else AnswerForm(task.schema)
         conversation = await asyncio.to_thread(
             importlib.import_module, f"{__package__}.conversation"
@@ -88,7 +106,7 @@ class LangChainAgents:
                 system=task.system or (agent.system if agent else ""),
                 transcript=task.transcript,
                 messages=_messages(task),
-                tools=[self._toolbox.offer(name, reach) for name in tools],
+                tools=[*(self._toolbox.offer(name, reach) for name in tools), *served],
                 form=form,
                 max_iterations=task.max_iterations,
                 max_tool_calls=task.max_tool_calls,
@@ -136,6 +154,13 @@ def _client(settings: ModelSettings) -> AsyncClient:
     return client
 
 
+def _mcp() -> Any:
+    """What holds servers of tools; raises `ConfigurationError` where that part is missing."""
+    if importlib.util.find_spec("mcp") is None:
+        raise ConfigurationError("MCP is an optional part; install it: pip install 'assay[mcp]'")
+    return importlib.import_module(f"{__package__}.mcp.offering")
+
+
 def _messages(task: AgentTask) -> list[str]:
     """The prompt, unless the conversation goes on; then what failed checks said of answers."""
     messages = [] if task.transcript else [task.prompt.strip() or "Do what your instructions say."]
@@ -157,11 +182,11 @@ def _tools(
     notices = []
     if task.allowed_tools is not None:
         allowed = {canonical(name) for name in task.allowed_tools}
-        unknown = sorted(name for name in allowed if name not in toolbox)
+        unknown = sorted(name for name in allowed if name not in toolbox and MCP not in name)
         if unknown:
             notices.append(f"`allowed_tools` names {', '.join(unknown)}, which are no tools here")
         wanted = [name for name in wanted if name in allowed]
-        if task.tools is None and agent is None and allowed:
+        if task.tools is None and agent is None and allowed and not task.servers:
             notices.append(
                 f"step {task.path!r}: `allowed_tools` only restricts; no tool was offered, "
                 "name some under `tools` or name an `agent` that has them"

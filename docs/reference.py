@@ -21,7 +21,7 @@ told in [language.md](language.md). A field marked *later* is understood and ref
 
 LATER = {
     "Workflow": {"triggers"},
-    "AgentStep": {"memory", "mcp"},
+    "AgentStep": {"memory"},
 }
 
 
@@ -57,6 +57,7 @@ def page() -> str:
         "StepLimits",
         "Panic",
         "Guardrails",
+        "McpServer",
         "Verify",
         "Check",
         "Repair",

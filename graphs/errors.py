@@ -274,6 +274,12 @@ class ModelFailed(Retryable):
     code = "model"
 
 
+class ToolServerFailed(Retryable):
+    """A server of an agent's tools could not be started or reached, or did not answer."""
+
+    code = "tool_server"
+
+
 class AssertionFailed(Terminal):
     """An assertion step (or a check of `verify`) was false."""
 

@@ -50,15 +50,41 @@ class Output:
             self.close()
 
 
+class Feed:
+    """What a program is given to read bit by bit, until its end is written."""
+
+    def __init__(self, data: bytes = b"") -> None:
+        self.left = bytearray(data)
+        self.ended = False
+        self.changed: Callable[[], None] = lambda: None
+
+    @classmethod
+    def whole(cls, data: bytes) -> Feed:
+        """One to which nothing is added any more."""
+        feed = cls(data)
+        feed.ended = True
+        return feed
+
+    def write(self, data: bytes) -> None:
+        self.left += data
+        self.changed()
+
+    def end(self) -> None:
+        """The program reads the end, behind all that was written."""
+        self.ended = True
+        self.changed()
+
+
 class Input:
     """What a program is given to read; it need not read it."""
 
-    def __init__(self, pipe: IO[bytes], data: bytes) -> None:
+    def __init__(self, pipe: IO[bytes], feed: Feed) -> None:
         self._loop = asyncio.get_running_loop()
         self._pipe = pipe
-        self._left = memoryview(data)
+        self._feed = feed
         os.set_blocking(pipe.fileno(), False)
-        self._loop.add_writer(pipe.fileno(), self._ready)
+        feed.changed = self._more
+        self._more()
 
     def close(self) -> None:
         """Write no more: the program reads the end."""
@@ -66,14 +92,22 @@ class Input:
             self._loop.remove_writer(self._pipe.fileno())
             self._pipe.close()
 
+    def _more(self) -> None:
+        if not self._pipe.closed:
+            self._loop.add_writer(self._pipe.fileno(), self._ready)
+
     def _ready(self) -> None:
+        left = self._feed.left
         try:
-            self._left = self._left[os.write(self._pipe.fileno(), self._left) :]
+            if left:
+                del left[: os.write(self._pipe.fileno(), left)]
         except BlockingIOError:
             return
         except OSError:
             # It closed its end: it does not want the rest.
             self.close()
             return
-        if not self._left:
+        if not left and self._feed.ended:
             self.close()
+        elif not left:
+            self._loop.remove_writer(self._pipe.fileno())

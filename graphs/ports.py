@@ -343,8 +343,8 @@ class Skill(Protocol):
 
 
 class Agents(Protocol):
-    """The thinkers. Errors are `ModelFailed` (may pass), `NotAllowed`, `LimitReached`,
-    `NotRegistered` or `ConfigurationError`."""
+    """The thinkers. Errors are `ModelFailed` and `ToolServerFailed` (may pass), `NotAllowed`,
+    `LimitReached`, `NotRegistered` or `ConfigurationError`."""
 
     def names(self) -> Sequence[str]:
         """The named agents that exist."""

@@ -20,7 +20,7 @@ from typing import IO, Literal
 
 from .errors import LimitReached, PanicError, Terminal
 from .limits import Limits
-from .pipes import Input, Output
+from .pipes import Feed, Input, Output
 from .processtree import group_lives
 from .sandbox.confinement import Rung
 from .sandbox.ladder import GRACE, Hold, Start
@@ -50,7 +50,7 @@ async def run_process(
     *,
     cwd: Path,
     env: Mapping[str, str],
-    stdin: bytes | None = None,
+    stdin: bytes | Feed | None = None,
     on_output: Listener | None = None,
     limits: Limits | None = None,
     hold: Hold | None = None,
@@ -148,7 +148,9 @@ class _Program:
         self._watch: Watch | None = None
         self._over = False
 
-    def attach(self, stdin: bytes | None, on_output: Listener | None, limits: Limits) -> None:
+    def attach(
+        self, stdin: bytes | Feed | None, on_output: Listener | None, limits: Limits
+    ) -> None:
         """Begin to listen to it, to feed it and to watch it."""
         process = self._process
         _tell_end(process.pid, self._ended)
@@ -158,7 +160,8 @@ class _Program:
         for name, pipe in pipes.items():
             self._outputs.append(Output(pipe, partial(self._keep, on_output, name), self._failed))
         if process.stdin is not None:
-            self._input = Input(process.stdin, stdin or b"")
+            feed = stdin if isinstance(stdin, Feed) else Feed.whole(stdin or b"")
+            self._input = Input(process.stdin, feed)
         self._watch = watch(process.pid, limits, kept=self._kept_by_another)
 
     async def run(self) -> None:

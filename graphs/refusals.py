@@ -34,9 +34,8 @@ def refusals(workflow: Workflow, document: Document) -> Iterator[Problem]:
 def _of_step(step: Step) -> Iterator[tuple[Where, str, str]]:
     given: Any = step
     if step.kind in ("agent", "claude_code"):
-        for field, why in (("memory", "conversations that last"), ("mcp", "tools of MCP servers")):
-            if getattr(given, field) is not None:
-                yield (field,), f"`{field}`", why
+        if given.memory is not None:
+            yield ("memory",), "`memory`", "conversations that last"
         if given.runtime == "cli":
             yield ("runtime",), "`runtime: cli`", "coding agents with a command line of their own"
 

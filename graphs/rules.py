@@ -230,6 +230,10 @@ def _not_a_schema(schema: dict[str, Any]) -> str | None:
     return None
 
 
+_SERVED = "__"
+"""What stands in the name of a tool between the server it is of, and its own name."""
+
+
 def unknown_names(step: Step, catalogue: Catalogue) -> Iterator[Broken]:
     """Names that nobody has registered yet: warnings, since it may still happen."""
     given: Any = step
@@ -251,7 +255,7 @@ def unknown_names(step: Step, catalogue: Catalogue) -> Iterator[Broken]:
         (("guardrails", "allowed_tools"), allowed.allowed_tools if allowed else None),
     ):
         for index, tool in enumerate(tools or ()):
-            if tool not in catalogue.tools:
+            if tool not in catalogue.tools and _SERVED not in tool:
                 yield (
                     (*way, index),
                     f"no tool is called {tool!r}{nearest(tool, catalogue.tools)}",

@@ -54,6 +54,23 @@ class Leash(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class ToolServer:
+    """A server of the Model Context Protocol: a program (`command`), or one at a `url`.
+
+    `allow` names its tools that may be called (`*`: all), `timeout` bounds one call, in
+    seconds. `${env.X}` in a value of `env` or `headers` is a variable of this process.
+    """
+
+    name: str
+    allow: Sequence[str]
+    timeout: float
+    command: Sequence[str] | None = None
+    env: Mapping[str, str] = field(default_factory=dict)
+    url: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class AgentTask:
     """What an agentic step asks of the agent room; every template is rendered already.
 
@@ -61,7 +78,7 @@ class AgentTask:
     answer (None: text), `tools` are names (None: the agent's own), `feedback` what earlier
     attempts' failed checks said, oldest first; `transcript` the conversation that goes on
     (empty: a new one); `bound` what the step may spend; `limits` bound the programs of its
-    tools.
+    tools; `servers` have more tools.
     """
 
     prompt: str
@@ -82,6 +99,7 @@ class AgentTask:
     transcript: Sequence[Mapping[str, Any]] = ()
     coding: bool = False
     limits: Limits = field(default_factory=Limits)
+    servers: Sequence[ToolServer] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from .asking import ASK_HUMAN, AskHuman
+from .brought import MCP
 from .offer import Offer
 from .reach import Reach, Tool, bounded, clean
 from .toolbox import ALIASES, RUNS_PROGRAMS, TOOLS, Toolbox, canonical
+from .web import permit
 
 __all__ = [
     "ALIASES",
     "ASK_HUMAN",
+    "MCP",
     "RUNS_PROGRAMS",
     "TOOLS",
     "AskHuman",
@@ -20,4 +23,5 @@ __all__ = [
     "bounded",
     "canonical",
     "clean",
+    "permit",
 ]

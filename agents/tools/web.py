@@ -36,7 +36,7 @@ class HttpGet(Tool):
         try:
             async with httpx.AsyncClient(timeout=_TIMEOUT) as client:
                 for _ in range(_REDIRECTS + 1):
-                    await _permit(url, reach)
+                    await permit(url, reach)
                     async with client.stream("GET", url) as answer:
                         if not answer.has_redirect_location:
                             return await _report(answer)
@@ -47,7 +47,7 @@ class HttpGet(Tool):
         raise LimitReached(f"{self.url} was redirected more than {_REDIRECTS} times")
 
 
-async def _permit(url: str, reach: Reach) -> None:
+async def permit(url: str, reach: Reach) -> None:
     """Refuse what is no web address, and hosts the profile's network does not reach.
 
     A name is resolved here and again when it is connected to: this keeps an agent from

@@ -19,6 +19,7 @@ from ..question import Wait
 from ..step import Condition, Duration, Family, Json, Model, Role, Step, Text
 from ..thinking import AgentAnswer, AgentTask
 from .leash import StepLeash, within
+from .servers import McpServers
 
 Prompt = Annotated[str, Role.PROMPT]
 
@@ -70,7 +71,9 @@ class AgentStep(Step):
     prompt: Prompt | None = Field(default=None, description="What to do.")
     system: Prompt | None = Field(default=None, description="Who the agent is.")
     tools: list[str] | None = Field(default=None, description="What it may call.")
-    mcp: list[dict[str, Json]] | None = Field(default=None, description="MCP servers.")
+    mcp: McpServers | None = Field(
+        default=None, description="MCP servers, whose tools it may call as well."
+    )
     guardrails: Guardrails | None = Field(default=None, description="Bounds.")
     memory: dict[str, Json] | None = Field(default=None, description="What it remembers.")
     output: dict[str, Json] | None = Field(
@@ -165,6 +168,7 @@ def _task(call: Call, guardrails: Guardrails) -> AgentTask:
         feedback=tuple(call.feedback),
         coding=step.kind == "claude_code",
         limits=call.limits,
+        servers=[server.server() for server in step.mcp or ()],
     )
 
 

@@ -90,7 +90,6 @@ def test_a_field_this_version_lacks_is_refused_by_name(what: str, text: str) -> 
 
 STEPS_NOT_YET = {
     "`memory`": "type: agent, prompt: x, ¶memory: {}",
-    "`mcp`": "type: agent, prompt: x, ¶mcp: []",
     "`runtime: cli`": "type: agent, prompt: x, ¶runtime: cli",
 }
 
@@ -104,10 +103,10 @@ def test_what_this_version_lacks_is_refused_in_inner_lists_and_compensations() -
     refused(
         f"""
         - {{id: a, type: foreach, items: "[1]", steps: [{{id: b, {CODING}, ¶memory: {{}}}}]}}
-        - {{id: c, {ECHO}, rollback: [{{id: d, {CODING}, ¶mcp: []}}]}}
+        - {{id: c, {ECHO}, rollback: [{{id: d, {CODING}, ¶memory: {{}}}}]}}
         """,
         "`memory`",
-        "`mcp`",
+        "`memory`",
     )
 
 
