@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..graphs.errors import ConfigurationError, ModelFailed
+from ..graphs.ledger import Price
 from ..graphs.profiles import Profile, profile
 from ..graphs.registry import Registry
 from ..graphs.sandbox import Rung
@@ -65,6 +66,9 @@ class LangChainAgents:
     def add_tool(self, name: str, function: Callable[..., Any], *, profile: str) -> None:
         self._toolbox.add(name, function, least=profile)
 
+    def price(self, model: str) -> Price | None:
+        return FREE if model == DEMO else self._prices.of(model)
+
     async def run(self, task: AgentTask, leash: Leash) -> AgentAnswer:
         """Raises `ModelFailed`, `ToolServerFailed`, `NotAllowed`, `LimitReached`,
         `NotRegistered` or `ConfigurationError`, and nothing else."""
@@ -101,7 +105,7 @@ class LangChainAgents:
             model = await self._model(spec)
             briefing: Briefing = conversation.Briefing(
                 model=model,
-                price=FREE if model.demo else self._prices.of(model.name),
+                price=self.price(model.name),
                 candidate=candidate,
                 system=task.system or (agent.system if agent else ""),
                 transcript=task.transcript,

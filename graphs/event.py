@@ -31,6 +31,7 @@ class EventType(StrEnum):
     QUESTION_ESCALATED = "QuestionEscalated"
     QUESTION_ANSWERED = "QuestionAnswered"
     QUESTION_WITHDRAWN = "QuestionWithdrawn"
+    MODEL_PICKED = "ModelPicked"
     MODEL_CALLED = "ModelCalled"
     TOOL_CALLED = "ToolCalled"
     VERIFIED = "Verified"

@@ -32,6 +32,11 @@ class Price:
     output: float
     cached: float | None = None
 
+    @property
+    def usual(self) -> float:
+        """For a million tokens, of which three of four go in."""
+        return (3 * self.input + self.output) / 4
+
     def of(self, cost: Cost, cached: int = 0) -> float:
         """What so many tokens cost; `cached` of those that went in had been read before."""
         again = self.input if self.cached is None else self.cached

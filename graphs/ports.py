@@ -14,6 +14,7 @@ from .bulk import Bulk
 from .event import Event
 from .execution import Execution, StepResult
 from .lease import Lease, Message, Pace, Slot
+from .ledger import Price
 from .question import Question, Signal
 from .step import Family, Step
 from .stored import (
@@ -356,6 +357,9 @@ class Agents(Protocol):
         """Let agents of that security profile, and of those that may more, call a function.
 
         Raises `ConfigurationError` for what cannot be a tool, `NotAllowed` for no profile."""
+
+    def price(self, model: str) -> Price | None:
+        """What it costs; None when nobody knows."""
 
     async def run(self, task: AgentTask, leash: Leash) -> AgentAnswer: ...
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Protocol
@@ -11,6 +12,9 @@ import orjson
 
 if TYPE_CHECKING:
     from .stored import Page
+
+ANSWERED = "answered"
+"""How the decision ends that keeps who gave a step's answer, behind its attempt."""
 
 REMEMBERED = 200
 """The newest verdicts of a step: those that anybody learns from."""
@@ -65,6 +69,34 @@ class Verdicts(Protocol):
         limit: int = REMEMBERED,
     ) -> Page[Verdict]:
         """Verdicts, newest first; a `step` is one of the workflow that is named with it."""
+
+
+def verdict_on(
+    answered: Mapping[str, Any],
+    id: str,
+    execution_id: str,
+    path: str,
+    *,
+    passed: bool,
+    source: Source,
+    at: str,
+    by: str = "",
+    comment: str = "",
+) -> Verdict:
+    """What is said of an answer; `answered` is what was kept of who gave it."""
+    names = ("workflow", "step", "model", "prompt", "tokens", "usd", "seconds")
+    who = {name: answered[name] for name in names}
+    return Verdict(
+        id=id,
+        execution_id=execution_id,
+        path=path,
+        passed=passed,
+        source=source,
+        at=at,
+        by=by,
+        comment=comment,
+        **who,
+    )
 
 
 def prompt_digest(*parts: Any) -> str:

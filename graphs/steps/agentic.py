@@ -10,6 +10,7 @@ import orjson
 from pydantic import Field
 
 from ..call import Call, Kind, Yield
+from ..choosing import FLOOR
 from ..errors import AssertionFailed, Rejected
 from ..event import EventType
 from ..expressions import text_of
@@ -18,6 +19,7 @@ from ..profiles import capped
 from ..question import Wait
 from ..step import Condition, Duration, Family, Json, Model, Role, Step, Text
 from ..thinking import AgentAnswer, AgentTask
+from .judging import accepted, chosen, picked, verified
 from .leash import StepLeash, within
 from .servers import McpServers
 
@@ -39,6 +41,10 @@ class Guardrails(Model):
     max_tokens: Annotated[int, Field(ge=1)] | None = Field(default=None, description="In and out.")
     max_usd: Annotated[float, Field(gt=0)] | None = Field(default=None, description="US dollars.")
     timeout: Duration | None = Field(default=None, description="For one attempt, all in all.")
+    min_pass_rate: Annotated[float, Field(gt=0, lt=1)] = Field(
+        default=FLOOR,
+        description="Of several models the cheapest is asked that is probably good so often.",
+    )
     ask_before: list[str] = Field(
         default=[], description="Tools that are called only after a person said yes."
     )
@@ -113,13 +119,15 @@ async def _agent(call: Call) -> Yield:
 async def _rounds(call: Call, guardrails: Guardrails) -> Any:
     """The answer that satisfies `verify`; each refusal goes on with the same conversation."""
     step: AgentStep = call.step
-    task = _task(call, guardrails)
+    models = await picked(call, candidates(call.step.model), guardrails.min_pass_rate)
+    task = replace(_task(call, guardrails), models=models)
     attempts = step.verify.attempts if step.verify else 1
     for round in range(1, attempts + 1):
         leash = StepLeash(call, round, task.bound, guardrails.ask_before)
         answer = await _ask(call, task, leash)
         wrong = await _verdict(call, round, answer)
         if not wrong:
+            accepted(call, round, answer.model)
             return answer.value
         task = replace(task, feedback=wrong, transcript=answer.transcript)
     raise AssertionFailed(
@@ -137,6 +145,7 @@ async def _verdict(call: Call, round: int, answer: AgentAnswer) -> Sequence[str]
     wrong = _wrong(call, answer.value)
     verdict = {"wrong": wrong, "model": answer.model}
     journal.decide(call.path, name, lambda: verdict)
+    verified(call, round, answer.model, passed=not wrong)
     journal.note(EventType.VERIFIED, call.path, attempt=round, passed=not wrong, **verdict)
     return wrong
 
@@ -157,7 +166,6 @@ def _task(call: Call, guardrails: Guardrails) -> AgentTask:
         workspace=call.workspace,
         agent=step.agent,
         system=prompt(call, "system") or None,
-        models=candidates(step.model),
         tools=step.tools,
         allowed_tools=guardrails.allowed_tools,
         max_iterations=guardrails.max_iterations,
@@ -251,10 +259,11 @@ async def _decide(call: Call) -> Yield:
         ),
         StepLeash(call, 1, Bound()),
     )
-    chosen = dict(answer.value)
-    if step.threshold is not None and chosen["confidence"] < step.threshold:
-        chosen["option"] = step.fallback or await _chosen_by_a_person(call, question, chosen)
-    return Yield(chosen["option"], chosen, cost=call.run.ledger.booked(call.path))
+    accepted(call, 1, answer.model)
+    said = dict(answer.value)
+    if step.threshold is not None and said["confidence"] < step.threshold:
+        said["option"] = step.fallback or await _chosen_by_a_person(call, question, said)
+    return Yield(said["option"], said, cost=call.run.ledger.booked(call.path))
 
 
 async def _chosen_by_a_person(call: Call, question: str, unsure: Mapping[str, Any]) -> str:
@@ -270,6 +279,7 @@ async def _chosen_by_a_person(call: Call, question: str, unsure: Mapping[str, An
     )
     if answer is None or not answer.approved:
         raise Rejected(f"step {call.path!r}: nobody picked one of the options")
+    chosen(call, passed=answer.value == unsure["option"])
     return str(answer.value)
 
 

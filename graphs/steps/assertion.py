@@ -10,6 +10,7 @@ from ..call import Call, Kind, Yield
 from ..errors import AssertionFailed
 from ..execution import Exit
 from ..step import Condition, Family, Identifier, Model, Step, Text
+from .judging import asserted
 
 
 class Repair(Model):
@@ -47,6 +48,8 @@ class AssertStep(Step):
 async def _work(call: Call) -> Yield:
     step: AssertStep = call.step
     verdict = await call.decide("condition", lambda: call.value("condition"))
+    if step.on_false in ("fail", "repair"):  # the others steer, and blame nobody
+        asserted(call, passed=bool(verdict))
     if verdict:
         return Yield(True)
     message = call.text("message") or f"`{step.condition}` is false"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -27,6 +28,7 @@ class StepLeash:
         self._round = f"{call.attempt}.{round}."
         self._bound = bound
         self._ask_before = ask_before
+        self._asked = time.monotonic()
 
     @property
     def _ledger(self) -> Ledger:
@@ -48,7 +50,10 @@ class StepLeash:
     async def keep(self, name: str, value: Mapping[str, Any], cost: Cost | None = None) -> None:
         path, journal = self._call.path, self._call.run.journal
         value = self.masked(value)
-        told = dict(value) if cost is None else {**value, "cost": cost.to_dict()}
+        told = dict(value)
+        if cost is not None:
+            seconds = round(time.monotonic() - self._asked, 3)
+            told |= {"cost": cost.to_dict(), "seconds": seconds}
         journal.decide(path, self._round + name, lambda: told)
         if cost is None:
             journal.note(EventType.TOOL_CALLED, path, call=name, tool=value["tool"])
@@ -80,6 +85,7 @@ class StepLeash:
                 break
             if not await ledger.freed():
                 await self._ask_for_more(asked)
+        self._asked = time.monotonic()
         if not (self._bound or ledger.bound):
             return None
         most = Cost(asked, room, 1)
