@@ -29,13 +29,10 @@ VARIABLE = "ASSAY_SECRET_"
 SHORTEST = 8
 """Characters of a secret; a shorter one could not be told from other text."""
 
-PLACES: Mapping[str, tuple[str, ...]] = {
-    "shell": ("env",),
-    "http": ("headers", "body"),
-    "agent": ("mcp",),
-    "claude_code": ("mcp",),
-}
-"""The fields of each kind in which a definition may name secrets."""
+PLACES: Mapping[str, tuple[str, ...]] = {"shell": ("env",), "http": ("headers", "body")}
+"""The fields of each kind in which a definition may name secrets; and those of MCP servers."""
+
+_OF_SERVERS = ("env", "headers")
 
 _REFERENCE = re.compile(r"secret://([A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?)?")
 _PROSE = ("name", "description")
@@ -222,6 +219,9 @@ def misplaced_secrets(workflow: Workflow, document: Document) -> Iterator[Proble
         for where, step in placed_steps(workflow.steps, ("steps",))
         for field in PLACES.get(step.kind, ())
     }
+    for where, step in placed_steps(workflow.steps, ("steps",)):
+        for index in range(len(getattr(step, "mcp", None) or ())):
+            may |= {(*where, "mcp", index, field) for field in _OF_SERVERS}
     for where, text in _texts(document.value, (), set()):
         if SCHEME not in text or where[-1:] in [(word,) for word in _PROSE]:
             continue
@@ -229,7 +229,8 @@ def misplaced_secrets(workflow: Workflow, document: Document) -> Iterator[Proble
         if not allowed:
             message = (
                 "a secret can stand in `env` of a shell step, in `headers` and `body` of an http "
-                "step, and in `mcp`; anywhere else it would be written down"
+                "step, and in `env` and `headers` of an MCP server; anywhere else it would be "
+                "written down"
             )
         elif all(name for name in _REFERENCE.findall(text)):
             continue

@@ -18,10 +18,10 @@ from ..ledger import Bound
 from ..profiles import capped
 from ..question import Wait
 from ..step import Condition, Duration, Family, Json, Model, Role, Step, Text
-from ..thinking import AgentAnswer, AgentTask
+from ..thinking import AgentAnswer, AgentTask, ToolServer
 from .judging import accepted, chosen, picked, verified
 from .leash import StepLeash, within
-from .servers import McpServers
+from .servers import McpServer, McpServers
 
 Prompt = Annotated[str, Role.PROMPT]
 
@@ -176,7 +176,17 @@ def _task(call: Call, guardrails: Guardrails) -> AgentTask:
         feedback=tuple(call.feedback),
         coding=step.kind == "claude_code",
         limits=call.limits,
-        servers=[server.server() for server in step.mcp or ()],
+        servers=[_server(call, server) for server in step.mcp or ()],
+    )
+
+
+def _server(call: Call, server: McpServer) -> ToolServer:
+    """With the secrets that the definition names. Raises `ConfigurationError`."""
+    found, filled = server.server(), call.run.services.secrets.filled
+    return replace(
+        found,
+        env={name: filled(text) for name, text in found.env.items()},
+        headers={name: filled(text) for name, text in found.headers.items()},
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import logging
 import os
+import sys
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -62,7 +63,28 @@ WORK = """
         type: agent
         prompt: "Read it. {{ shell.output }}"
         tools: [read_file, run_command]
+        mcp:
+          - name: shop
+            command: [PYTHON, shop.py]
+            env: {KEY: "key secret://canary"}
+            allow: [price]
       - {id: sure, type: assert, condition: read.output != ""}
+"""
+
+
+SHOP = """
+import os
+from mcp.server.mcpserver import MCPServer
+
+server = MCPServer("shop")
+
+@server.tool()
+def price(item: str) -> str:
+    with open("asked.txt", "w") as asked:
+        asked.write(os.environ["KEY"])
+    return "nothing without " + os.environ["KEY"]
+
+server.run("stdio")
 """
 
 
@@ -101,6 +123,8 @@ def curious(asked: Asked) -> Reply:
             return Reply.calling("read_file", path="token.txt")
         case 1:
             return Reply.calling("run_command", command="env; cat token.txt")
+        case 2:
+            return Reply.calling("shop__price", item="nail")
     return Reply("It says: " + asked.results[0])
 
 
@@ -118,8 +142,12 @@ async def test_a_secret_is_used_and_written_nowhere(
             "ASSAY_BASE_URL": model.url,
         }
         async with open_house(tmp_path, environ) as house:
+            (house.workspace / "shop.py").write_text(SHOP)
             following = house.app.manager.follow()
-            ended = await house.run(mapping(WORK), {"url": url, "given": "secret://canary"})
+            ended = await house.run(
+                mapping(WORK.replace("PYTHON", sys.executable)),
+                {"url": url, "given": "secret://canary"},
+            )
             async for event in following:
                 told.append(event.to_dict())
                 if event.type is EventType.EXECUTION_COMPLETED:
@@ -131,6 +159,7 @@ async def test_a_secret_is_used_and_written_nowhere(
     # It reached whom it was for.
     assert Echo.sent == [f"Bearer {CANARY} ", f'None {{"token":"{CANARY}"}}']
     assert (house.workspace / "token.txt").read_text() == CANARY
+    assert (house.workspace / "asked.txt").read_text() == f"key {CANARY}"
     # Others were told its name.
     assert steps["shell"].output.splitlines() == [
         "token [secret canary]", "[secret canary]", "[secret canary]", "0",
@@ -138,6 +167,7 @@ async def test_a_secret_is_used_and_written_nowhere(
     assert steps["echo"].output.strip() == "Bearer [secret canary]"
     assert "no: [secret canary]" in str(steps["bad"].error)
     assert steps["read"].output == "It says: [secret canary]"
+    assert model.requests[-1].results[-1] == "nothing without key [secret canary]"
     assert steps["keep"].output == {"k": steps["echo"].output}, "no variable tells it"
     assert steps["data"].output == "secret://canary", "what a value brings is data"
     assert any(event["type"] == "StepOutput" for event in told)

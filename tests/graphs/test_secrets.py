@@ -127,6 +127,7 @@ NOWHERE = "anywhere else it would be written down"
         "- {id: a, type: emit, event: e, payload: {k: ¶secret://x}}",
         "- {id: a, type: http, url: ¶'https://h/?k=secret://x'}",
         "- {id: a, type: skill, skill: echo, inputs: {message: ¶secret://x}}",
+        "- {id: a, type: agent, prompt: x, mcp: [{name: m, url: 'http://x/', allow: [¶secret://x]}]}",
         "- {id: a, type: parallel, steps: [{id: b, type: shell, command: ¶echo secret://x}]}",
     ],
 )
@@ -142,4 +143,8 @@ def test_secrets_are_named_where_they_are_used_and_spoken_of_in_prose() -> None:
     load("""
         - {id: a, type: shell, command: x, env: {K: secret://x}, description: takes secret://x}
         - {id: b, type: http, url: 'https://h/', headers: {K: Bearer secret://x.y}, body: {k: [secret://z]}}
+        - id: c
+          type: agent
+          prompt: x
+          mcp: [{name: m, url: 'http://x/', allow: [y], headers: {K: Bearer secret://x}}]
     """)
