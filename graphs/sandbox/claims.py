@@ -46,7 +46,7 @@ CLAIMS: Sequence[Claim] = (
     ),
     Claim("terminal", "type into a terminal", Rung.JAIL),
     Claim("kernel", "reach parts of the kernel that programs do not need", Rung.JAIL),
-    Claim("attributes", "change the mode or the times of files outside", Rung.BUBBLEWRAP),
+    Claim("attributes", "change the mode or the times of files outside", Rung.JAIL),
     Claim("names", "see the names of files and processes outside", Rung.BUBBLEWRAP),
 )
 

@@ -19,7 +19,9 @@ from .confinement import Confinement, Rung
 from .report import Report
 from .seccomp import INET, INET6, NETLINK, UNIX, seccomp
 
-KEEPER = Path(__file__).with_name("keeper.py")
+KEEPER = Path(__file__).parent / "keeper" / "__init__.py"
+
+_BEGIN = f"import sys; sys.path.append({str(KEEPER.parents[1])!r}); import keeper; keeper.main()"
 
 _PROGRAM = "bwrap"
 _INTERNET = (INET, INET6, NETLINK)
@@ -89,14 +91,16 @@ class Hold:
     def _jailed(self, argv: Sequence[str], own: Path, cwd: Path) -> _Way:
         readable = [*self.confinement.readable, *places.machine()]
         network = self.confinement.network == "any"
+        writable = [str(path) for path in (*self.confinement.writable, own)]
         landlock = {
             "read": [str(path) for path in readable],
-            "write": [str(p) for p in (*self.confinement.writable, own, *places.devices())],
+            "write": [*writable, *map(str, places.devices())],
             "network": network,
         }
         families = _INTERNET if network else ()
         code = seccomp(os.uname().machine, families, shared=True)
-        return str(own), {"landlock": landlock, "seccomp": _text(code)}, argv
+        orders = {"landlock": landlock, "seccomp": _text(code), "attributes": writable}
+        return str(own), orders, argv
 
     def _wrapped(self, argv: Sequence[str], own: Path, cwd: Path) -> _Way:
         wrapper = shutil.which(_PROGRAM, path=os.defpath) or _PROGRAM
@@ -130,6 +134,7 @@ class Hold:
             "grace": self.grace,
             "limits": dict(_limits(self.confinement)),
             "landlock": None,
+            "attributes": [],
             "seccomp": "",
             "hand_over": False,
             "frames": 0,
@@ -137,7 +142,7 @@ class Hold:
             "bare": self.rung is Rung.JAIL or os.geteuid() != 0,
             **orders,
         }
-        return [self.python, "-I", "-S", str(KEEPER), json.dumps(given), *argv]
+        return [self.python, "-I", "-S", "-c", _BEGIN, json.dumps(given), *argv]
 
 
 def with_tools(confinement: Confinement, environ: Mapping[str, str]) -> Confinement:

@@ -27,6 +27,7 @@ _PROGRAM = """
 import os, sys
 inside, outside, port = sys.argv[1], sys.argv[2], int(sys.argv[3])
 open(inside, "w").close()
+os.chmod(inside, 0o600)
 out = []
 def tries(way, act):
     try:

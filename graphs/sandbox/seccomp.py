@@ -17,6 +17,7 @@ _EPERM, _ENOSYS, _NO_FAMILY, _NO_XATTR = (
 _ALLOW = 0x7FFF0000
 _ERRNO = 0x00050000
 _KILL = 0x80000000
+_ASK = 0x7FC00000
 
 _LOAD = 0x20  # ld [k]: 32 bits of what the kernel shows of the call
 _AND = 0x54
@@ -81,7 +82,14 @@ semtimedop 220 192                   msgget 68 186    msgsnd 69 189    msgrcv 70
 msgctl 71 187      mq_open 240 180   mq_unlink 241 181
 """
 
-# Attributes by path, which Landlock does not look at.
+# Modes, owners and times of files, which Landlock does not look at either: the keeper is asked.
+_ASKED = """
+chmod 90 -1       fchmod 91 52      fchmodat 268 53     fchmodat2 452 452
+chown 92 -1       fchown 93 55      lchown 94 -1        fchownat 260 54
+utime 132 -1      utimes 235 -1     futimesat 261 -1    utimensat 280 88
+"""
+
+# Attributes by path, which nobody needs.
 _ATTRIBUTES = """
 setxattr 188 5    lsetxattr 189 6    removexattr 197 14    lremovexattr 198 15
 setxattrat 463 463                   removexattrat 466 466
@@ -89,6 +97,7 @@ setxattrat 463 463                   removexattrat 466 466
 
 # clone's flags that make a namespace.
 _NAMESPACES = 0x7E020000
+_NEW_LISTENER = 8
 _SET_ID = 0o6000
 _CREATES = 0o20000100  # O_CREAT, and what tells O_TMPFILE
 _TIOCSTI, _TIOCLINUX = 0x5412, 0x541C
@@ -114,6 +123,8 @@ def seccomp(machine: str, families: Iterable[int], *, shared: bool) -> bytes:
         rows += [(_IF_AT_LEAST, 0, 1, _X32), _refusal(_EPERM)]
     for table, number in _refused(shared):
         rows += [r for call in _numbers(table, own.column) for r in _refuse(call, number)]
+    if shared:
+        rows += [r for call in _numbers(_ASKED, own.column) for r in _answer(call, _ASK)]
     for calls, argument, checks in _checked(frozenset(families), shared):
         for call in calls[own.column]:
             rows += _check(call, argument, checks)
@@ -136,6 +147,8 @@ def _checked(families: frozenset[int], shared: bool) -> Iterable[tuple[Calls, in
     if shared:
         # A pair talks to itself, but an end of a datagram pair can send to anybody.
         yield ((53,), (199,)), 1, [(_AND, 0, 0, 0xF), *_none_but({_STREAM, _SEQUENCED}, _EPERM)]
+    # Who could answer the keeper's questions himself would be asked before it.
+    yield ((317,), (277,)), 1, _any_bit(_NEW_LISTENER, _EPERM)
     yield ((16,), (29,)), 1, _one_of((_TIOCSTI, _TIOCLINUX), _EPERM)
     # Nobody shall find a program in the workspace that makes him its owner.
     yield ((90, 91), (52,)), 1, _any_bit(_SET_ID, _EPERM)
@@ -153,7 +166,11 @@ def _check(call: int, argument: int, checks: list[Row]) -> list[Row]:
 
 
 def _refuse(call: int, number: int) -> list[Row]:
-    return [(_IF_EQUAL, 0, 1, call), _refusal(number)]
+    return _answer(call, _ERRNO | number)
+
+
+def _answer(call: int, answer: int) -> list[Row]:
+    return [(_IF_EQUAL, 0, 1, call), (_RETURN, 0, 0, answer)]
 
 
 def _refusal(number: int) -> Row:

@@ -142,7 +142,7 @@ class World:
 
     def state(self) -> dict[str, tuple[bytes, int]]:
         """Everything outside the workspace, to be compared."""
-        outside = [p for top in ("home", "other") for p in (self.folder / top).rglob("*")]
+        outside = [p for top in ("home", "other", "bin") for p in (self.folder / top).rglob("*")]
         return {
             str(path): (path.read_bytes() if path.is_file() else b"", path.lstat().st_mode)
             for path in outside
@@ -212,6 +212,7 @@ def make_world(drivers: Drivers) -> Iterator[Any]:
         (folder / "home" / "secret").write_text("hush")
         (folder / "home" / "open").write_text("")
         (folder / "other" / "secret").write_text("hush")
+        (folder / "bin" / "readable").write_text("known")
         program = folder / "home" / "program"
         program.write_text("#!/bin/sh\nexit 0\n")
         program.chmod(0o755)

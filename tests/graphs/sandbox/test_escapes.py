@@ -88,7 +88,16 @@ WAYS: Mapping[str, Sequence[str]] = {
     ),
     "setuid": ("use_a_setuid_program",),
     "descriptors": ("use_what_is_open",),
-    "attributes": ("change_a_mode", "change_times"),
+    "attributes": (
+        "change_a_mode",
+        "change_a_mode_by_symlink",
+        "change_a_mode_by_dots",
+        "change_a_mode_by_a_descriptor",
+        "change_a_mode_by_the_root_of_another_process",
+        "change_an_owner",
+        "answer_its_own_questions",
+        "change_times",
+    ),
     "names": ("see_that_a_file_is_there", "see_another_process"),
 }
 

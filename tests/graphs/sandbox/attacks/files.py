@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+import struct
 import subprocess
 from pathlib import Path
 
-from .trying import OUTSIDE, SECRET, VICTIM, attack
+from .trying import LIBC, OUTSIDE, SECRET, VICTIM, attack, called
 
 
 @attack
@@ -178,6 +180,49 @@ def make_a_device() -> bool:
 @attack
 def change_a_mode() -> bool:
     SECRET.chmod(0o777)
+    return True
+
+
+@attack
+def change_a_mode_by_symlink() -> bool:
+    os.symlink(SECRET, "innocent")
+    os.chmod("innocent", 0o777)
+    return True
+
+
+@attack
+def change_a_mode_by_dots() -> bool:
+    os.chmod("../home/secret", 0o777)
+    return True
+
+
+@attack
+def change_a_mode_by_a_descriptor() -> bool:
+    """Of a file that may be read: its mode is not for it to say."""
+    os.fchmod(os.open(OUTSIDE / "bin" / "readable", os.O_RDONLY), 0o777)
+    return True
+
+
+@attack
+def change_a_mode_by_the_root_of_another_process() -> bool:
+    os.chmod(f"/proc/{os.getppid()}/root{SECRET}", 0o777)
+    return True
+
+
+@attack
+def change_an_owner() -> bool:
+    os.chown(SECRET, os.getuid(), os.getgid())
+    return True
+
+
+@attack
+def answer_its_own_questions() -> bool:
+    """A listener of its own would be asked before the keeper, and could wave all through."""
+    number = 317 if os.uname().machine == "x86_64" else 277
+    allow = ctypes.create_string_buffer(struct.pack("=HBBI", 0x06, 0, 0, 0x7FFF0000))
+    program = struct.pack("=H6xQ", 1, ctypes.addressof(allow))
+    LIBC.prctl(38, 1, 0, 0, 0)
+    called(LIBC.syscall(number, 1, 8, ctypes.create_string_buffer(program)))
     return True
 
 

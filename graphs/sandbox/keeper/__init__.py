@@ -1,7 +1,8 @@
-"""Run as `python -I -S keeper.py ORDERS PROGRAM [ARGUMENT…]`: holds a program to its orders.
+"""A process of its own, with the arguments ORDERS PROGRAM [ARGUMENT…]: holds a program to them.
 
-ORDERS are JSON, as `ladder` writes them. TERM asks what runs to end, QUIT ends it; nothing of
-it outlives the program or its keeper. Whatever cannot be laid down, the program is not started.
+Imports nothing but the standard library. ORDERS are JSON, as `ladder` writes them. TERM asks
+what runs to end, QUIT ends it; nothing of it outlives the program or its keeper. Whatever cannot
+be laid down, the program is not started.
 """
 
 from __future__ import annotations
@@ -13,12 +14,16 @@ import os
 import resource
 import select
 import signal
+import socket
 import struct
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import Any, NoReturn
+
+from .attributes import Attributes, install
+from .crowd import Crowd, children_of, descendants, tasks_of
 
 FAILED = 125
 """The exit status of a keeper that could not lay down what it was ordered to."""
@@ -26,13 +31,10 @@ FAILED = 125
 _GLANCE = 0.02
 """Seconds between two glances at how many processes the machine has."""
 
-_LOOK = 0.05
-"""Seconds at least between two looks at which of them are the program's."""
-
 _FIRST_TO_DIE = 900
 """When the machine runs out of memory; Assay itself has 0."""
 
-_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_SECCOMP = 1, 4, 22
+_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE = 1, 4
 _PR_CAPBSET_DROP, _PR_SET_CHILD_SUBREAPER, _PR_SET_NO_NEW_PRIVS = 24, 36, 38
 _PR_CAP_AMBIENT, _CLEAR_ALL = 47, 4
 _CAPSET = {"x86_64": 126, "aarch64": 91}
@@ -47,10 +49,13 @@ _READING = _EXECUTE | _READ_FILE | _READ_DIR
 _NEVER = 1 << 6 | 1 << 11  # make devices
 _TCP, _SIGNALS, _SCOPES = 0b11, 0b10, 0b11  # the last: signals and abstract sockets
 
+Pair = tuple[socket.socket, socket.socket]
+
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def main(orders: dict[str, Any], argv: list[str]) -> NoReturn:
+def main() -> NoReturn:
+    orders, argv = json.loads(sys.argv[1]), sys.argv[2:]
     signals = {signal.SIGTERM, signal.SIGQUIT, signal.SIGCHLD}
     woken = _awake(signals)
     nothing = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
@@ -66,13 +71,18 @@ def main(orders: dict[str, Any], argv: list[str]) -> NoReturn:
         # What it starts is in a domain below this one: it can signal nobody outside, and
         # a signal to everybody ends all of it, and only it, whatever it has forked.
         scoped = _wall_off(orders["parent"])
+    asking = socket.socketpair() if orders["attributes"] else None
     child = os.fork()
     if child == 0:
-        _start(orders, argv, scoped)
+        _start(orders, argv, scoped, asking)
     for own in range(3):
         os.dup2(nothing, own)
     _hurry()
-    _Keeper(child, orders, scoped, woken).run()
+    attributes = None
+    if asking is not None:
+        asking[1].close()
+        attributes = Attributes.asked_by(asking[0], orders["attributes"])
+    _Keeper(child, orders, scoped, woken, attributes).run()
 
 
 def _wall_off(parent: int) -> bool:
@@ -95,12 +105,20 @@ def landlock_version() -> int:
 class _Keeper:
     """The program under way, and the end of it."""
 
-    def __init__(self, child: int, orders: dict[str, Any], scoped: bool, woken: int) -> None:
+    def __init__(
+        self,
+        child: int,
+        orders: dict[str, Any],
+        scoped: bool,
+        woken: int,
+        attributes: Attributes | None,
+    ) -> None:
         self._child = child
+        self._attributes = attributes
         self._frames: int = orders["frames"]
         self._grace: float = orders["grace"]
         self._report: int = orders["report"]
-        self._crowd = _Crowd(orders["processes"])
+        self._crowd = Crowd(orders["processes"])
         self._scoped = scoped
         self._woken = woken
         self._status: int | None = None
@@ -128,8 +146,11 @@ class _Keeper:
         left = _GLANCE if self._crowd.limit else None
         if self._until is not None:
             left = max(0.0, self._until - time.monotonic())
-        ready, _, _ = select.select([self._woken], [], [], left)
-        return os.read(self._woken, 512) if ready else b""
+        asking = [] if self._attributes is None else [self._attributes.listener]
+        ready, _, _ = select.select([self._woken, *asking], [], [], left)
+        if self._attributes is not None and self._attributes.listener in ready:
+            self._attributes.answer()
+        return os.read(self._woken, 512) if self._woken in ready else b""
 
     def _reap(self) -> None:
         while not self._alone:
@@ -161,7 +182,7 @@ class _Keeper:
             _signal(self._child, signal.SIGKILL)  # and the kernel all that is in its namespace
             return
         frozen: set[int] = set()
-        while new := set(_descendants(os.getpid())) - frozen:
+        while new := set(descendants(os.getpid())) - frozen:
             for pid in new:
                 _signal(pid, signal.SIGSTOP)
             frozen |= new
@@ -172,35 +193,8 @@ class _Keeper:
         """What the program has started, but not the processes that only hold the namespaces."""
         frames = {self._child} if self._frames else set[int]()
         for _ in range(self._frames - 1):
-            frames |= {pid for frame in frames for pid in _children().get(frame, ())}
-        return [pid for pid in _descendants(os.getpid()) if pid not in frames]
-
-
-class _Crowd:
-    """How many processes the program has become; the whole machine's number tells when to look."""
-
-    def __init__(self, limit: int) -> None:
-        self.limit = limit
-        self._fewest = _tasks()
-        self._looked = 0.0
-
-    def over(self) -> int:
-        """How many there are, if that is too many."""
-        if not self.limit:
-            return 0
-        tasks, now = _tasks(), time.monotonic()
-        self._fewest = min(self._fewest, tasks)
-        if tasks - self._fewest <= self.limit // 2 or now - self._looked < _LOOK:
-            return 0
-        count = sum(1 for _ in _descendants(os.getpid()))
-        self._looked = time.monotonic()
-        return count if count > self.limit else 0
-
-
-def _tasks() -> int:
-    """The threads of the whole machine, which is known without counting."""
-    with open("/proc/loadavg", "rb") as opened:
-        return int(opened.read().split()[3].partition(b"/")[2])
+            frames |= {pid for frame in frames for pid in children_of().get(frame, ())}
+        return [pid for pid in descendants(os.getpid()) if pid not in frames]
 
 
 def _hurry() -> None:
@@ -223,7 +217,7 @@ def _awake(signals: Iterable[signal.Signals]) -> int:
     return reading
 
 
-def _start(orders: dict[str, Any], argv: list[str], scoped: bool) -> NoReturn:
+def _start(orders: dict[str, Any], argv: list[str], scoped: bool, asking: Pair | None) -> NoReturn:
     try:
         parent = os.getppid()
         _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -244,8 +238,8 @@ def _start(orders: dict[str, Any], argv: list[str], scoped: bool) -> NoReturn:
         code = base64.b64decode(orders["seccomp"])
         if orders["hand_over"]:
             argv = [word if word != "@seccomp" else str(_handed(code)) for word in argv]
-        elif code:
-            _filter(code)
+        elif asking is not None:
+            install(code, asking[1])
         os.execvp(argv[0], argv)
     except BaseException as error:
         reason = getattr(error, "strerror", None) or str(error)
@@ -258,7 +252,7 @@ def _bound(limits: dict[str, int]) -> None:
         kind = getattr(resource, f"RLIMIT_{name}")
         if name == "NPROC":
             # The kernel counts all that the user runs, so it is a bound on what comes on top.
-            limit += _tasks_of(os.getuid())
+            limit += tasks_of(os.getuid())
         hard = resource.getrlimit(kind)[1]
         if hard != resource.RLIM_INFINITY:
             limit = min(limit, hard)
@@ -321,14 +315,6 @@ def _forget_signals() -> None:
             signal.signal(number, signal.SIG_DFL)
 
 
-def _filter(code: bytes) -> None:
-    class Program(ctypes.Structure):
-        _fields_ = (("length", ctypes.c_ushort), ("rows", ctypes.c_char_p))
-
-    program = Program(len(code) // 8, code)
-    _called("seccomp", _libc.prctl(_PR_SET_SECCOMP, 2, ctypes.byref(program), 0, 0))
-
-
 def _handed(code: bytes) -> int:
     """A descriptor from which the program that is started reads the filter."""
     reading, writing = os.pipe()
@@ -353,38 +339,6 @@ def _signal(pid: int, number: int) -> None:
         os.kill(pid, number)
 
 
-def _descendants(root: int) -> Iterator[int]:
-    children = _children()
-    waiting = list(children.get(root, ()))
-    while waiting:
-        pid = waiting.pop()
-        yield pid
-        waiting += children.get(pid, ())
-
-
-def _children() -> dict[int, list[int]]:
-    children: dict[int, list[int]] = {}
-    for pid in _pids():
-        with suppress(OSError), open(f"/proc/{pid}/stat", "rb") as opened:
-            state, parent = opened.read().rpartition(b")")[2].split()[:2]
-            if state not in b"ZX":
-                children.setdefault(int(parent), []).append(pid)
-    return children
-
-
-def _pids() -> list[int]:
-    return [int(name) for name in os.listdir("/proc") if name.isdecimal()]
-
-
-def _tasks_of(user: int) -> int:
-    tasks = 0
-    for pid in _pids():
-        with suppress(OSError):
-            if os.stat(f"/proc/{pid}").st_uid == user:
-                tasks += len(os.listdir(f"/proc/{pid}/task"))
-    return tasks
-
-
 def _prctl(option: int, value: int) -> None:
     _called("prctl", _libc.prctl(option, value, 0, 0, 0))
 
@@ -394,7 +348,3 @@ def _called(what: str, result: int) -> int:
         number = ctypes.get_errno()
         raise OSError(number, f"{what}: {os.strerror(number)}")
     return result
-
-
-if __name__ == "__main__":
-    main(json.loads(sys.argv[1]), sys.argv[2:])
