@@ -77,7 +77,7 @@ class LangChainAgents:
         if not task.servers:
             return await self._run(task, leash, reach)
         mcp = await asyncio.to_thread(_mcp)
-        async with mcp.offered(task, reach) as (offers, notices):
+        async with mcp.offered(task, reach, leash) as (offers, notices):
             return await self._run(task, leash, reach, offers, notices)
 
     async def _run(

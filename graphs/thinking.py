@@ -58,16 +58,16 @@ class ToolServer:
     """A server of the Model Context Protocol: a program (`command`), or one at a `url`.
 
     `allow` names its tools that may be called (`*`: all), `timeout` bounds one call, in
-    seconds. `${env.X}` in a value of `env` or `headers` is a variable of this process.
+    seconds. What `env` and `headers` hold may be secret.
     """
 
     name: str
     allow: Sequence[str]
     timeout: float
     command: Sequence[str] | None = None
-    env: Mapping[str, str] = field(default_factory=dict)
+    env: Mapping[str, str] = field(default_factory=dict, repr=False)
     url: str | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

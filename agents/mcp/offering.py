@@ -12,7 +12,7 @@ import mcp_types as types
 import orjson
 from langchain_core.utils.function_calling import convert_to_openai_tool
 
-from ...graphs.thinking import AgentTask, ToolServer
+from ...graphs.thinking import AgentTask, Leash, ToolServer
 from ..tools import Offer, Reach, bounded, clean
 from .session import Session
 
@@ -23,7 +23,9 @@ _FOREIGN = re.compile(r"[^A-Za-z0-9_-]")
 
 
 @asynccontextmanager
-async def offered(task: AgentTask, reach: Reach) -> AsyncIterator[tuple[list[Offer], list[str]]]:
+async def offered(
+    task: AgentTask, reach: Reach, leash: Leash
+) -> AsyncIterator[tuple[list[Offer], list[str]]]:
     """What the servers of the task offer its agent, and what is to be said of that.
 
     Raises `ToolServerFailed`, `NotAllowed` or `ConfigurationError`.
@@ -44,7 +46,7 @@ async def offered(task: AgentTask, reach: Reach) -> AsyncIterator[tuple[list[Off
                 name = tool_name(server.name, tool.name)
                 if task.allowed_tools is not None and name not in task.allowed_tools:
                     continue
-                offer = _offer(session, name, tool)
+                offer = _offer(session, name, tool, leash)
                 if _usable(offer):
                     offers.append(offer)
                 else:
@@ -73,11 +75,10 @@ def _allowed(
     return [there[name] for name in sorted(there) if every or name in server.allow]
 
 
-def _offer(session: Session, name: str, tool: types.Tool) -> Offer:
-    described = bounded(
-        clean(tool.description or tool.title or tool.name), limit=_DESCRIPTION_LIMIT
-    )
-    schema = {"properties": {}, **tool.input_schema, "type": "object"}
+def _offer(session: Session, name: str, tool: types.Tool, leash: Leash) -> Offer:
+    said = leash.masked(tool.description or tool.title or tool.name)
+    described = bounded(clean(said), limit=_DESCRIPTION_LIMIT)
+    schema = {"properties": {}, **leash.masked(tool.input_schema), "type": "object"}
     return Offer(name, described, schema, partial(session.call, tool.name))
 
 

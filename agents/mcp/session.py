@@ -17,7 +17,6 @@ from ...graphs.errors import AssayError, ToolServerFailed
 from ...graphs.thinking import ToolServer
 from ..tools import Reach, bounded, clean, permit
 from .program import Program, Streams
-from .secrets import Secrets
 
 _PAGES = 20
 """Pages of a list of tools that are read."""
@@ -32,7 +31,6 @@ class Session:
     def __init__(self, server: ToolServer, reach: Reach) -> None:
         self.server = server
         self._reach = reach
-        self._secrets = Secrets(reach.profile, reach.environ)
         self._program: Program | None = None
         self._client: asyncio.Future[Client] = asyncio.get_running_loop().create_future()
         self._leave = asyncio.Event()
@@ -70,7 +68,7 @@ class Session:
                 )
         except Exception as error:
             raise ToolServerFailed(self._why(error)) from error
-        told = self._told(_text(result))
+        told = _readable(_text(result))
         if result.is_error:
             raise ToolServerFailed(told or f"{tool} failed, and does not say why")
         return told
@@ -95,12 +93,12 @@ class Session:
     async def _transport(self) -> AbstractAsyncContextManager[Streams]:
         server, reach = self.server, self._reach
         if server.command is not None:
-            env = {**reach.profile.environment(reach.environ), **self._secrets.fill(server.env)}
+            env = {**reach.profile.environment(reach.environ), **server.env}
             self._program = Program(server.command, env, reach)
             return self._program.open()
         assert server.url is not None
         await permit(server.url, reach)
-        return _over_http(server.url, self._secrets.fill(server.headers), server.timeout)
+        return _over_http(server.url, server.headers, server.timeout)
 
     async def _tools(self, client: Client) -> list[types.Tool]:
         tools: list[types.Tool] = []
@@ -127,10 +125,7 @@ class Session:
             said = f"{type(error).__name__}: {error}"
             if isinstance(error, AssayError | MCPError):
                 said = error.message
-        return self._told(f"the MCP server {name!r} failed: {said}")
-
-    def _told(self, text: str) -> str:
-        return bounded(clean(self._secrets.hide(text)))
+        return _readable(f"the MCP server {name!r} failed: {said}")
 
 
 @asynccontextmanager
@@ -145,6 +140,10 @@ async def _over_http(
         streamable_http_client(url, http_client=client) as streams,
     ):
         yield streams
+
+
+def _readable(text: str) -> str:
+    return bounded(clean(text))
 
 
 def _text(result: types.CallToolResult) -> str:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
 from ..step import LAX, Duration, Model
 from ..thinking import ToolServer
-
-_REFERENCE = re.compile(r"\$\{(?!env\.[A-Za-z_][A-Za-z0-9_]*\})")
 
 
 class McpServer(Model):
@@ -21,11 +18,11 @@ class McpServer(Model):
         default=None, description="The program and its arguments; started in the workspace."
     )
     env: dict[str, str] = Field(
-        default={}, description="Variables of the program; `${env.X}` is one of Assay's own."
+        default={}, description="Variables of the program; here a secret can stand."
     )
     url: str | None = Field(default=None, description="Where a server is that runs already.")
     headers: dict[str, str] = Field(
-        default={}, description="Headers of each request; `${env.X}` as in `env`."
+        default={}, description="Headers of each request; here a secret can stand."
     )
     allow: Annotated[list[str], Field(min_length=1)] = Field(
         description="Its tools that may be called; `*` stands for all of them."
@@ -44,10 +41,10 @@ class McpServer(Model):
             raise ValueError(f"{self.url!r} is not a web address; begin with http:// or https://")
         for text in (*(self.command or ()), self.url or ""):
             if "{{" in text or "${" in text:
-                raise ValueError(f"nothing is filled into {text!r}: only into `env` and `headers`")
+                raise ValueError(f"nothing is filled into {text!r}; write it as it is")
         for text in (*self.env.values(), *self.headers.values()):
-            if "{{" in text or _REFERENCE.search(text):
-                raise ValueError("what is filled in here is a variable, and so: ${env.NAME}")
+            if "{{" in text or "${" in text:
+                raise ValueError("only a secret can be filled in here, and so: secret://name")
         return self
 
     def server(self) -> ToolServer:

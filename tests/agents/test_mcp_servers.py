@@ -16,7 +16,7 @@ from tests.scripted import Asked, Reply
 
 from assay.agents.mcp.offering import tool_name
 from assay.api.serving import served
-from assay.graphs.errors import ConfigurationError, NotAllowed, ToolServerFailed
+from assay.graphs.errors import NotAllowed, ToolServerFailed
 from assay.graphs.thinking import ToolServer
 
 from .conftest import Desk, alive
@@ -172,19 +172,9 @@ async def test_a_server_that_cannot_be_had_fails_the_step_before_a_model_is_aske
     assert desk.server.requests == []
 
 
-async def test_a_variable_reaches_the_program_and_nobody_else(desk: Desk) -> None:
-    server = program("show", TOKEN="key ${env.SECRET}")
-    said = await called(desk, server, ("box__show", {"variable": "TOKEN"}))
-
-    assert said == ["key [secret]"]
-    assert "hush" not in str([desk.server.requests, desk.ear.kept, desk.ear.tools])
-
-
-async def test_a_profile_gives_servers_only_what_is_meant_for_them(desk: Desk) -> None:
-    with pytest.raises(NotAllowed, match="gives no server the variable SECRET"):
-        await desk.run([], servers=[program(TOKEN="${env.SECRET}")], profile="standard")
-    with pytest.raises(ConfigurationError, match="NOWHERE, which is not set"):
-        await desk.run([], servers=[program(TOKEN="${env.NOWHERE}")])
+async def test_a_variable_reaches_the_program(desk: Desk) -> None:
+    server = program("show", TOKEN="a key")
+    assert await called(desk, server, ("box__show", {"variable": "TOKEN"})) == ["a key"]
 
 
 async def test_a_confined_server_works_in_the_jail_of_its_profile(desk: Desk) -> None:
@@ -240,7 +230,7 @@ async def over_http() -> Any:
 
 async def test_a_server_over_http_is_shown_the_headers_and_nobody_else(desk: Desk) -> None:
     async with over_http() as http:
-        server = http.server("folder", "odd.name/with more", authorization="Bearer ${env.SECRET}")
+        server = http.server("folder", "odd.name/with more", authorization="Bearer hush")
         name = tool_name("web", "odd.name/with more")
         said = await called(desk, server, ("web__folder", {}), (name, {}))
 

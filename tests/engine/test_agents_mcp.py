@@ -22,7 +22,7 @@ from mcp.server.mcpserver import MCPServer
 
 server = MCPServer("shop")
 
-@server.tool()
+@server.tool(description=f"Order an item with {os.environ['KEY']}.")
 def order(item: str) -> str:
     """Order an item."""
     with open("orders.txt", "a") as orders:
@@ -38,7 +38,7 @@ def work(**fields: Any) -> dict[str, Any]:
     shop = {
         "name": "shop",
         "command": [sys.executable, "shop.py"],
-        "env": {"KEY": "${env.SHOP_KEY}"},
+        "env": {"KEY": "secret://shop"},
         "allow": ["order"],
     }
     return {
@@ -48,7 +48,7 @@ def work(**fields: Any) -> dict[str, Any]:
 
 
 def environ(server: ScriptedModel) -> dict[str, str]:
-    return {**settings(server), "SHOP_KEY": SECRET, "ASSAY_MODEL_RETRIES": "1000"}
+    return {**settings(server), "ASSAY_SECRET_SHOP": SECRET, "ASSAY_MODEL_RETRIES": "1000"}
 
 
 def told(asked: Asked) -> list[str]:
@@ -78,7 +78,7 @@ async def test_a_finished_call_is_not_made_again_after_an_interruption(tmp_path:
 
     assert (ended.status, ended.steps["buy"].output) == ("completed", "Bought.")
     assert (tmp_path / "workspace" / "orders.txt").read_text() == "nail\n"
-    assert told(server.requests[-1]) == ["ordered nail with [secret]"]
+    assert told(server.requests[-1]) == ["ordered nail with [secret shop]"]
     assert SECRET not in str([server.requests, events, ended])
     kept = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert [path.name for path in kept if SECRET.encode() in path.read_bytes()] == []
@@ -110,8 +110,8 @@ async def test_a_person_is_asked_before_a_call(tmp_path: Path) -> None:
         ("{name: a, url: 'http://x', env: {A: b}, allow: [x]}", "`env` goes with `command`"),
         ("{name: a, command: [x], headers: {A: b}, allow: [x]}", "`headers` go with `url`"),
         ("{name: a, command: ['{{ inputs.x }}'], allow: [x]}", "nothing is filled into"),
-        ("{name: a, url: 'http://x', headers: {A: '{{ env.B }}'}, allow: [x]}", "${env.NAME}"),
-        ("{name: a, command: [x], env: {A: '${B}'}, allow: [x]}", "${env.NAME}"),
+        ("{name: a, url: 'http://x', headers: {A: '{{ env.B }}'}, allow: [x]}", "secret://name"),
+        ("{name: a, command: [x], env: {A: '${B}'}, allow: [x]}", "secret://name"),
         ("{name: a, command: [x], allow: [x]}, {name: a, url: 'http://x', allow: [x]}", "two"),
     ],
 )
