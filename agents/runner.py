@@ -17,6 +17,7 @@ from ..graphs.sandbox import Rung
 from ..graphs.thinking import AgentAnswer, AgentTask, Leash
 from .answers import AnswerForm
 from .catalogue import NamedAgent, find_agent, named_agents
+from .coders import CliAgents, wants_cli
 from .models import DEMO, DEMO_NOTICE, Model, ModelSettings, build_model
 from .prices import FREE, Prices
 from .tools import MCP, RUNS_PROGRAMS, Offer, Reach, Toolbox, canonical
@@ -73,6 +74,9 @@ class LangChainAgents:
         """Raises `ModelFailed`, `ToolServerFailed`, `NotAllowed`, `LimitReached`,
         `NotRegistered` or `ConfigurationError`, and nothing else."""
         bounds = profile(task.profile or self._default_profile)
+        if wants_cli(task, self._environ):
+            coder = self._agent(task) or find_agent(self._registry, "coder")
+            return await CliAgents(self._environ, self._prices).run(task, coder, bounds, leash)
         reach = Reach(task.workspace, bounds, self._environ, task.limits)
         if not task.servers:
             return await self._run(task, leash, reach)

@@ -28,11 +28,13 @@ class Yield:
 
     `outputs` are named values beside `output`; `context` is mutable context it wrote;
     `exit` ends more than the step; `visible` are the steps inside it that later steps
-    may read, by id. `failure` is a failed inner step: the step fails with it.
+    may read, by id. `failure` is a failed inner step: the step fails with it. `artifacts` are
+    files that it has kept itself, beside those that it declares.
     """
 
     output: Any = None
     outputs: Mapping[str, Any] = field(default_factory=dict)
+    artifacts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     cost: Cost | None = None
     context: Mapping[str, Any] = field(default_factory=dict)
     exit: Exit | None = None

@@ -102,7 +102,7 @@ async def keep_files(
     Raises `OutputMissing` when a declared file or key is not there.
     """
     outputs = dict(yielded.outputs)
-    artifacts: dict[str, Mapping[str, Any]] = {}
+    artifacts = dict(yielded.artifacts)
     if isinstance(call.step.outputs, dict):
         for name, path in call.value("outputs").items():
             outputs[name] = artifacts[name] = await _keep(call, path, name)

@@ -196,6 +196,9 @@ class _Looking:
         if step.kind == "decide":
             yield "options", ", ".join(step.options)
             return
+        if step.runtime == "cli" or step.cli:
+            own = getattr(step.cli, "command", None)
+            yield "program", " ".join(own) if own else step.cli or "claude"
         bounds = step.guardrails
         offered = step.tools
         if bounds is not None and bounds.allowed_tools is not None:

@@ -36,8 +36,6 @@ def _of_step(step: Step) -> Iterator[tuple[Where, str, str]]:
     if step.kind in ("agent", "claude_code"):
         if given.memory is not None:
             yield ("memory",), "`memory`", "conversations that last"
-        if given.runtime == "cli":
-            yield ("runtime",), "`runtime: cli`", "coding agents with a command line of their own"
 
 
 def placed_steps(steps: tuple[Step, ...], where: Where) -> Iterator[tuple[Where, Step]]:

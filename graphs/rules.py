@@ -128,6 +128,12 @@ def _of_step(step: Step, family: Family, workflow: Workflow) -> Iterator[Broken]
                 yield ("type",), "an agentic step needs a `prompt`, or a named `agent`"
             if given.output is not None and (why := _not_a_schema(given.output)):
                 yield ("output",), f"this is not a JSON Schema: {why}"
+            if given.cli is not None and given.runtime == "model":
+                yield ("cli",), "`cli` is for `runtime: cli`; remove one of the two"
+            elif given.cli is not None or given.runtime == "cli":
+                for name in ("mcp", "memory"):
+                    if getattr(given, name) is not None:
+                        yield (name,), f"a command line has its own `{name}`: configure it there"
         case "sleep" | "approval" | "wait_event":
             yield from _of_wait(given)
         case "assert":

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from .execution import Cost
 from .ledger import Bound, Price
@@ -16,12 +16,15 @@ from .question import Answer
 class Leash(Protocol):
     """What holds one agent while it works, for one attempt of its step.
 
-    `token` and `tool` tell whoever listens, and return at once.
+    `token`, `tool` and `record` return at once.
     """
 
     def token(self, text: str) -> None: ...
 
     def tool(self, name: str, arguments: Mapping[str, Any], *, allowed: bool) -> None: ...
+
+    def record(self, lines: Iterable[str]) -> None:
+        """What a command line wrote; kept with the step, however that ends."""
 
     def recall(self, name: str) -> Any:
         """What was kept under the name before the execution was interrupted; None: nothing."""
@@ -53,6 +56,18 @@ class Leash(Protocol):
         `schema` is a JSON Schema of the answer's value; `call` is as in `permit`."""
 
 
+CliFormat = Literal["claude", "codex", "json-lines", "text"]
+
+
+@dataclass(frozen=True, slots=True)
+class CommandLine:
+    """A coding agent with a command line of its own: what it writes, and how it is started
+    (empty: as it is configured)."""
+
+    format: CliFormat
+    command: Sequence[str] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class ToolServer:
     """A server of the Model Context Protocol: a program (`command`), or one at a `url`.
@@ -78,7 +93,9 @@ class AgentTask:
     answer (None: text), `tools` are names (None: the agent's own), `feedback` what earlier
     attempts' failed checks said, oldest first; `transcript` the conversation that goes on
     (empty: a new one); `bound` what the step may spend; `limits` bound the programs of its
-    tools; `servers` have more tools.
+    tools; `servers` have more tools. `runtime` says what does the work (None: what is configured),
+    `cli` which command line; `ask_before` are tools that only a person may allow, whom
+    `Leash.permit` asks.
     """
 
     prompt: str
@@ -98,6 +115,9 @@ class AgentTask:
     feedback: Sequence[str] = ()
     transcript: Sequence[Mapping[str, Any]] = ()
     coding: bool = False
+    runtime: Literal["model", "cli"] | None = None
+    cli: CommandLine | None = None
+    ask_before: Sequence[str] = ()
     limits: Limits = field(default_factory=Limits)
     servers: Sequence[ToolServer] = ()
 

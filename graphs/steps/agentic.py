@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Annotated, Any, Literal
 
@@ -11,14 +13,17 @@ from pydantic import Field
 
 from ..call import Call, Kind, Yield
 from ..choosing import FLOOR
-from ..errors import AssertionFailed, Rejected
+from ..errors import AssertionFailed, Rejected, StoreError
 from ..event import EventType
+from ..execution import timestamp
 from ..expressions import text_of
 from ..ledger import Bound
+from ..orphans import end_orphans
 from ..profiles import capped
 from ..question import Wait
 from ..step import Condition, Duration, Family, Json, Model, Role, Step, Text
-from ..thinking import AgentAnswer, AgentTask, ToolServer
+from ..stored import ArtifactInfo
+from ..thinking import AgentAnswer, AgentTask, CliFormat, CommandLine, ToolServer
 from .judging import accepted, chosen, picked, verified
 from .leash import StepLeash, within
 from .servers import McpServer, McpServers
@@ -68,6 +73,15 @@ class Verify(Model):
     )
 
 
+class Cli(Model):
+    """A coding agent with a command line of its own."""
+
+    command: Annotated[tuple[str, ...], Field(min_length=1, strict=False)] = Field(
+        description="Program and arguments; `{prompt}`, `{model}` and `{tools}` are filled in."
+    )
+    format: CliFormat = Field(default="json-lines", description="What it writes.")
+
+
 class AgentStep(Step):
     """Let an agent do something."""
 
@@ -86,6 +100,9 @@ class AgentStep(Step):
         default=None, description="JSON Schema of the answer; absent: text."
     )
     runtime: Literal["model", "cli"] | None = Field(default=None, description="What runs it.")
+    cli: Literal["claude", "codex"] | Cli | None = Field(
+        default=None, description="Which command line, for `runtime: cli`."
+    )
     verify: Verify | None = Field(default=None, description="What its answer must satisfy.")
     security_profile: Literal["restricted", "standard", "trusted"] | None = Field(
         default=None, description="What its tools may touch."
@@ -110,20 +127,47 @@ class DecideStep(Step):
 async def _agent(call: Call) -> Yield:
     step: AgentStep = call.step
     guardrails = step.guardrails or Guardrails()
-    bounds = (guardrails.timeout, _rounds(call, guardrails), call.path)
-    value = await within(*bounds)
+    if call.again:
+        await end_orphans(call.idempotency_key)
+    record: list[str] = []
+    try:
+        bounds = (guardrails.timeout, _rounds(call, guardrails, record), call.path)
+        value = await within(*bounds)
+    except (Exception, asyncio.CancelledError):
+        await _keep_record(call, record)
+        raise
     named = value if isinstance(value, dict) else {}
-    return Yield(value, named, cost=call.run.ledger.booked(call.path))
+    artifacts = {"transcript": await _transcript(call, record)} if record else {}
+    return Yield(value, named, artifacts=artifacts, cost=call.run.ledger.booked(call.path))
 
 
-async def _rounds(call: Call, guardrails: Guardrails) -> Any:
+async def _transcript(call: Call, record: Sequence[str]) -> Mapping[str, Any]:
+    """What a command line wrote, kept as a file is that the step has left."""
+    data = "".join(f"{line}\n" for line in record).encode()
+    sha256 = await call.run.journal.patiently(lambda: call.run.services.blobs.put(data))
+    return {"path": f".assay/{call.path}.jsonl", "sha256": sha256, "size": len(data)}
+
+
+async def _keep_record(call: Call, record: Sequence[str]) -> None:
+    """Of an attempt that failed; a failure has no artifacts of its own, the execution has."""
+    data = "".join(f"{line}\n" for line in record).encode()
+    if not data:
+        return
+    with suppress(StoreError):
+        sha256 = await call.run.services.blobs.put(data)
+        at, file = timestamp(), f".assay/{call.path}.jsonl"
+        kept = (call.run.execution.id, call.path, "transcript", file, sha256, len(data), at)
+        call.run.journal.keep(ArtifactInfo(*kept))
+
+
+async def _rounds(call: Call, guardrails: Guardrails, record: list[str]) -> Any:
     """The answer that satisfies `verify`; each refusal goes on with the same conversation."""
     step: AgentStep = call.step
     models = await picked(call, candidates(call.step.model), guardrails.min_pass_rate)
     task = replace(_task(call, guardrails), models=models)
     attempts = step.verify.attempts if step.verify else 1
     for round in range(1, attempts + 1):
-        leash = StepLeash(call, round, task.bound, guardrails.ask_before)
+        leash = StepLeash(call, round, task.bound, guardrails.ask_before, record)
         answer = await _ask(call, task, leash)
         wrong = await _verdict(call, round, answer)
         if not wrong:
@@ -175,6 +219,9 @@ def _task(call: Call, guardrails: Guardrails) -> AgentTask:
         profile=capped(call.run.services.ceiling, step.security_profile),
         feedback=tuple(call.feedback),
         coding=step.kind == "claude_code",
+        runtime=step.runtime or ("cli" if step.cli else None),
+        cli=_command_line(step.cli),
+        ask_before=guardrails.ask_before,
         limits=call.limits,
         servers=[_server(call, server) for server in step.mcp or ()],
     )
@@ -188,6 +235,15 @@ def _server(call: Call, server: McpServer) -> ToolServer:
         env={name: filled(text) for name, text in found.env.items()},
         headers={name: filled(text) for name, text in found.headers.items()},
     )
+
+
+def _command_line(cli: Cli | Literal["claude", "codex"] | None) -> CommandLine | None:
+    match cli:
+        case None:
+            return None
+        case Cli():
+            return CommandLine(cli.format, cli.command)
+    return CommandLine(cli)
 
 
 def candidates(model: str | list[str] | None) -> Sequence[str]:

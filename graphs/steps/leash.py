@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from ..call import Call
@@ -22,13 +22,19 @@ class StepLeash:
     """For one round of one attempt of a step."""
 
     def __init__(
-        self, call: Call, round: int, bound: Bound, ask_before: Collection[str] = ()
+        self,
+        call: Call,
+        round: int,
+        bound: Bound,
+        ask_before: Collection[str] = (),
+        record: list[str] | None = None,
     ) -> None:
         self._call = call
         self._round = f"{call.attempt}.{round}."
         self._bound = bound
         self._ask_before = ask_before
         self._asked = time.monotonic()
+        self._record = [] if record is None else record
 
     @property
     def _ledger(self) -> Ledger:
@@ -39,6 +45,9 @@ class StepLeash:
 
     def tool(self, name: str, arguments: Mapping[str, Any], *, allowed: bool) -> None:
         self._call.emit(EventType.OUTPUT, tool=name, arguments=dict(arguments), allowed=allowed)
+
+    def record(self, lines: Iterable[str]) -> None:
+        self._record += self.masked(list(lines))
 
     def recall(self, name: str) -> Any:
         run = self._call.run
@@ -56,7 +65,8 @@ class StepLeash:
             told |= {"cost": cost.to_dict(), "seconds": seconds}
         journal.decide(path, self._round + name, lambda: told)
         if cost is None:
-            journal.note(EventType.TOOL_CALLED, path, call=name, tool=value["tool"])
+            if "tool" in value:
+                journal.note(EventType.TOOL_CALLED, path, call=name, tool=value["tool"])
         else:
             self._ledger.book(path, cost, self)
             journal.note(EventType.MODEL_CALLED, path, call=name, cost=cost.to_dict())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -12,13 +12,14 @@ from typing import Any
 import psutil
 import pytest
 from tests.scripted import Script, ScriptedModel
+from tests.scripted_cli import Act, ScriptedCli
 
 from assay.agents.models import ModelSettings
 from assay.agents.runner import LangChainAgents
 from assay.graphs.execution import Cost
 from assay.graphs.ledger import Price
 from assay.graphs.question import Answer
-from assay.graphs.thinking import AgentAnswer, AgentTask
+from assay.graphs.thinking import AgentAnswer, AgentTask, CliFormat, CommandLine
 
 
 class Ear:
@@ -26,6 +27,7 @@ class Ear:
 
     def __init__(self) -> None:
         self.tokens: list[str] = []
+        self.lines: list[str] = []
         self.tools: list[tuple[str, Mapping[str, Any], bool]] = []
         self.kept: dict[str, Mapping[str, Any]] = {}
         self.spent = Cost()
@@ -39,6 +41,9 @@ class Ear:
 
     def tool(self, name: str, arguments: Mapping[str, Any], *, allowed: bool) -> None:
         self.tools.append((name, arguments, allowed))
+
+    def record(self, lines: Iterable[str]) -> None:
+        self.lines += lines
 
     def recall(self, name: str) -> Any:
         return self.kept.get(name)
@@ -98,6 +103,24 @@ class Desk:
         return await agents.run(self.task(prompt, **fields), self.ear)
 
 
+class Coder:
+    """Runs tasks on a script; `cli` is the one that the latest script went to."""
+
+    def __init__(self, desk: Desk, folder: Path) -> None:
+        self.desk = desk
+        self.folder = folder
+
+    async def run(
+        self, *starts: Sequence[Act], format: CliFormat = "claude", **fields: Any
+    ) -> AgentAnswer:
+        self.cli = ScriptedCli(self.folder, *starts)
+        words = fields.pop("words", ())
+        given = {"cli": CommandLine(format, [*self.cli.command, *words]), **fields}
+        task = self.desk.task("Do it.", runtime="cli", **given)
+        agents = self.desk.keep(LangChainAgents(environ()))
+        return await agents.run(task, self.desk.ear)
+
+
 def environ() -> dict[str, str]:
     return {"PATH": os.environ["PATH"], "SECRET": "hush"}
 
@@ -127,3 +150,8 @@ def write(tmp_path: Path) -> Callable[[str, str], Path]:
         return path
 
     return put
+
+
+@pytest.fixture
+def coder(desk: Desk, tmp_path_factory: pytest.TempPathFactory) -> Coder:
+    return Coder(desk, tmp_path_factory.mktemp("cli"))

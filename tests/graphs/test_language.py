@@ -90,7 +90,6 @@ def test_a_field_this_version_lacks_is_refused_by_name(what: str, text: str) -> 
 
 STEPS_NOT_YET = {
     "`memory`": "type: agent, prompt: x, ¶memory: {}",
-    "`runtime: cli`": "type: agent, prompt: x, ¶runtime: cli",
 }
 
 

@@ -1,0 +1,7 @@
+"""Coding agents with a command line of their own: started, heard, held and kept."""
+
+from __future__ import annotations
+
+from .asking import CliAgents, wants_cli
+
+__all__ = ["CliAgents", "wants_cli"]
