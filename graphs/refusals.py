@@ -33,9 +33,8 @@ def refusals(workflow: Workflow, document: Document) -> Iterator[Problem]:
 
 def _of_step(step: Step) -> Iterator[tuple[Where, str, str]]:
     given: Any = step
-    if step.kind in ("agent", "claude_code"):
-        if given.memory is not None:
-            yield ("memory",), "`memory`", "conversations that last"
+    if step.kind in ("agent", "claude_code") and given.memory is not None:
+        yield ("memory",), "`memory`", "conversations that last"
 
 
 def placed_steps(steps: tuple[Step, ...], where: Where) -> Iterator[tuple[Where, Step]]:
