@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import NoReturn
@@ -19,6 +20,12 @@ HOUSE = Path(__file__).resolve().parent.parent
 # succeed here and fail for whoever installs the wheel. `python -m pytest` puts
 # it there; test_house.py checks that it is gone.
 sys.path[:] = [entry for entry in sys.path if Path(entry).resolve() != HOUSE]
+
+
+# Who starts the tests in the background of a script leaves SIGINT ignored, and every program
+# that a test starts would inherit that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
