@@ -38,6 +38,7 @@ class Operation(StrEnum):
     READ_QUESTIONS = "questions.read"
     ANSWER_QUESTION = "questions.answer"
     SEND_EVENT = "events.send"
+    RECORD_FEEDBACK = "feedback.record"
     READ_SCHEDULES = "schedules.read"
     READ_ARTIFACTS = "artifacts.read"
     READ_SLOTS = "slots.read"
@@ -68,6 +69,7 @@ _NEEDS = {
             Operation.FORK_EXECUTION,
             Operation.ANSWER_QUESTION,
             Operation.SEND_EVENT,
+            Operation.RECORD_FEEDBACK,
         ),
         Role.OPERATOR,
     ),

@@ -19,11 +19,12 @@ from ..graphs.errors import (
 from ..graphs.execution import Execution, Status, new_id
 from ..graphs.stored import Page, WorkflowInfo
 from .access import Operation, covers
-from .administering import Administering, Stats
+from .administering import Stats
 from .admission import admit, called, displaces
 from .deciding import MOST, Asker, size
 from .digest import digest_of
 from .feed import Placed, Where, cursor_of, events_of_all
+from .judging import Judging
 from .streams import follow
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class Begun(NamedTuple):
     replayed: bool = False
 
 
-class Control(Administering):
+class Control(Judging):
     """Everything that one asker may do. Cheap to make: one for each request.
 
     Each method raises `NotAuthorized` when the asker's role does not allow it, and the error

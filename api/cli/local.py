@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from ...graphs.ports import Store
     from ...graphs.program import Program
     from ...graphs.question import Question
+    from ...graphs.scoring import ModelStats
     from ...graphs.stored import ArtifactInfo
     from ..app import App
 
@@ -136,6 +137,11 @@ class LocalRecords:
     async def slots(self, key: str | None) -> Sequence[Slot]:
         return await self._store.slots(key)
 
+    async def model_stats(self, workflow: str | None, step: str | None) -> Sequence[ModelStats]:
+        from ...graphs.scoring import model_stats
+
+        return await model_stats(self._store, workflow, step)
+
 
 class LocalSite(LocalRecords):
     """An app, with all that drives executions."""
@@ -225,3 +231,10 @@ class LocalSite(LocalRecords):
 
     async def send_event(self, name: str, payload: Any, key: str | None) -> Sequence[str]:
         return await self._manager.send_event(name, payload, key=key)
+
+    async def feedback(self, id: str, path: str, *, passed: bool, comment: str) -> str:
+        from ...graphs.scoring import feedback
+
+        execution, said = await self.row(id), {"by": self.me, "comment": comment}
+        verdict = await feedback(self._store, self._blobs, execution, path, passed=passed, **said)
+        return verdict.model

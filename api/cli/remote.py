@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from ...graphs.lease import Slot
     from ...graphs.program import Program
     from ...graphs.question import Question
+    from ...graphs.scoring import ModelStats
     from ...graphs.stored import ArtifactInfo
 
 _WHOLE = {"execution": 36, "question": 20}
@@ -115,6 +116,9 @@ class RemoteSite:
 
     async def slots(self, key: str | None) -> Sequence[Slot]:
         return await self._client.slots(key)
+
+    async def model_stats(self, workflow: str | None, step: str | None) -> Sequence[ModelStats]:
+        return await self._client.model_stats(workflow, step)
 
     async def load(self, definition: str) -> Program | None:
         """A file is registered: the server runs what it keeps."""
@@ -216,6 +220,9 @@ class RemoteSite:
 
     async def send_event(self, name: str, payload: Any, key: str | None) -> Sequence[str]:
         return await self._client.send_event(name, payload, key=key)
+
+    async def feedback(self, id: str, path: str, *, passed: bool, comment: str) -> str:
+        return await self._client.record_feedback(id, path, passed=passed, comment=comment)
 
 
 def _program(document: Mapping[str, Any]) -> Program | None:

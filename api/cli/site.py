@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from ...graphs.lease import Slot
     from ...graphs.program import Program
     from ...graphs.question import Question
+    from ...graphs.scoring import ModelStats
     from ...graphs.stored import ArtifactInfo
 
 
@@ -69,6 +70,7 @@ class Records(Protocol):
         """Write one to a file. Raises `StateCorrupted` when it is not what was kept."""
 
     async def slots(self, key: str | None) -> Sequence[Slot]: ...
+    async def model_stats(self, workflow: str | None, step: str | None) -> Sequence[ModelStats]: ...
 
 
 class Site(Records, Protocol):
@@ -121,3 +123,5 @@ class Site(Records, Protocol):
         comment: str = "",
     ) -> Question: ...
     async def send_event(self, name: str, payload: Any, key: str | None) -> Sequence[str]: ...
+    async def feedback(self, id: str, path: str, *, passed: bool, comment: str) -> str:
+        """The model whose answer it is."""

@@ -7,6 +7,7 @@ from datetime import timedelta
 from functools import partial
 
 from ...graphs.lease import Slot
+from ...graphs.scoring import ModelStats
 from ...graphs.stored import AuditEntry, Principal
 from ..administering import Stats
 from ..keys import Issued
@@ -23,6 +24,23 @@ class Administration(Asking):
         """What the process that answers does."""
         found = await self._get("/v1/stats")
         return Stats(*(found[name] for name in Stats._fields))
+
+    async def model_stats(
+        self, workflow: str | None = None, step: str | None = None
+    ) -> Sequence[ModelStats]:
+        """How models fare at steps, by the newest verdicts on their answers."""
+        found = await self._get("/v1/models/stats", workflow=workflow, step=step)
+        return [record(ModelStats, each) for each in found]
+
+    async def record_feedback(
+        self, execution_id: str, path: str, *, passed: bool, comment: str = ""
+    ) -> str:
+        """Say whether the answer of a step's model was good; the model's name. Said again, the
+        last word counts. Raises `NotPossible` where no model has answered."""
+        body = {"path": path, "passed": passed, "comment": comment}
+        place = f"/v1/executions/{segment(execution_id)}/feedback"
+        found = await self._server.ask("POST", place, json=body, again=True)
+        return str(found["model"])
 
     async def invalidate_cache(self, prefix: str = "") -> int:
         """Forget the cached results whose step's path or key begins so; how many."""

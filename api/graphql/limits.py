@@ -49,10 +49,18 @@ LISTS = {
     "slots": FIRST,
     "startExecutions": 1,
     "providers": 1,
+    "modelStats": FIRST,
 }
 """Fields of many items, and how many there are taken to be without `first`."""
 
-HEAVY = {"steps": 10, "currentStep": 10, "events": 5, "document": 5, "cacheStats": 10}
+HEAVY = {
+    "steps": 10,
+    "currentStep": 10,
+    "events": 5,
+    "document": 5,
+    "cacheStats": 10,
+    "modelStats": 10,
+}
 """What fields cost that read something for each item."""
 
 CHANGE = 10

@@ -12,6 +12,7 @@ from .access import AccessMutations
 from .events import EventSubscriptions
 from .executions import ExecutionQueries
 from .limits import Limits
+from .models import ModelMutations, ModelQueries
 from .problems import Problem
 from .questions import QuestionMutations, QuestionQueries
 from .running import ExecutionMutations
@@ -22,13 +23,18 @@ from .workflows import WorkflowMutations, WorkflowQueries
 
 
 @strawberry.type(description="What can be read.")
-class Query(WorkflowQueries, ExecutionQueries, QuestionQueries, ShelfQueries):
+class Query(WorkflowQueries, ExecutionQueries, QuestionQueries, ShelfQueries, ModelQueries):
     pass
 
 
 @strawberry.type(description="What can be changed. Each change is kept in the audit.")
 class Mutation(
-    WorkflowMutations, ExecutionMutations, QuestionMutations, ShelfMutations, AccessMutations
+    WorkflowMutations,
+    ExecutionMutations,
+    QuestionMutations,
+    ShelfMutations,
+    ModelMutations,
+    AccessMutations,
 ):
     pass
 

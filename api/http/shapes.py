@@ -268,6 +268,45 @@ class Holding(BaseModel):
     priority: int
 
 
+class Feedback(Given):
+    path: Annotated[str, Field(max_length=2000)] = Field(
+        description="Of the step whose model has answered.", examples=["fix"]
+    )
+    passed: StrictBool = Field(description="Whether the answer was good.")
+    comment: Annotated[str, Field(max_length=2000)] = Field(default="", description="Why.")
+
+
+class Said(BaseModel):
+    """What somebody said of an answer, and whose it was."""
+
+    execution_id: str = Field(examples=[ID])
+    path: str = Field(examples=["fix"])
+    workflow: str
+    step: str
+    model: str = Field(examples=["openai:gpt-5-mini"])
+    passed: bool
+    by: str
+    comment: str
+    at: str = Field(examples=[AT])
+
+
+class ModelFigures(BaseModel):
+    """How one model fares at one prompt of one step."""
+
+    workflow: str
+    step: str
+    model: str = Field(examples=["openai:gpt-5-mini"])
+    prompt: str = Field(description="Digest of the prompt as it is written.")
+    verdicts: int = Field(description="How many there are, of the newest 1,000.")
+    rate: float = Field(description="The share of good answers.")
+    lately: float = Field(description="The same, of the newest 20: whether it drifts.")
+    tokens: float = Field(description="Of one answer, on average.")
+    usd: float | None = Field(description="US dollars, likewise; null: nobody knows the price.")
+    seconds: float = Field(description="Likewise.")
+    since: str = Field(examples=[AT])
+    until: str = Field(examples=[AT])
+
+
 class Artifact(BaseModel):
     execution_id: str
     path: str = Field(description="The step that kept it.")

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from assay.graphs.event import EventType
+from assay.graphs.scoring import model_stats
 from assay.graphs.verdicts import Source, Verdict, prompt_digest
 
 from ..running import House, open_house
@@ -197,3 +198,26 @@ async def test_what_is_picked_is_picked_once_for_an_attempt(tmp_path: Path) -> N
     assert ended.status == "completed"
     assert {r.body["model"] for r in server.requests} == {"dear"}
     assert [e.type for e in events].count(EventType.MODEL_PICKED) == 1
+
+
+async def test_figures_show_that_a_model_drifts(tmp_path: Path) -> None:
+    """The share of the newest 20 stands beside that of all; a changed prompt stands by itself."""
+    async with open_house(tmp_path, {}) as house:
+        store = house.app.manager.store
+        for number in range(60):
+            prompt, good = ("old", True) if number < 10 else ("new", number < 40)
+            await store.judge(
+                Verdict(
+                    *(str(number), "w", "say", "cheap", prompt, good, Source.VERIFY),
+                    *("x", "say", f"2026-11-21T09:30:{number:02}Z", 100),
+                    usd=0.5 if number == 59 else None,
+                )
+            )
+        new, old = await model_stats(store, "w", "say")
+        assert await model_stats(store, "w", "other") == []
+        assert await model_stats(store, visible=lambda workflow: workflow != "w") == []
+
+    assert (new.prompt, new.verdicts, new.rate, new.lately) == ("new", 50, 0.6, 0.0)
+    assert (new.tokens, new.usd) == (100, 0.5)
+    assert (new.since[-3:], new.until[-3:]) == ("10Z", "59Z")
+    assert (old.prompt, old.verdicts, old.rate, old.usd) == ("old", 10, 1.0, None)

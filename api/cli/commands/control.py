@@ -1,4 +1,4 @@
-"""`stop pause delete`: commands that tell an execution something, wherever it runs."""
+"""`stop pause delete feedback`: commands that tell an execution something, wherever it runs."""
 
 from __future__ import annotations
 
@@ -39,3 +39,21 @@ def delete(execution_id: Id, json: Json = False) -> None:
     from ..control import delete as delete_execution
 
     raise run(delete_execution(execution_id, json=json))
+
+
+@app.command()
+def feedback(
+    execution_id: Id,
+    path: Annotated[str, typer.Argument(metavar="PATH", help="The step's, as `status` shows it.")],
+    good: Annotated[
+        bool | None, typer.Option("--good/--bad", help="What the answer of its model was.")
+    ] = None,
+    comment: Annotated[str, typer.Option("--comment", metavar="TEXT", help="Why.")] = "",
+    json: Json = False,
+) -> None:
+    """Say whether the answer of a step's model was good: it counts when models are chosen."""
+    from ..models import feedback as say
+
+    if good is None:
+        raise typer.BadParameter("say --good or --bad")
+    raise run(say(execution_id, path, passed=good, comment=comment, json=json))

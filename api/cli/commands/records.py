@@ -1,4 +1,4 @@
-"""`list status logs questions artifacts slots`: commands that only look."""
+"""`list status logs questions artifacts slots models`: commands that only look."""
 
 from __future__ import annotations
 
@@ -92,3 +92,19 @@ def slots(
     from ..records import slots as list_slots
 
     raise run(list_slots(key, json=json))
+
+
+@app.command()
+def models(
+    workflow: Annotated[
+        str | None, typer.Argument(metavar="WORKFLOW", help="Only in that workflow.")
+    ] = None,
+    step: Annotated[
+        str | None, typer.Argument(metavar="STEP", help="Only at that step of it.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Show how models fare at steps, by what was said of their answers."""
+    from ..models import models as list_models
+
+    raise run(list_models(workflow, step, json=json))

@@ -24,8 +24,8 @@ from assay.api.graphql.schema import schema
 
 FILE = Path(assay.api.graphql.__file__).parent / "schema.graphql"
 GRAPH = build_schema(FILE.read_text())
-NOT_YET = {"schedules", "triggers", "modelStats"} | {
-    *("setScheduleEnabled", "createTrigger", "deleteTrigger", "fireTrigger", "recordFeedback"),
+NOT_YET = {"schedules", "triggers"} | {
+    *("setScheduleEnabled", "createTrigger", "deleteTrigger", "fireTrigger"),
 }
 PROMISED = {
     "Query": "workflow workflows validateWorkflow execution executions questions schedules "

@@ -40,6 +40,10 @@ KEEPS = {
          "artifacts": {"plan": "plan.txt"}},
     ],
 }  # fmt: skip
+THINKS = {
+    "name": "team-thinks",
+    "steps": [{"id": "think", "type": "agent", "prompt": "Say hi.", "model": "demo"}],
+}
 CHATS = {
     "name": "team-chats",
     "inputs": {"message": {"type": "string"}},
@@ -138,7 +142,7 @@ class World:
 
     async def begin(self) -> None:
         fences: list[Mapping[str, Any]] = [{"name": name, "steps": [SAY]} for name in FENCES]
-        documents: list[Mapping[str, Any]] = [QUICK, ASKS, FAILS, KEEPS, CHATS, *fences]
+        documents: list[Mapping[str, Any]] = [QUICK, ASKS, FAILS, KEEPS, THINKS, CHATS, *fences]
         for document in documents:
             await self.served.tenants.app().register(document)
         for reach in Reach:
@@ -157,6 +161,7 @@ class World:
             "paused": (await self.fresh(Operation.RESUME_EXECUTION))["paused"],
             "failed": (await self.fresh(Operation.RETRY_EXECUTION))["failed"],
             "ended": (await self._ended("team-quick")).id,
+            "judged": (await self._ended("team-thinks")).id,
             "new": "team-new",
             "key": (await self.fresh(Operation.REVOKE_KEY))["key"],
         }
@@ -177,6 +182,8 @@ class World:
             return {"failed": (await self._ended("team-fails")).id}
         if operation in (Operation.FORK_EXECUTION, Operation.DELETE_EXECUTION):
             return {"ended": (await self._ended("team-quick")).id}
+        if operation is Operation.RECORD_FEEDBACK:
+            return {"judged": (await self._ended("team-thinks")).id}
         if operation is Operation.REGISTER_WORKFLOW:
             return {"new": f"team-new-{number}"}
         if operation is Operation.START_EXECUTION:

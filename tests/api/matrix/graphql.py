@@ -66,6 +66,7 @@ ASKS = [
     read(O.READ_ARTIFACTS, _THING, 'artifacts(executionId: "{kept}") { nodes { sha256 } }'),
     read(O.READ_SLOTS, _LIST, "slots { executionId }", "execution"),
     read(O.READ_STATS, About.NOTHING, "cacheStats { results }"),
+    read(O.READ_STATS, About.NOTHING, "modelStats { model rate lately }"),
     read(O.READ_AUDIT, _STORE, "audit { nodes { id } }"),
     change(
         O.REGISTER_WORKFLOW,
@@ -83,6 +84,12 @@ ASKS = [
     change(O.RETRY_EXECUTION, _THING, "", 'retryExecution(id: "{failed}")'),
     change(O.FORK_EXECUTION, _THING, "", 'forkExecution(id: "{ended}", path: "say")'),
     change(O.ANSWER_QUESTION, _THING, "", 'answerQuestion(id: "{question}")'),
+    change(
+        O.RECORD_FEEDBACK,
+        _THING,
+        "",
+        'recordFeedback(executionId: "{judged}", path: "think", passed: true)',
+    ),
     change(O.SEND_EVENT, _STORE, "", 'sendEvent(name: "paid")'),
     change(O.INVALIDATE_CACHE, _STORE, "", "invalidateCache"),
     change(O.CREATE_KEY, _STORE, "", 'createApiKey(name: "k", role: VIEWER)'),
