@@ -63,7 +63,8 @@ class CliAgents:
         program = self._program(cli, task, env)
         if bounds.minimum > Rung.NONE:
             said = await asyncio.to_thread(bounds.said)
-            notices = (*notices, f"{said}; a command line that asks its model over it needs more")
+            needs = "one that asks its model over the network needs `security_profile: trusted`"
+            notices = (*notices, f"{said}; {needs}")
         hold = await asyncio.to_thread(bounds.hold, task.workspace, env)
         form = None if task.schema is None else AnswerForm(task.schema)
         place = Place(

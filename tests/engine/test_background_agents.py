@@ -70,7 +70,7 @@ async def test_out_of_time_it_is_asked_to_end_and_its_failure_surfaces_in_the_en
 ) -> None:
     acts: list[Act] = [{"farewell": 1}, {"child": "child"}, init(), *answer("m", text("Hm."))]
     cli = ScriptedCli(tmp_path / "cli", [*acts, {"hang": 1}])
-    late = {"guardrails": {"timeout": "1s"}, "on_error": strategy}
+    late = {"guardrails": {"timeout": "2s"}, "on_error": strategy}
     async with open_house(tmp_path) as house:
         ended = await house.run(background(cli, **late))
         kept = (await house.app.manager.store.artifacts(execution_id=ended.id)).items
