@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from pathlib import Path
 
 import pytest
@@ -55,12 +56,16 @@ async def test_what_a_command_writes_stays_in_the_workspace(tmp_path: Path) -> N
 
 @HELD
 async def test_a_command_has_no_network_and_no_keys(tmp_path: Path) -> None:
-    script = (
-        "env | grep -c KEY; python -c 'import socket; socket.create_connection((\"1.1.1.1\", 80))'"
-    )
+    with socket.create_server(("127.0.0.1", 0)) as there:
+        there.setblocking(False)
+        address = there.getsockname()
+        call = f"import socket; socket.create_connection({address})".replace("'", '"')
+        script = f"env | grep -c KEY; python -c '{call}'"
 
-    said = await RunCommand(command=script).work(reach(tmp_path, "standard"))
+        said = await RunCommand(command=script).work(reach(tmp_path, "standard"))
 
+        with pytest.raises(BlockingIOError):
+            there.accept()
     assert "\n0\n" in said
     assert "Error" in said.splitlines()[-1]
 
