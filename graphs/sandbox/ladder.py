@@ -84,7 +84,7 @@ class Hold:
                 start = self._jailed if self.rung is Rung.JAIL else self._wrapped
                 place, orders, command = start(argv, own, cwd)
                 given = {**env, "TMPDIR": place, "HOME": f"{place}/home"}
-                yield Start(self._kept(command, report, **orders), given, report)
+                yield Start(self._kept(command, report, own=str(own), **orders), given, report)
             finally:
                 _remove(own)
 
@@ -133,6 +133,7 @@ class Hold:
             "parent": os.getpid(),
             "grace": self.grace,
             "limits": dict(_limits(self.confinement)),
+            "own": "",
             "landlock": None,
             "attributes": [],
             "seccomp": "",

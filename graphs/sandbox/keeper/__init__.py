@@ -13,6 +13,7 @@ import json
 import os
 import resource
 import select
+import shutil
 import signal
 import socket
 import struct
@@ -118,6 +119,8 @@ class _Keeper:
         self._frames: int = orders["frames"]
         self._grace: float = orders["grace"]
         self._report: int = orders["report"]
+        self._own: str = orders["own"]
+        self._parent: int = orders["parent"]
         self._crowd = Crowd(orders["processes"])
         self._scoped = scoped
         self._woken = woken
@@ -140,6 +143,9 @@ class _Keeper:
                 self._ask()
             if self._until is not None and time.monotonic() >= self._until:
                 self._end()
+        if self._own and os.getppid() != self._parent:
+            # Who would have removed it is dead.
+            shutil.rmtree(self._own, ignore_errors=True)
         _leave(os.waitstatus_to_exitcode(self._status or 0))
 
     def _heard(self) -> bytes:

@@ -43,10 +43,10 @@ class Ended:
         return self.said.startswith("out")
 
 
-def start_driver(user: int) -> subprocess.Popen[str]:
+def start_driver(user: int, **more: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, str(HERE / "driver.py"), str(user)],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "SECRET": "hush"},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "SECRET": "hush", **more},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -111,7 +111,7 @@ class World:
 
     def start(self, argv: Sequence[str], **order: Any) -> subprocess.Popen[str]:
         """Start a driver for a program; it says `ready` on its standard error when that does."""
-        driver = start_driver(self.user)
+        driver = start_driver(self.user, TMPDIR=str(self.folder / "tmp"))
         assert driver.stdin is not None
         driver.stdin.write(json.dumps(self._order(argv, **order)) + "\n")
         driver.stdin.flush()
@@ -207,7 +207,7 @@ def make_world(drivers: Drivers) -> Iterator[Any]:
         world = World(folder, user, rung, drivers, confinement)
         made.append(world)
         folder.chmod(0o755)
-        for name in ("home", "other", "workspace", "bin"):
+        for name in ("home", "other", "workspace", "bin", "tmp"):
             (folder / name).mkdir(mode=0o755)
         (folder / "home" / "secret").write_text("hush")
         (folder / "home" / "open").write_text("")

@@ -106,6 +106,7 @@ def test_a_daemon_does_not_survive_assay(rung: Rung, user: int, make_world: Any)
         driver.kill()
 
     assert gone(world)
+    assert list((world.folder / "tmp").iterdir()) == []
 
 
 def test_a_daemon_survives_where_nothing_holds_it(make_world: Any) -> None:
