@@ -15,6 +15,7 @@ from .group import run_graph
 from .inputs import accept_inputs, declared_outputs
 from .journal import Journal
 from .plan import BlockPlan
+from .repairs import repair_attempts, repair_target
 from .revival import go_through, over
 from .run import Definition, Outcome, Run
 from .runner import run_step
@@ -275,34 +276,6 @@ class _States(Mapping[str, Mapping[str, Any]]):
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
-
-
-def repair_target(bound: BoundStep, siblings: Sequence[BoundStep]) -> str | None:
-    """The step that an assertion sends back: the one it names, or the nearest agentic before."""
-    step: Any = bound.step
-    if step.kind != "assert" or step.on_false != "repair":
-        return None
-    if step.repair is not None and step.repair.step is not None:
-        return str(step.repair.step)
-    nearest = None
-    for sibling in siblings:
-        if sibling.id == bound.id:
-            break
-        if sibling.kind in AGENTIC:
-            nearest = sibling.id
-    return nearest
-
-
-def repair_attempts(step: Any) -> int:
-    """How often the step that an assertion repairs may run in total; 0: it repairs none."""
-    if step.kind != "assert" or step.on_false != "repair":
-        return 0
-    return int(step.repair.attempts) if step.repair is not None else REPAIR_ATTEMPTS
-
-
-REPAIR_ATTEMPTS = 3
-
-AGENTIC = frozenset({"agent", "claude_code", "decide"})
 
 
 def _closure(edges: Mapping[str, frozenset[str]]) -> Mapping[str, frozenset[str]]:

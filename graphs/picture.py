@@ -8,9 +8,9 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 from .binding import BoundStep
-from .engine import repair_target
 from .plan import BlockPlan
 from .preview import Preview, StepPreview, direct
+from .repairs import repair_target
 from .step import Family
 
 FamilyOf = Callable[[BoundStep], Family]

@@ -8,10 +8,10 @@ from typing import Any
 
 from ..call import Call
 from ..choosing import pick
-from ..engine import repair_target
 from ..event import EventType
 from ..execution import timestamp
 from ..ledger import MODEL
+from ..repairs import repair_target
 from ..verdicts import ANSWERED, Source, Verdict, prompt_digest, verdict_on
 
 
