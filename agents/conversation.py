@@ -30,6 +30,7 @@ from .guard import AnswerCheck, ToolGuard, TurnLimit, tool_errors
 from .messages import from_json, to_json
 from .models import Model
 from .recording import Recorder
+from .redaction import Redactor
 from .tools import ASK_HUMAN, Offer, clean
 
 _STEPS_A_TURN = 8
@@ -53,6 +54,7 @@ class Briefing:
     form: AnswerForm | None
     max_iterations: int
     max_tool_calls: int | None
+    redact: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +102,7 @@ def _agent(briefing: Briefing, leash: Leash) -> Any:
         [_bound(offer) for offer in briefing.tools],
         system_prompt=clean("\n\n".join(system)) or None,
         middleware=[
+            *([Redactor(briefing.redact)] if briefing.redact else []),
             Recorder(
                 leash,
                 briefing.model,

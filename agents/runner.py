@@ -75,6 +75,10 @@ class LangChainAgents:
         `NotRegistered` or `ConfigurationError`, and nothing else."""
         bounds = profile(task.profile or self._default_profile)
         if wants_cli(task, self._environ):
+            if task.redact:
+                raise ConfigurationError(
+                    "a program reads for itself, and `redact` cannot hold it; say `runtime: model`"
+                )
             coder = self._agent(task) or find_agent(self._registry, "coder")
             return await CliAgents(self._environ, self._prices).run(task, coder, bounds, leash)
         reach = Reach(task.workspace, bounds, self._environ, task.limits)
@@ -118,6 +122,7 @@ class LangChainAgents:
                 form=form,
                 max_iterations=task.max_iterations,
                 max_tool_calls=task.max_tool_calls,
+                redact=task.redact,
             )
             try:
                 outcome: Outcome = await conversation.converse(briefing, leash)

@@ -134,12 +134,16 @@ def _of_step(step: Step, family: Family, workflow: Workflow) -> Iterator[Broken]
                 for name in ("mcp", "memory"):
                     if getattr(given, name) is not None:
                         yield (name,), f"a command line has its own `{name}`: configure it there"
+                if given.guardrails is not None and given.guardrails.redact:
+                    yield ("guardrails", "redact"), _ITSELF
         case "sleep" | "approval" | "wait_event":
             yield from _of_wait(given)
         case "assert":
             if given.repair is not None and given.on_false != "repair":
                 yield ("repair",), "`repair` goes with `on_false: repair`"
 
+
+_ITSELF = "a program reads for itself: `redact` is for agents on models that Assay asks"
 
 _NOTHING_AGAIN = (
     "a step that waits has nothing to try again: an answer, an event or a deadline is final"

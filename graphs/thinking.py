@@ -95,7 +95,7 @@ class AgentTask:
     (empty: a new one); `bound` what the step may spend; `limits` bound the programs of its
     tools; `servers` have more tools. `runtime` says what does the work (None: what is configured),
     `cli` which command line; `ask_before` are tools that only a person may allow, whom
-    `Leash.permit` asks.
+    `Leash.permit` asks; `redact` names personal data that no model reads.
     """
 
     prompt: str
@@ -107,6 +107,7 @@ class AgentTask:
     models: Sequence[str] = ()
     tools: Sequence[str] | None = None
     allowed_tools: Sequence[str] | None = None
+    redact: Sequence[str] = ()
     max_iterations: int = 10
     max_tool_calls: int | None = None
     bound: Bound = field(default_factory=Bound)

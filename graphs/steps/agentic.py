@@ -50,6 +50,9 @@ class Guardrails(Model):
         default=FLOOR,
         description="Of several models the cheapest is asked that is probably good so often.",
     )
+    redact: list[Literal["email", "credit_card", "ip", "mac_address", "url"]] = Field(
+        default=[], description="Personal data that the model does not read."
+    )
     ask_before: list[str] = Field(
         default=[], description="Tools that are called only after a person said yes."
     )
@@ -212,6 +215,7 @@ def _task(call: Call, guardrails: Guardrails) -> AgentTask:
         system=prompt(call, "system") or None,
         tools=step.tools,
         allowed_tools=guardrails.allowed_tools,
+        redact=guardrails.redact,
         max_iterations=guardrails.max_iterations,
         max_tool_calls=guardrails.max_tool_calls,
         bound=Bound(guardrails.max_tokens, guardrails.max_usd),

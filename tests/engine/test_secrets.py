@@ -68,6 +68,11 @@ WORK = """
             command: [PYTHON, shop.py]
             env: {KEY: "key secret://canary"}
             allow: [price]
+      - id: coder
+        type: agent
+        prompt: Print it.
+        runtime: cli
+        cli: {format: text, command: [cat, token.txt]}
       - {id: sure, type: assert, condition: read.output != ""}
 """
 
@@ -168,6 +173,7 @@ async def test_a_secret_is_used_and_written_nowhere(
     assert "no: [secret canary]" in str(steps["bad"].error)
     assert steps["read"].output == "It says: [secret canary]"
     assert model.requests[-1].results[-1] == "nothing without key [secret canary]"
+    assert steps["coder"].output == "[secret canary]"
     assert steps["keep"].output == {"k": steps["echo"].output}, "no variable tells it"
     assert steps["data"].output == "secret://canary", "what a value brings is data"
     assert any(event["type"] == "StepOutput" for event in told)
