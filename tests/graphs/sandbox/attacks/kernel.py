@@ -19,7 +19,6 @@ CALLS = {
     "use_the_keyring": (250, 219, 0, -3, 0),
     "count_what_others_do": (298, 241, ctypes.create_string_buffer(112), 0, -1, -1, 0),
     "hide_memory_in_a_file_of_none": (319, 279, b"bomb", 0),
-    "share_memory_by_number": (29, 194, 0, 4096, 0o1600),
 }
 
 
@@ -38,6 +37,13 @@ ATTACKS.update({name: _calls(name) for name in CALLS})
 
 
 @attack
+def share_memory_by_number() -> bool:
+    shared = called(LIBC.shmget(0, 4096, 0o1600))
+    LIBC.shmctl(shared, 0, None)
+    return True
+
+
+@attack
 def make_a_namespace_by_clone() -> bool:
     column = 0 if os.uname().machine == "x86_64" else 1
     child = called(LIBC.syscall((56, 220)[column], 0x10000000 | signal.SIGCHLD, 0, 0, 0, 0))
@@ -50,6 +56,7 @@ def make_a_namespace_by_clone() -> bool:
 def mount_something() -> bool:
     os.mkdir("mounted")
     called(LIBC.mount(b"none", b"mounted", b"tmpfs", 0, None))
+    called(LIBC.umount2(b"mounted", 2))
     return True
 
 
