@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from .asking import CliAgents, wants_cli
+from .asking import CliAgents, check_there, configured, wants_cli
 
-__all__ = ["CliAgents", "wants_cli"]
+__all__ = ["CliAgents", "check_there", "configured", "wants_cli"]

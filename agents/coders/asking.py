@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 from ...graphs.errors import ConfigurationError, ModelFailed
@@ -60,7 +61,8 @@ class CliAgents:
         if cli.format in ("json-lines", "text") and task.tools is task.allowed_tools is None:
             allowed = ()
         env = {**bounds.environment(self._environ), KEY: f"{task.execution_id}/{task.path}"}
-        program = self._program(cli, task, env)
+        program = cli.command or configured(self._environ).get(cli.format, [cli.format])
+        check_there(program[0], task.workspace, env)
         if bounds.minimum > Rung.NONE:
             said = await asyncio.to_thread(bounds.said)
             needs = "one that asks its model over the network needs `security_profile: trusted`"
@@ -106,27 +108,33 @@ class CliAgents:
             transcript=({"session": talk.session, "said": said},),
         )
 
-    def _program(self, cli: CommandLine, task: AgentTask, env: Mapping[str, str]) -> Sequence[str]:
-        """How it is started. Raises `ConfigurationError` when it is not there."""
-        setting = _SETTINGS.get(cli.format)
-        program = list(cli.command)
-        if not program and setting is not None:
+
+def configured(environ: Mapping[str, str]) -> Mapping[str, Sequence[str]]:
+    """How the command lines that we know are started, where somebody says so; by their format.
+
+    Raises `ConfigurationError` when what is said is no command."""
+    found = {}
+    for format, setting in _SETTINGS.items():
+        if said := environ.get(setting, "").strip():
             try:
-                program = shlex.split(self._environ.get(setting, "")) or [cli.format]
+                found[format] = shlex.split(said)
             except ValueError as error:
                 raise ConfigurationError(f"{setting} is no command: {error}") from error
-        name = program[0]
-        if os.sep in name:
-            there = (task.workspace / name).is_file()
-        else:
-            there = shutil.which(name, path=env.get("PATH", os.defpath)) is not None
-        if not there:
-            set_it = f", or say in {setting} how it is started" if setting else ""
-            raise ConfigurationError(
-                f"there is no program {name!r} for `runtime: cli`; install it{set_it}; "
-                "`runtime: model` does the work without"
-            )
-        return program
+    return found
+
+
+def check_there(program: str, folder: Path, environ: Mapping[str, str]) -> None:
+    """Raises `ConfigurationError` when a step in that folder could not start the program."""
+    if os.sep in program:
+        there = (folder / program).is_file()
+    else:
+        there = shutil.which(program, path=environ.get("PATH", os.defpath)) is not None
+    if not there:
+        raise ConfigurationError(
+            f"there is no program {program!r} for `runtime: cli`; install it, or say how it is "
+            f"started: {' or '.join(_SETTINGS.values())}, or the step's `cli.command`; "
+            "`runtime: model` does the work without"
+        )
 
 
 def feedback_on(task: AgentTask) -> str | None:

@@ -85,7 +85,7 @@ class Claude:
     def _answer(self, message: Mapping[str, Any], inner: bool) -> Iterator[Signal]:
         # Each block of one answer is a line of its own, with the same id and the same usage.
         id = text(message, "id")
-        if id not in self._told:
+        if not id or id not in self._told:
             self._told.add(id)
             usage = mapping(message, "usage")
             yield Turn(_cost(usage, 1), number(usage, "cache_read_input_tokens"), inner)

@@ -86,6 +86,7 @@ class Run:
         self._price: Price | None = None if order.model is None else prices.of(order.model)
         self._asked = len(order.prompt.encode()) // A_TOKEN
         self._reserved = False
+        self._over = False
         self._spent = Cost()
         self._used: dict[str, str] = {}
         self._said = 0
@@ -99,7 +100,12 @@ class Run:
         argv, stdin = self._dialect.command(program, self._order)
         await self._reserve()
         heard: asyncio.Queue[Signal | None] = asyncio.Queue()
-        lines = _Lines(self._dialect, heard.put_nowait)
+
+        def tell(signal: Signal) -> None:
+            self._over = self._over or isinstance(signal, Ended)
+            heard.put_nowait(signal)
+
+        lines = _Lines(self._dialect, tell)
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._hear(heard))
@@ -198,8 +204,9 @@ class Run:
             )
 
     async def _reserve(self, *, going: bool = False) -> None:
-        """What the next answer may cost. One that is `going` is ended before it waits for that."""
-        if self._reserved:
+        """What the next answer may cost. One that is `going` is ended before it waits for that;
+        one that has said its last word asks nothing more."""
+        if self._reserved or self._over:
             return
         room = asyncio.ensure_future(self._leash.afford(self._asked, self._price))
         try:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import platform
+import shlex
 from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -26,6 +28,7 @@ SECONDS = 10.0
 """What the store, the bus and each server have to answer in."""
 
 _REFUSED = (401, 403)
+_CLI = frozenset({"ASSAY_CLI_CLAUDE", "ASSAY_CLI_CODEX"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,7 @@ async def doctor(*, json: bool) -> int:
         _found("store", _store(settings)),
         _found("bus", _bus(settings)),
         _found("model", _model(settings.environ)),
+        *([_found("cli", _cli(settings.environ))] if _CLI & settings.environ.keys() else []),
         *([_found("server", _server(url))] if (url := settings.environ.get("ASSAY_URL")) else []),
         _found("sandbox", _sandbox(settings.ceiling)),
     )
@@ -99,6 +103,15 @@ async def _model(environ: Mapping[str, str]) -> str:
         key = {"Authorization": f"Bearer {settings.api_key}"} if settings.api_key else {}
         await _answers(f"{(settings.base_url or OPENAI_URL).rstrip('/')}/models", key)
     return model.where
+
+
+async def _cli(environ: Mapping[str, str]) -> str:
+    from ...agents.coders import check_there, configured
+
+    commands = configured(environ)
+    for program, *_ in commands.values():
+        check_there(program, Path.cwd(), environ)
+    return "; ".join(f"{name} as `{shlex.join(argv)}`" for name, argv in commands.items())
 
 
 async def _server(url: str) -> str:

@@ -135,6 +135,47 @@ async def gone(pid: int) -> None:
     assert not alive(pid)
 
 
+async def test_an_answer_that_is_there_already_is_taken_though_no_more_could_be_paid(
+    tmp_path: Path,
+) -> None:
+    """It has said its last word by the time that the first is heard."""
+    acts: list[Act] = [init(), *turns(2), result("Fixed.")]
+    at_once = "".join(json.dumps(act["line"]) + "\n" for act in acts)
+    cli = ScriptedCli(tmp_path / "cli", [{"raw": at_once}])
+    async with open_house(tmp_path, settings(cli)) as house:
+        ended = await house.run(work(guardrails={"max_tokens": 400}))
+
+    assert (ended.status, ended.steps["fix"].output) == ("completed", "Fixed.")
+    assert ended.cost.input_tokens == 200
+
+
+async def test_a_result_that_is_reused_has_its_transcript(tmp_path: Path) -> None:
+    cli = ScriptedCli(tmp_path / "cli", simply("Fixed."))
+    async with open_house(tmp_path, settings(cli)) as house:
+        first = await house.run(work(cache={"key": "same"}))
+        again = await house.run(work(cache={"key": "same"}))
+
+    assert (again.status, again.steps["fix"].cached) == ("completed", True)
+    assert again.artifacts == first.artifacts
+    assert len(cli.starts) == 1
+
+
+async def test_in_a_workspace_that_begins_anew_it_does_its_work_again(tmp_path: Path) -> None:
+    """What it wrote before it was cut off is gone; so is what it believes to have done."""
+    writes: list[Act] = [{"file": ["done.txt", "1"]}]
+    cli = ScriptedCli(
+        tmp_path / "cli", [*writes, init(), *turns(1), {"hang": 1}], [*writes, *simply("Fixed.")]
+    )
+    document = {**work(), "workspace": {"mode": "snapshot"}}
+    count = {"id": "count", "type": "shell", "command": "cat done.txt"}
+    document["steps"] = [*document["steps"], count]
+    ended = await killed_and_resumed(tmp_path, cli, document, at=EventType.MODEL_CALLED)
+
+    assert (ended.status, ended.steps["count"].output) == ("completed", "1")
+    assert "--resume" not in cli.starts[1].arguments
+    assert ended.cost.input_tokens == 200
+
+
 @pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="needs handles of processes")
 async def test_while_a_person_is_asked_for_more_it_does_not_run_and_then_goes_on(
     tmp_path: Path,

@@ -83,6 +83,18 @@ def test_an_agent_says_its_model_tools_and_profile() -> None:
     assert "at most 4 turns" in step.terms
 
 
+def test_an_agent_with_a_command_line_says_which_program_is_started() -> None:
+    step = {"type": "agent", "prompt": "x"}
+    own = {"command": ["my-agent", "--fast"]}
+    steps = look(
+        {**step, "id": "a", "runtime": "cli"},
+        {**step, "id": "b", "cli": "codex"},
+        {**step, "id": "c", "cli": own},
+    )
+    programs = [dict(each.touches)["program"] for each in steps]
+    assert programs == ["claude", "codex", "my-agent --fast"]
+
+
 def test_a_skill_says_which_file_or_host_it_is_given() -> None:
     read, get = look(
         {"id": "r", "type": "skill", "skill": "file-read", "inputs": {"path": "a.txt"}},

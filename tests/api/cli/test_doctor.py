@@ -47,6 +47,8 @@ def test_people_are_told_every_way_out_and_whether_it_is_closed(tell: Tell) -> N
         ("ASSAY_STORE", "nowhere://x", "store"),
         ("ASSAY_BUS", "nowhere://x", "bus"),
         ("ASSAY_MODEL", "openai:", "model"),
+        ("ASSAY_CLI_CLAUDE", "no-such-program -v", "cli"),
+        ("ASSAY_CLI_CODEX", "codex 'unfinished", "cli"),
         ("ASSAY_URL", "http://127.0.0.1:1", "server"),
     ],
 )
