@@ -14,6 +14,7 @@ from langchain.agents import create_agent
 from langchain_core.messages import (
     AIMessage,
     AIMessageChunk,
+    BaseMessage,
     HumanMessage,
     ToolMessage,
 )
@@ -39,7 +40,8 @@ _STEPS_A_TURN = 8
 
 @dataclass(frozen=True, slots=True)
 class Briefing:
-    """What an agent is given; `messages` are the user's, in order, after the `transcript`.
+    """What an agent is given; `messages` are the user's, in order, after the `transcript`, or,
+    where there is none, after what is `remembered`.
 
     `candidate` counts the models that failed at it before.
     """
@@ -49,6 +51,7 @@ class Briefing:
     candidate: int
     system: str
     transcript: Sequence[Mapping[str, Any]]
+    remembered: Sequence[tuple[str, str]]
     messages: Sequence[str]
     tools: Sequence[Offer]
     form: AnswerForm | None
@@ -71,7 +74,7 @@ class Outcome:
 async def converse(briefing: Briefing, leash: Leash) -> Outcome:
     """Let the agent work until it answers. Raises what the port `Agents` allows, no other."""
     messages = [
-        *from_json(briefing.transcript),
+        *(from_json(briefing.transcript) or _remembered(briefing)),
         *(HumanMessage(clean(text)) for text in briefing.messages),
     ]
     config = {"recursion_limit": _STEPS_A_TURN * (briefing.max_iterations + 1)}
@@ -91,6 +94,12 @@ async def converse(briefing: Briefing, leash: Leash) -> Outcome:
         ours = translated(error, briefing.model)
         raise ours from (None if ours is error else error)
     return _outcome(state, len(messages), frozenset(offer.name for offer in briefing.tools))
+
+
+def _remembered(briefing: Briefing) -> Iterator[BaseMessage]:
+    for said, answered in briefing.remembered:
+        yield HumanMessage(clean(said))
+        yield AIMessage(clean(answered))
 
 
 def _agent(briefing: Briefing, leash: Leash) -> Any:

@@ -117,6 +117,7 @@ class LangChainAgents:
                 candidate=candidate,
                 system=task.system or (agent.system if agent else ""),
                 transcript=task.transcript,
+                remembered=task.remembered or (),
                 messages=_messages(task),
                 tools=[*(self._toolbox.offer(name, reach) for name in tools), *served],
                 form=form,

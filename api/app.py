@@ -132,6 +132,10 @@ class App:
         """Go on with an execution after a crash or a pause; returns as soon as it is driven."""
         return await self.manager.resume(execution_id)
 
+    async def forget(self, workflow: str, key: str) -> int:
+        """Forget what agents of the workflow remember under that key; how many turns."""
+        return await self._services.store.forget(workflow, key)
+
     async def run(self, workflow: Definition, inputs: Mapping[str, Any] | None = None) -> Execution:
         """Start and wait; raises `ExecutionFailed` unless it completed."""
         return await self.manager.run(workflow, inputs)

@@ -21,7 +21,6 @@ told in [language.md](language.md). A field marked *later* is understood and ref
 
 LATER = {
     "Workflow": {"triggers"},
-    "AgentStep": {"memory"},
 }
 
 
@@ -58,6 +57,7 @@ def page() -> str:
         "Panic",
         "Guardrails",
         "McpServer",
+        "Memory",
         "Verify",
         "Check",
         "Repair",

@@ -15,6 +15,7 @@ from .event import Event
 from .execution import Execution, StepResult
 from .lease import Lease, Message, Pace, Slot
 from .ledger import Price
+from .memory import Memories
 from .question import Question, Signal
 from .step import Family, Step
 from .stored import (
@@ -262,7 +263,7 @@ class Shelves(Protocol):
         """The audit, newest first."""
 
 
-class Store(Workflows, Executions, Questions, Shelves, Verdicts, Bulk, Protocol):
+class Store(Workflows, Executions, Questions, Shelves, Verdicts, Memories, Bulk, Protocol):
     """What outlives the process. Every write is durable when its call returns. `worker` is
     this open store's own name as a worker: alive while it is open and its process lives.
     `on_turn` is called with whoever a commit of this store has given the slot it waited for."""

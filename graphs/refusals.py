@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from .document import Document
 from .errors import Problem
@@ -26,15 +25,6 @@ def refusals(workflow: Workflow, document: Document) -> Iterator[Problem]:
     for field, why in _WORKFLOW.items():
         if getattr(workflow, field) is not None:
             yield refuse((field,), f"`{field}`", why)
-    for where, step in placed_steps(workflow.steps, ("steps",)):
-        for way, what, why in _of_step(step):
-            yield refuse((*where, *way), what, why)
-
-
-def _of_step(step: Step) -> Iterator[tuple[Where, str, str]]:
-    given: Any = step
-    if step.kind in ("agent", "claude_code") and given.memory is not None:
-        yield ("memory",), "`memory`", "conversations that last"
 
 
 def placed_steps(steps: tuple[Step, ...], where: Where) -> Iterator[tuple[Where, Step]]:

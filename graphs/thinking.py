@@ -93,9 +93,10 @@ class AgentTask:
     answer (None: text), `tools` are names (None: the agent's own), `feedback` what earlier
     attempts' failed checks said, oldest first; `transcript` the conversation that goes on
     (empty: a new one); `bound` what the step may spend; `limits` bound the programs of its
-    tools; `servers` have more tools. `runtime` says what does the work (None: what is configured),
-    `cli` which command line; `ask_before` are tools that only a person may allow, whom
-    `Leash.permit` asks; `redact` names personal data that no model reads.
+    tools; `servers` have more tools; `remembered` is what was said and answered before a new
+    conversation (None: it is not to be remembered). `runtime` says what does the work (None:
+    what is configured), `cli` which command line; `ask_before` are tools that only a person may
+    allow, whom `Leash.permit` asks; `redact` names personal data that no model reads.
     """
 
     prompt: str
@@ -121,6 +122,7 @@ class AgentTask:
     ask_before: Sequence[str] = ()
     limits: Limits = field(default_factory=Limits)
     servers: Sequence[ToolServer] = ()
+    remembered: Sequence[tuple[str, str]] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,7 +44,8 @@ def wants_cli(task: AgentTask, environ: Mapping[str, str]) -> bool:
     if task.runtime is not None:
         return task.runtime == "cli"
     configured = task.coding and bool(environ.get(_CLAUDE))
-    return configured and DEMO not in task.models and not task.servers
+    ours = task.servers or task.remembered is not None
+    return configured and DEMO not in task.models and not ours
 
 
 class CliAgents:

@@ -26,6 +26,7 @@ from ..stored import ArtifactInfo
 from ..thinking import AgentAnswer, AgentTask, CliFormat, CommandLine, ToolServer
 from .judging import accepted, chosen, picked, verified
 from .leash import StepLeash, within
+from .remembering import Memory, recalled, remember
 from .servers import McpServer, McpServers
 
 Prompt = Annotated[str, Role.PROMPT]
@@ -98,7 +99,7 @@ class AgentStep(Step):
         default=None, description="MCP servers, whose tools it may call as well."
     )
     guardrails: Guardrails | None = Field(default=None, description="Bounds.")
-    memory: dict[str, Json] | None = Field(default=None, description="What it remembers.")
+    memory: Memory | None = Field(default=None, description="A conversation that lasts.")
     output: dict[str, Json] | None = Field(
         default=None, description="JSON Schema of the answer; absent: text."
     )
@@ -167,7 +168,7 @@ async def _rounds(call: Call, guardrails: Guardrails, record: list[str]) -> Any:
     """The answer that satisfies `verify`; each refusal goes on with the same conversation."""
     step: AgentStep = call.step
     models = await picked(call, candidates(call.step.model), guardrails.min_pass_rate)
-    task = replace(_task(call, guardrails), models=models)
+    task = replace(_task(call, guardrails), models=models, remembered=await recalled(call))
     attempts = step.verify.attempts if step.verify else 1
     for round in range(1, attempts + 1):
         leash = StepLeash(call, round, task.bound, guardrails.ask_before, record)
@@ -175,6 +176,7 @@ async def _rounds(call: Call, guardrails: Guardrails, record: list[str]) -> Any:
         wrong = await _verdict(call, round, answer)
         if not wrong:
             accepted(call, round, answer.model)
+            await remember(call, task.prompt, answer.value)
             return answer.value
         task = replace(task, feedback=wrong, transcript=answer.transcript)
     raise AssertionFailed(

@@ -1,4 +1,4 @@
-"""The ports `Bulk` (what is read for many at once) and `Verdicts`."""
+"""The ports `Bulk` (what is read for many at once), `Verdicts` and `Memories`."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from ...graphs.verdicts import REMEMBERED
-from . import artifacts, executions, journal, questions, verdicts, workflows
+from . import artifacts, executions, journal, memories, questions, verdicts, workflows
 
 if TYPE_CHECKING:
     from ...graphs.execution import Execution
+    from ...graphs.memory import Turn
     from ...graphs.question import Question
     from ...graphs.stored import ArtifactInfo, Entry, Page, WorkflowInfo
     from ...graphs.verdicts import Verdict
@@ -63,3 +64,12 @@ class Many:
         limit: int = REMEMBERED,
     ) -> Page[Verdict]:
         return await verdicts.listing(self._database, workflow, step, after, limit)
+
+    async def remember(self, workflow: str, key: str, turn: Turn) -> None:
+        await memories.add(self._database, self._clock, workflow, key, turn)
+
+    async def remembered(self, workflow: str, key: str, *, limit: int) -> Sequence[Turn]:
+        return await memories.newest(self._database, workflow, key, limit)
+
+    async def forget(self, workflow: str, key: str) -> int:
+        return await memories.clear(self._database, workflow, key)

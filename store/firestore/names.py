@@ -29,6 +29,7 @@ KEYS = "keys"
 AUDIT = "audit"
 FIRSTS = "firsts"
 VERDICTS = "verdicts"
+TURNS = "turns"
 BLOBS = "blobs"
 CHUNKS = "chunks"  # below a document of BLOBS
 

@@ -31,6 +31,7 @@ from . import (
     workflows,
 )
 from .database import Database
+from .memories import Remembering
 from .reader import Reader
 from .verdicts import Judging
 from .workers import Workers
@@ -63,7 +64,7 @@ PACE = Pace(listen=0.1, sweep=0.5)
 """To look around in a file of this machine costs next to nothing."""
 
 
-class SqliteStore(Judging):
+class SqliteStore(Judging, Remembering):
     """Several processes may open one file; each execution is written to by one at a time."""
 
     def __init__(self, name: str, writer: Writer, reader: Reader | None, workers: Workers) -> None:

@@ -15,7 +15,6 @@ from assay.graphs.inputs import accept_inputs
 from ..running import load, refused
 
 ECHO = "type: skill, skill: echo"
-CODING = "type: agent, prompt: x"
 
 
 def test_all_problems_are_told_at_once_in_order_of_place() -> None:
@@ -85,27 +84,6 @@ def test_a_field_this_version_lacks_is_refused_by_name(what: str, text: str) -> 
     refused(
         f"name: w\n{text}\nsteps: [{{id: a, {ECHO}}}]",
         f"`{what}` is not available in this version",
-    )
-
-
-STEPS_NOT_YET = {
-    "`memory`": "type: agent, prompt: x, ¶memory: {}",
-}
-
-
-@pytest.mark.parametrize(("what", "fields"), STEPS_NOT_YET.items())
-def test_a_step_this_version_lacks_is_refused_by_name(what: str, fields: str) -> None:
-    refused(f"- {{id: s, {fields}}}", f"{what} is not available in this version")
-
-
-def test_what_this_version_lacks_is_refused_in_inner_lists_and_compensations() -> None:
-    refused(
-        f"""
-        - {{id: a, type: foreach, items: "[1]", steps: [{{id: b, {CODING}, ¶memory: {{}}}}]}}
-        - {{id: c, {ECHO}, rollback: [{{id: d, {CODING}, ¶memory: {{}}}}]}}
-        """,
-        "`memory`",
-        "`memory`",
     )
 
 

@@ -63,7 +63,7 @@ NOTHING: Things = {
 
 _SPIED = (
     *("workflows", "definitions", "executions", "journal", "slots", "inbox", "questions"),
-    *("signals", "artifacts", "cache", "schedules", "principals", "firsts", "verdicts"),
+    *("signals", "artifacts", "cache", "schedules", "principals", "firsts", "verdicts", "turns"),
 )
 
 
