@@ -96,6 +96,9 @@ class AgentTask:
     tools; `servers` have more tools; `remembered` is what was said and answered before a new
     conversation (None: it is not to be remembered). `runtime` says what does the work (None:
     what is configured), `cli` which command line; `ask_before` are tools that only a person may
+    tools; `servers` have more tools; `remembered` is what was said and answered before a new
+    conversation (None: it is not to be remembered). `runtime` says what does the work (None:
+    what is configured), `cli` which command line; `ask_before` are tools that only a person may
     allow, whom `Leash.permit` asks; `redact` names personal data that no model reads.
     """
 
