@@ -1,4 +1,4 @@
-"""`validate plan graph schema`: commands about definitions."""
+"""`validate plan graph schema test`: commands about definitions."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from .options import File, Inputs, InputsFile, Json
+from .options import File, Inputs, InputsFile, Json, run
 
 app = typer.Typer()
 
@@ -65,3 +65,17 @@ def schema() -> None:
     from ..definitions import schema as write_schema
 
     raise typer.Exit(write_schema())
+
+
+@app.command("test")
+def check(
+    cases: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="CASE...", help="Files of cases, or folders of them (tests)."),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Run workflows with models that play a script, and see that they come to what they should."""
+    from ..cases import check as check_cases
+
+    raise run(check_cases(cases or ["tests"], json=json))
