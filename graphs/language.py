@@ -14,6 +14,7 @@ from .document import Document
 from .errors import InvalidSpec, Problem
 from .fields import Where
 from .ports import StepKind
+from .prompts import names_a_file
 from .registry import Registry, nearest
 from .step import Model
 from .workflow import Workflow
@@ -109,6 +110,8 @@ class Language:
             case "string_type":
                 written = json.dumps(given) if isinstance(given, int | float) else None
                 hint = f'; write it as text: "{written}"' if written else ""
+                if names_a_file(given):
+                    hint = "; a file is read only where the definition is a file as well"
                 return f"{name} must be text, not {_noun(given)}{hint}"
             case form if form in _FORMS:
                 return f"{name} must be {_FORMS[form]}, not {_shown(given)}"

@@ -13,6 +13,7 @@ from .expressions import ExpressionEngine
 from .language import Language
 from .lint import lint
 from .program import Program
+from .prompts import with_prompts
 from .rules import Catalogue
 from .validation import bind
 from .workflow import Workflow
@@ -46,7 +47,8 @@ class Loader:
             raise WorkflowNotFound(
                 f"the definition {path} cannot be read: {error.strerror}; check the path"
             ) from error
-        return self.text(data, str(path), json=path.suffix == ".json")
+        document = read(data, str(path), format="json" if path.suffix == ".json" else "yaml")
+        return self._program(with_prompts(document, path.parent))
 
     def text(self, text: str | bytes, name: str, *, json: bool = False) -> Program:
         """A definition in YAML or JSON; raises `InvalidSpec`."""

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 import orjson
-from pydantic import Field
+from pydantic import Field, WithJsonSchema
 
 from ..call import Call, Kind, Yield
 from ..choosing import FLOOR
@@ -29,7 +29,24 @@ from .leash import StepLeash, within
 from .remembering import Memory, recalled, remember
 from .servers import McpServer, McpServers
 
-Prompt = Annotated[str, Role.PROMPT]
+Prompt = Annotated[
+    str,
+    Role.PROMPT,
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string"},
+                {
+                    "type": "object",
+                    "properties": {"file": {"type": "string"}},
+                    "required": ["file"],
+                    "additionalProperties": False,
+                },
+            ]
+        }
+    ),
+]
+"""Text; in a file also `{file: …}`, which is read when the definition is."""
 
 
 class Guardrails(Model):
