@@ -12,6 +12,7 @@ from assay.graphs.errors import InvalidInput, LeaseLost
 from assay.graphs.execution import Status
 from assay.graphs.stored import Commit
 from assay.graphs.verdicts import Source, Verdict
+from assay.store.connect import connect
 
 if TYPE_CHECKING:
     from assay.graphs.ports import Store
@@ -88,3 +89,23 @@ async def test_who_has_lost_the_lease_says_nothing_of_anybody(store: Store) -> N
     with pytest.raises(LeaseLost):
         await store.commit(Commit(lease, verdicts=[verdict("a")]))
     assert await ids(store) == []
+
+
+async def test_every_worker_learns_from_what_any_was_told(
+    two_stores: tuple[Store, Store],
+) -> None:
+    one, other = two_stores
+    await one.judge(verdict("a"))
+    await other.judge(verdict("b", passed=False))
+    assert sorted(await ids(one, "w", "fix")) == sorted(await ids(other, "w", "fix")) == ["a", "b"]
+
+
+async def test_verdicts_survive_a_restart(lasting_url: str) -> None:
+    first = await connect(lasting_url)
+    await first.judge(verdict("a"))
+    await first.close()
+    again = await connect(lasting_url)
+    try:
+        assert list((await again.verdicts()).items) == [verdict("a")]
+    finally:
+        await again.close()
