@@ -21,6 +21,9 @@ from .program import Program, Streams
 _PAGES = 20
 """Pages of a list of tools that are read."""
 
+ANSWER_LIMIT = 32 * 1024 * 1024
+"""Bytes of one answer over HTTP, which may hold a stream of messages."""
+
 _LEAVING = 10.0
 """Seconds in which a connection has to close before it is cut."""
 
@@ -136,10 +139,34 @@ async def _over_http(
     plain = {"accept-encoding": "identity", **headers}
     timeout = httpx2.Timeout(seconds)
     async with (
-        httpx2.AsyncClient(headers=plain, timeout=timeout) as client,
+        httpx2.AsyncClient(
+            headers=plain, timeout=timeout, event_hooks={"response": [_bound]}
+        ) as client,
         streamable_http_client(url, http_client=client) as streams,
     ):
         yield streams
+
+
+async def _bound(answer: httpx2.Response) -> None:
+    """Have an answer end where it is too long: who sends it decides how long it is."""
+    assert isinstance(answer.stream, httpx2.AsyncByteStream)
+    answer.stream = _Bounded(answer.stream)
+
+
+class _Bounded(httpx2.AsyncByteStream):
+    def __init__(self, stream: httpx2.AsyncByteStream) -> None:
+        self._stream = stream
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        room = ANSWER_LIMIT
+        async for chunk in self._stream:
+            room -= len(chunk)
+            if room < 0:
+                raise httpx2.ReadError(f"the answer has more than {ANSWER_LIMIT} bytes")
+            yield chunk
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
 
 
 def _readable(text: str) -> str:

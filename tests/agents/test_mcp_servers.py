@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from starlette.applications import Starlette
 from starlette.routing import Mount
-from tests.scripted import Asked, Reply
+from tests.scripted import Asked, Reply, ToolCall
 
 from assay.agents.mcp.offering import tool_name
 from assay.api.serving import served
@@ -98,6 +98,23 @@ async def test_a_result_is_bounded(desk: Desk) -> None:
     (said,) = await called(desk, program(), ("box__much", {}))
 
     assert 32_000 < len(said) < 33_000
+
+
+async def test_who_says_too_much_is_not_listened_to(desk: Desk) -> None:
+    (said,) = await called(desk, program(), ("box__flood", {}))
+    assert "failed: it sent a message of more than 8388608 bytes" in said
+
+    async with over_http() as http:
+        (said,) = await called(desk, http.server("flood"), ("web__flood", {}))
+    assert said.startswith("error: the MCP server 'web' failed: ")
+    assert len(said) < 1000
+
+
+async def test_tools_are_called_at_once(desk: Desk) -> None:
+    calls = [ToolCall("box__add", {"a": n, "b": n}, f"c{n}") for n in range(5)]
+    await desk.run([Reply(tool_calls=calls), Reply("Done.")], servers=[program("add")])
+
+    assert told(desk.server.requests[-1]) == ["0", "2", "4", "6", "8"]
 
 
 async def test_a_server_that_dies_is_told_of_and_the_agent_goes_on(desk: Desk) -> None:

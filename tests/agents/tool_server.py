@@ -56,6 +56,11 @@ def much() -> str:
     return "x" * 100_000
 
 
+def flood() -> str:
+    """Says more than is listened to."""
+    return "x" * 40_000_000
+
+
 def child() -> str:
     """Leaves a program behind; gives its number, and that of the server."""
     left = subprocess.Popen(["sleep", "600"])
@@ -75,7 +80,7 @@ def build() -> MCPServer:
         server.remove_tool("add")
         return "gone"
 
-    for function in (add, show, folder, fail, hang, die, rubbish, much, child, shrink):
+    for function in (add, show, folder, fail, hang, die, rubbish, much, flood, child, shrink):
         server.add_tool(function)
     server.add_tool(odd, name="odd.name/with more")
     return server
