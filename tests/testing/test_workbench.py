@@ -112,7 +112,7 @@ async def test_people_answer_and_time_passes_by_itself() -> None:
     assert ended.steps["both.paid"].output == {"sum": 3}
     assert ended.completed_at is not None
     assert ended.completed_at > time.strftime("%Y-%m-%d", time.gmtime(began + 36 * 86400))
-    assert time.time() - began < 20, "the clock goes right again"
+    assert time.time() - began < 3600, "the clock goes right again"
 
 
 async def test_a_no_is_said_as_false() -> None:
