@@ -227,9 +227,9 @@ class Feed:
                 if page:
                     self._news.set()
                     self._news = asyncio.Event()
-                elif rung:
+                elif rung and self._store.pace.late:
                     # It is told a little later, or what was rung for was read before.
-                    await asyncio.sleep(self._store.pace.listen / 10)
+                    await asyncio.sleep(self._store.pace.late)
                 else:
                     with contextlib.suppress(TimeoutError):
                         async with asyncio.timeout(self._store.pace.listen):

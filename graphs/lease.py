@@ -27,11 +27,13 @@ class Pace:
     """How often a worker looks around, in seconds: a look may cost time, or money.
 
     `listen`: between two looks into the inboxes of what it drives; `sweep`: between two looks
-    for what nobody drives. A worker that is rung looks at once.
+    for what nobody drives. A worker that is rung looks at once. `late`: after a commit, until
+    the log tells it for certain.
     """
 
     listen: float
     sweep: float
+    late: float = 0.0
 
 
 class Command(StrEnum):

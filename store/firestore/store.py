@@ -63,7 +63,7 @@ if TYPE_CHECKING:
     from ...graphs.workflow import Workflow
     from ..upkeep import Arrival, Finding, Layout
 
-PACE = Pace(listen=1.0, sweep=2.0)
+PACE = Pace(listen=1.0, sweep=2.0, late=0.1)
 """Every look is paid for."""
 
 _LATEST = 10_000
