@@ -26,7 +26,7 @@ def existence(server: ForkServer, tmp_path: Path) -> Existence:
 
 
 @pytest.mark.parametrize(
-    "shifts", [[HOUR], [HOUR, 0.0], [HOUR, -HOUR, HOUR]], ids=["on", "and-back", "to-and-fro"]
+    "shifts", [[HOUR], [HOUR, 0.0, HOUR], [HOUR, -HOUR, HOUR]], ids=["on", "and-back", "to-and-fro"]
 )
 def test_a_clock_that_jumps_while_timers_run_fires_each_once(
     existence: Existence, shifts: list[float]

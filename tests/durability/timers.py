@@ -18,7 +18,11 @@ SWEEPS = 1.5
 
 
 def jump(voice: Voice, shifts: Sequence[float], **how: Any) -> None:
-    """Begin; the clock jumps when everything waits, and again whenever a step completes."""
+    """Begin; the clock jumps whenever everything waits or a step completes, while there are shifts.
+
+    The last shift must be one that makes every timer due: a jump back may come before the others
+    were seen to be due, and they rightly wait on.
+    """
     asyncio.run(_jump(voice, list(shifts), Life(**how)))
 
 
