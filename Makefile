@@ -57,7 +57,7 @@ mutants: .venv/ready ## Plant bugs in the engine, and see that its tests notice 
 	@.venv/bin/python bench/mutants.py
 
 lock: .venv/ready ## Pin the newest versions that fit, with their hashes
-	@$(LOCK) pyproject.toml --group dev --extra google --extra mcp -o requirements/dev.txt
+	@$(LOCK) pyproject.toml --group dev --extra google --extra mcp --extra slack -o requirements/dev.txt
 	@$(LOCK) pyproject.toml --extra google -c requirements/dev.txt -o requirements/run.txt
 	@echo hatchling | $(LOCK) - -c requirements/dev.txt -o requirements/build.txt
 	@echo uv | $(LOCK) - -o requirements/uv.txt
