@@ -28,6 +28,7 @@ from ..graphs.secrets import Secrets, public
 from ..graphs.services import Services
 from ..graphs.skills import skills as built_in_skills
 from ..graphs.steps import kinds
+from ..graphs.trigger import TriggerKind
 from ..graphs.workflow import Workflow
 from ..graphs.workspace.bounds import Workspaces
 from ..store.buses import connect_bus
@@ -148,7 +149,16 @@ def _path(path: str) -> str:
 
 def loader(catalogue: Catalogue | None = None, known: Registry[StepKind] | None = None) -> Loader:
     """A loader of the language with all registered kinds; needs no store and no LangGraph."""
-    return Loader(Language(known or kinds()), default_engine, catalogue or built_in())
+    language = Language(known or kinds(), trigger_kinds)
+    return Loader(language, default_engine, catalogue or built_in())
+
+
+@cache
+def trigger_kinds() -> Registry[TriggerKind]:
+    """Every kind of trigger there is."""
+    from ..triggers.kinds import kinds
+
+    return kinds()
 
 
 def built_in() -> Catalogue:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from assay.api.app import trigger_kinds
 from assay.graphs.language import Language
 from assay.graphs.steps import kinds
 
@@ -19,14 +20,12 @@ Generated from the models by `python docs/reference.py`. What the fields mean to
 told in [language.md](language.md). A field marked *later* is understood and refused by name.
 """
 
-LATER = {
-    "Workflow": {"triggers"},
-}
+LATER: dict[str, set[str]] = {}
 
 
 def page() -> str:
     """The page as Markdown."""
-    language = Language(kinds())
+    language = Language(kinds(), trigger_kinds)
     schema = language.schema()
     definitions = schema["$defs"]
     common = set(_common(definitions))
@@ -41,6 +40,7 @@ def page() -> str:
         properties = {n: p for n, p in own["properties"].items() if n not in common | {"type"}}
         body = {**own, "properties": properties}
         parts.append(_section(f"`{kind}`", body, later=LATER.get(name, set())))
+    parts += _triggers(definitions)
     used = (
         "Input",
         "Output",
@@ -62,9 +62,22 @@ def page() -> str:
         "Check",
         "Repair",
         "Escalate",
+        "Throttle",
     )
     parts += [_section(name, definitions[name]) for name in used]
     return "\n".join(parts)
+
+
+def _triggers(definitions: dict[str, Any]) -> list[str]:
+    mapping = definitions["AnyTrigger"]["discriminator"]["mapping"]
+    kinds = {kind: definitions[ref.rsplit("/", 1)[-1]] for kind, ref in mapping.items()}
+    every = [kind["properties"] for kind in kinds.values()]
+    common = {n: p for n, p in every[0].items() if n != "type" and all(n in e for e in every)}
+    parts = [_section("Every trigger", {"properties": common})]
+    for name, kind in kinds.items():
+        own = {n: p for n, p in kind["properties"].items() if n not in {*common, "type"}}
+        parts.append(_section(f"`{name}` trigger", {**kind, "properties": own}))
+    return parts
 
 
 def _common(definitions: dict[str, Any]) -> list[str]:

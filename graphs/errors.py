@@ -158,6 +158,28 @@ class QuestionNotFound(AssayError):
         return cls(f"No question has the id {id!r}; list the questions to see their ids.")
 
 
+class TriggerNotFound(AssayError):
+    """No trigger has that id."""
+
+    code = "trigger_not_found"
+
+    @classmethod
+    def of(cls, id: str) -> Self:
+        """In the same words wherever it is missed: who may not see it is told no others."""
+        return cls(f"No trigger has the id {id!r}; list the triggers to see their ids.")
+
+
+class FiringNotFound(AssayError):
+    """No firing of a trigger has that id."""
+
+    code = "firing_not_found"
+
+    @classmethod
+    def of(cls, id: str) -> Self:
+        """In the same words wherever it is missed: who may not see it is told no others."""
+        return cls(f"No firing has the id {id!r}; list the firings of a trigger to see theirs.")
+
+
 class ArtifactNotFound(AssayError):
     """The execution kept no such file."""
 

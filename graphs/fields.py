@@ -57,3 +57,13 @@ def _role(annotation: Any, metadata: list[Any] | tuple[Any, ...] = ()) -> Role |
         if found is not None:
             return found
     return None
+
+
+def placed_steps(steps: tuple[Step, ...], where: Where) -> Iterator[tuple[Where, Step]]:
+    """Every step with its place in the document, inner and compensating ones included."""
+    for index, step in enumerate(steps):
+        here = (*where, index)
+        yield here, step
+        for way, inner in step.blocks().items():
+            yield from placed_steps(inner, (*here, *way))
+        yield from placed_steps(step.rollback or (), (*here, "rollback"))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
 from typing import Any, Literal
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 from pydantic.json_schema import models_json_schema
 from pydantic_core import ErrorDetails
 
@@ -17,41 +18,72 @@ from .ports import StepKind
 from .prompts import names_a_file
 from .registry import Registry, nearest
 from .step import Model
+from .trigger import AnyTrigger, TriggerKind, TriggerSpec
 from .workflow import Workflow
+
+_TRIGGER: TypeAdapter[Any] = TypeAdapter(AnyTrigger)
 
 SCHEMA_ID = "https://json-schema.org/draft/2020-12/schema"
 
 
 class Language:
-    """Reads documents into workflows made of the registered kinds."""
+    """Reads documents into workflows made of the registered kinds.
 
-    def __init__(self, kinds: Registry[StepKind]) -> None:
+    `triggers` is called when a document has some: to load their kinds takes a while.
+    """
+
+    def __init__(
+        self,
+        kinds: Registry[StepKind],
+        triggers: Callable[[], Registry[TriggerKind]] | None = None,
+    ) -> None:
         self.kinds = kinds
+        self.triggers = triggers or cache(lambda: Registry[TriggerKind]("kind of trigger", {}))
 
     def workflow(self, document: Document) -> Workflow:
         """The workflow a document means; raises `InvalidSpec` with every problem of form."""
         if not isinstance(document.value, dict):
             raise InvalidSpec([self._not_a_workflow(document)])
         try:
-            workflow = Workflow.model_validate(document.value, context={"kinds": self.kinds})
+            workflow = Workflow.model_validate(document.value, context=self._context())
         except ValidationError as error:
             errors = error.errors(include_url=False)
             raise InvalidSpec([*self._problems(errors, document)]) from None
         workflow.written(document.value)
         return workflow
 
+    def trigger(self, document: Document) -> TriggerSpec:
+        """The trigger a document means; raises `InvalidSpec` with every problem of form."""
+        try:
+            spec: TriggerSpec = _TRIGGER.validate_python(document.value, context=self._context())
+        except ValidationError as error:
+            errors = error.errors(include_url=False)
+            raise InvalidSpec([*self._problems(errors, document)]) from None
+        return spec
+
+    def _context(self) -> dict[str, Any]:
+        return {"kinds": self.kinds, "triggers": self.triggers}
+
     def schema(self) -> dict[str, Any]:
         """The JSON Schema (2020-12) of a document."""
-        inputs: list[tuple[type[Model], Literal["validation"]]] = [(Workflow, "validation")]
-        names = {name: self.kinds.get(name).model for name in self.kinds}
-        inputs += [(model, "validation") for model in dict.fromkeys(names.values())]
+        triggers = self.triggers()
+        steps: dict[str, type[Model]] = {n: self.kinds.get(n).model for n in self.kinds}
+        others: dict[str, type[Model]] = {n: triggers.get(n).model for n in triggers}
+        own: list[type[Model]] = [Workflow, *steps.values(), *others.values()]
+        models = dict.fromkeys(own)
+        inputs: list[tuple[type[Model], Literal["validation"]]]
+        inputs = [(model, "validation") for model in models]
         refs, schema = models_json_schema(inputs)
-        kinds = {name: refs[model, "validation"]["$ref"] for name, model in names.items()}
-        any_step = {
-            "oneOf": [{"$ref": ref} for ref in sorted(set(kinds.values()))],
-            "discriminator": {"propertyName": "type", "mapping": kinds},
-        }
-        definitions = {**schema["$defs"], "AnyStep": any_step}
+
+        def any_of(names: Mapping[str, type[Model]]) -> dict[str, Any]:
+            kinds = {name: refs[model, "validation"]["$ref"] for name, model in names.items()}
+            return {
+                "oneOf": [{"$ref": ref} for ref in sorted(set(kinds.values()))],
+                "discriminator": {"propertyName": "type", "mapping": kinds},
+            }
+
+        definitions = {**schema["$defs"], "AnyStep": any_of(steps)}
+        definitions["AnyTrigger"] = any_of(others) if others else {"type": "object"}
         root = definitions.pop("Workflow")
         whole = {"$schema": SCHEMA_ID, **root, "$defs": dict(sorted(definitions.items()))}
         linked: dict[str, Any] = _linked(whole)
@@ -83,17 +115,34 @@ class Language:
         self, error: ErrorDetails, where: Where, document: Document, message: str | None = None
     ) -> Problem:
         kind = error["type"]
-        at = (*where, "type") if kind == "kind_unknown" else where
+        at = (*where, "type") if kind in ("kind_unknown", "trigger_unknown") else where
         position = document.position(at, key=kind == "extra_forbidden")
         message = message or self._message(error, where, document.value)
         return Problem(document.name, position, message, at)
+
+    def _fields_at(self, value: Any, where: Where) -> list[str]:
+        """The fields that could stand at a place: those of its kind, or the workflow's."""
+        for segment in where:
+            value = value[segment]
+        kind = value.get("type") if isinstance(value, Mapping) else None
+        model: type[Model] | None = None
+        if not where and not isinstance(kind, str):
+            model = Workflow
+        elif isinstance(kind, str) and len(where) in (0, 2) and where[:1] in ((), ("triggers",)):
+            triggers = self.triggers()
+            model = triggers.get(kind).model if kind in triggers else None
+        elif isinstance(kind, str) and kind in self.kinds:
+            model = self.kinds.get(kind).model
+        if model is None:
+            return []
+        return [info.alias or name for name, info in model.model_fields.items()]
 
     def _message(self, error: ErrorDetails, where: Where, value: Any) -> str:
         kind, given = error["type"], error.get("input")
         name = _named(where)
         match kind:
             case "extra_forbidden":
-                known = _fields_at(self.kinds, value, where[:-1])
+                known = self._fields_at(value, where[:-1])
                 return f"the field {name} is not known here{nearest(str(where[-1]), known)}"
             case "too_short":
                 few = "has too few entries" if given else "is empty"
@@ -105,6 +154,13 @@ class Language:
                 if not isinstance(tag, str):
                     return f"'type' must be text, the name of a kind of step, not {_noun(tag)}"
                 return f"{tag!r} is not a kind of step{nearest(tag, self.kinds)}"
+            case "trigger_unknown":
+                tag = given.get("type") if isinstance(given, Mapping) else None
+                if not isinstance(tag, str):
+                    return f"'type' must be text, the name of a kind of trigger, not {_noun(tag)}"
+                return f"{tag!r} is not a kind of trigger{nearest(tag, self.triggers())}"
+            case "trigger_missing":
+                return "this trigger has no `type`; say which kind it is (cron, webhook, chat …)"
             case "kind_missing":
                 return "this step has no `type`; say which kind it is (shell, agent, assert …)"
             case "string_type":
@@ -120,7 +176,7 @@ class Language:
             case "literal_error":
                 expected = error.get("ctx", {}).get("expected", "")
                 return f"{name}: {_shown(given)} is not one of {expected}"
-            case "step":
+            case "step" | "trigger":
                 return f"{error['msg']}, not {_shown(given)}"
             case "value_error":
                 why = str(error.get("ctx", {}).get("error", error["msg"]))
@@ -150,8 +206,8 @@ def _linked(value: Any) -> Any:
         return [_linked(entry) for entry in value]
     if not isinstance(value, dict):
         return value
-    if value == {"title": "AnyStep"}:
-        return {"$ref": "#/$defs/AnyStep"}
+    if value in ({"title": "AnyStep"}, {"title": "AnyTrigger"}):
+        return {"$ref": f"#/$defs/{value['title']}"}
     return {key: _linked(entry) for key, entry in value.items()}
 
 
@@ -175,21 +231,6 @@ def _place(error: ErrorDetails, value: Any) -> Where:
     if error["type"] == "missing":
         where.append(error["loc"][-1])
     return tuple(where)
-
-
-def _fields_at(kinds: Registry[StepKind], value: Any, where: Where) -> list[str]:
-    """The fields that could stand at a place: those of the step's kind, or the workflow's."""
-    for segment in where:
-        value = value[segment]
-    kind = value.get("type") if isinstance(value, Mapping) else None
-    model: type[Model] | None = None
-    if not where:
-        model = Workflow
-    elif isinstance(kind, str) and kind in kinds:
-        model = kinds.get(kind).model
-    if model is None:
-        return []
-    return [info.alias or name for name, info in model.model_fields.items()]
 
 
 def _noun(value: Any) -> str:

@@ -60,9 +60,9 @@ class Names:
         """Ids that expressions can only read through `steps`."""
         return frozenset(i for i, usable in self._bare.items() if not usable)
 
-    def step(self, id: str) -> Step:
-        """The step of that id."""
-        return self._steps[id]
+    def outputs(self, id: str) -> frozenset[str]:
+        """What a bare `step.output` may refer to, of the step of that id."""
+        return reference_outputs(self._steps[id])
 
     def _collect(self, step: Step) -> None:
         self._steps.setdefault(step.id, step)

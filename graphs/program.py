@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from .binding import BoundField, BoundStep
 from .errors import Problem
+from .trigger import BoundTrigger
 from .workflow import Workflow
 
 
@@ -24,3 +25,4 @@ class Program:
     env: frozenset[str] = frozenset()
     slot: BoundField | None = None
     warnings: tuple[Problem, ...] = ()
+    triggers: tuple[BoundTrigger, ...] = ()

@@ -10,11 +10,10 @@ from typing import Any
 from .answers import first_line, validator
 from .document import Document
 from .errors import Problem
-from .fields import Where
+from .fields import Where, placed_steps
 from .inputs import NOUNS, fault
 from .policy import every_step
 from .ports import StepKind
-from .refusals import placed_steps
 from .registry import Registry, nearest
 from .step import Family, OnError, Step
 from .workflow import Workflow

@@ -14,8 +14,7 @@ from urllib.parse import quote, quote_plus
 from .binding import BoundField, Filled, Fixed, Tree
 from .document import Document
 from .errors import ConfigurationError, Problem
-from .fields import Where
-from .refusals import placed_steps
+from .fields import Where, placed_steps
 from .scope import Scope
 from .workflow import Workflow
 

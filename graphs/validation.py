@@ -2,35 +2,26 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from typing import Any
 
-from .binding import BoundField, BoundStep, Filled, Fixed, Formula, Reference, Tree
+from .binding import BoundField, BoundStep
 from .document import Document
-from .errors import InvalidSpec, Problem
-from .expressions import (
-    Environment,
-    ExpressionEngine,
-    ExpressionProblem,
-    Hole,
-    Template,
-    Type,
-    unwrap_condition,
-)
+from .errors import InvalidSpec
+from .expressions import Environment, ExpressionEngine, Type
+from .fieldbinder import FieldBinder, Found
 from .fields import Where, program_text
-from .names import Names, View, hoisted, reference_outputs
+from .names import Names, View, hoisted
 from .placing import misplaced
 from .policy import policy_of, policy_problems
 from .ports import StepKind
 from .program import Program
-from .refusals import refusals
 from .registry import Registry
 from .rules import broken_rules
 from .scope import SCOPE_NAMES
 from .secrets import misplaced_secrets
-from .step import Family, Role, Step
+from .step import Family, Step
+from .triggering import bind_triggers
 from .workflow import Workflow
 
 _TYPES = {
@@ -65,12 +56,13 @@ class _Binder:
         self._document = document
         self._kinds = kinds
         self._engine = engine
-        self._problems: list[Problem] = []
         self._seen: dict[str, Where] = {}
         self._names = Names(workflow, lambda id: engine().declarable(id))
+        self._fields = FieldBinder(document, engine, self._names, lambda: self._environment)
+        self._problem = self._fields.problem
+        self._problems = self._fields.problems
 
     def program(self) -> Program:
-        self._problems += refusals(self._workflow, self._document)
         self._problems += misplaced_secrets(self._workflow, self._document)
         self._problems += policy_problems(self._workflow, self._document)
         self._problems += broken_rules(self._workflow, self._document, self._kinds)
@@ -80,21 +72,23 @@ class _Binder:
         env: set[str] = {name for s in steps for name in s.env}
         for name, output in self._workflow.outputs.items():
             if output.value is not None:
-                found = _Found()
+                found = Found()
                 where = ("outputs", name, "value")
-                outputs[name] = self._data(output.value, where, view, found)
+                outputs[name] = self._fields.data(output.value, where, view, found)
                 env |= found.env
         slot = None
         if self._workflow.concurrency is not None and self._workflow.concurrency.key is not None:
-            used = _Found()
+            used = Found()
             key = self._workflow.concurrency.key
-            slot = self._template(key, ("concurrency", "key"), View(), used)
+            slot = self._fields.template(key, ("concurrency", "key"), View(), used)
             env |= used.env
-        errors = [p for p in self._problems if not p.warning]
-        if errors:
-            raise InvalidSpec(self._problems)
-        warnings = tuple(p for p in self._problems if p.warning)
-        return Program(self._workflow, steps, outputs, frozenset(env), slot, warnings)
+        triggers = bind_triggers(self._workflow, self._document, self._engine)
+        problems = [*self._problems, *triggers.problems]
+        if not all(p.warning for p in problems):
+            raise InvalidSpec(problems)
+        warnings = tuple(problems)
+        bound = tuple(triggers.triggers)
+        return Program(self._workflow, steps, outputs, frozenset(env), slot, warnings, bound)
 
     @cached_property
     def _environment(self) -> Environment:
@@ -145,12 +139,12 @@ class _Binder:
 
     def _step(self, step: Step, where: Where, view: View) -> BoundStep:
         self._unique(step, where)
-        found = _Found()
+        found = Found()
         fields: dict[Where, BoundField] = {}
         inside = view.plus((), step.local)
         for place, role, value in program_text(step):
             seen = self._view_of(place, step, view, inside)
-            fields[place] = self._field(role, value, (*where, *place), seen, found)
+            fields[place] = self._fields.field(role, value, (*where, *place), seen, found)
         self._problems += misplaced(step, where, fields, self._document)
         blocks = {}
         for way, steps in step.blocks().items():
@@ -195,134 +189,6 @@ class _Binder:
             self._problem(
                 (*where, "id"), f"the id {step.id!r} is used in line {line} already; choose another"
             )
-
-    def _field(self, role: Role, value: Any, where: Where, view: View, found: _Found) -> BoundField:
-        match role:
-            case Role.CONDITION:
-                return self._formula(value, where, view, found, condition=True)
-            case Role.EXPRESSION:
-                return self._formula(value, where, view, found, condition=False)
-            case Role.INPUTS:
-                return self._inputs(value, where, view, found)
-            case _:
-                return self._data(value, where, view, found)
-
-    def _inputs(self, value: Any, where: Where, view: View, found: _Found) -> BoundField:
-        """Like data; a bare `step.output` on the first level is a reference."""
-        entries = value.items() if isinstance(value, dict) else enumerate(value)
-        bound: dict[Any, BoundField] = {}
-        for key, entry in entries:
-            path = self._bare(entry, view)
-            if path is not None:
-                found.steps.add(path[1])
-                bound[key] = Reference(path)
-            else:
-                bound[key] = self._data(entry, (*where, key), view, found)
-        return Tree(bound if isinstance(value, dict) else list(bound.values()))
-
-    def _bare(self, entry: Any, view: View) -> tuple[str, ...] | None:
-        if not isinstance(entry, str) or entry.count(".") != 1:
-            return None
-        id, member = entry.split(".")
-        if id not in view.ids:
-            return None
-        return ("steps", id, member) if member in self._declared(id) else None
-
-    def _declared(self, id: str) -> frozenset[str]:
-        return reference_outputs(self._names.step(id))
-
-    def _data(self, value: Any, where: Where, view: View, found: _Found) -> BoundField:
-        if isinstance(value, str):
-            return self._template(value, where, view, found)
-        entries: Any
-        if isinstance(value, Mapping):
-            entries = {k: self._data(v, (*where, k), view, found) for k, v in value.items()}
-        elif isinstance(value, list | tuple):
-            entries = [self._data(v, (*where, i), view, found) for i, v in enumerate(value)]
-        else:
-            return Fixed(value)
-        inner = entries.values() if isinstance(entries, dict) else entries
-        if all(isinstance(entry, Fixed) for entry in inner):
-            return Fixed(value)
-        return Tree(entries)
-
-    def _template(self, text: str, where: Where, view: View, found: _Found) -> BoundField:
-        if "{{" not in text:
-            return Fixed(text)
-        try:
-            template = Template.parse(text)
-        except ExpressionProblem as problem:
-            self._problem(where, problem.message, problem.offset)
-            return Fixed(text)
-        pieces: list[str | Formula] = []
-        for part in template.parts:
-            if isinstance(part, Hole):
-                bound = self._formula(part.source, where, view, found, offset=part.offset)
-                pieces.append(bound if isinstance(bound, Formula) else "")
-            else:
-                pieces.append(part)
-        return Filled(tuple(pieces))
-
-    def _formula(
-        self,
-        source: str,
-        where: Where,
-        view: View,
-        found: _Found,
-        *,
-        condition: bool = False,
-        offset: int = 0,
-    ) -> BoundField:
-        """Check the names first: they give better messages than the type-checker does."""
-        place = ".".join(str(p) for p in where if not isinstance(p, int)) or "value"
-        try:
-            plain = unwrap_condition(source)
-            references = self._engine().references(plain)
-        except ExpressionProblem as problem:
-            self._problem(where, self._hint(problem.message, source), offset + problem.offset)
-            return Fixed(None)
-        wrong = False
-        for reference in references:
-            message = self._names.problem(reference, view)
-            if message is not None:
-                wrong = True
-                self._problem(where, message, offset + reference.offset)
-            step = self._names.step_of(reference)
-            if step is not None and step not in view.local:
-                found.steps.add(step)
-            if reference.path[0] == "env" and len(reference.path) == 2:
-                found.env.add(reference.path[1])
-        if wrong:
-            return Fixed(None)
-        try:
-            compiled = self._environment.compile(plain, condition=condition)
-        except ExpressionProblem as problem:
-            self._problem(where, self._hint(problem.message, plain), offset + problem.offset)
-            return Fixed(None)
-        found.functions |= compiled.functions
-        return Formula(compiled, str(where[-1]) if isinstance(where[-1], str) else place, condition)
-
-    def _hint(self, message: str, source: str) -> str:
-        """A step may be called what the expression language takes for something else."""
-        for id in sorted(self._names.reserved):
-            form = f"steps['{id}']"
-            bare = re.search(rf"(?<![\w.'\"-]){re.escape(id)}(?![\w-])", source)
-            if bare and form not in message:
-                return f"{message}; a step called {id!r} is read as `{form}`"
-        return message
-
-    def _problem(self, where: Where, message: str, offset: int | None = None) -> None:
-        position = self._document.position(where, offset=offset)
-        self._problems.append(Problem(self._document.name, position, message, where))
-
-
-class _Found:
-    """What the expressions of one step turn out to use."""
-
-    def __init__(self) -> None:
-        self.steps: set[str] = set()
-        self.env: set[str] = set()
-        self.functions: set[str] = set()
 
 
 def prerequisites(graph: Sequence[BoundStep]) -> dict[str, frozenset[str]]:

@@ -23,6 +23,7 @@ from .step import (
     StepLimits,
     Text,
 )
+from .trigger import Triggers
 
 InputType = Literal["string", "number", "integer", "boolean", "array", "object"]
 OutputType = Literal["string", "number", "integer", "boolean", "array", "object", "artifact", "any"]
@@ -148,7 +149,7 @@ class Workflow(Model):
     resource_limits: ResourceLimits | None = Field(default=None, description="Bounds.")
     budget: Budget | None = Field(default=None, description="What agents may spend.")
     panic: Panic | None = Field(default=None, description="Restarts after a system failure.")
-    triggers: list[dict[str, Json]] | None = Field(default=None, description="What starts it.")
+    triggers: Triggers = Field(default=(), description="What starts it.")
     workspace: Workspace = Field(default_factory=Workspace, description="Where files are.")
     steps: Block = Field(description="What it does, in order.")
 

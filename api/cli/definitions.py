@@ -16,6 +16,7 @@ from ...graphs.registry import Registry
 from ...graphs.rules import Catalogue
 from ...graphs.skills import skills
 from ...graphs.steps import kinds
+from ..app import trigger_kinds
 from .exits import INVALID, OK
 from .output import Output
 from .text import plural
@@ -31,7 +32,7 @@ class Reader:
 
     def __init__(self) -> None:
         self._kinds: Registry[StepKind] = kinds()
-        self.language = Language(self._kinds)
+        self.language = Language(self._kinds, trigger_kinds)
         catalogue = Catalogue(
             skills(),
             Registry("function", {}, group="assay.functions"),

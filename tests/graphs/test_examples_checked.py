@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from assay.api.app import loader
+from assay.graphs.fields import placed_steps
 from assay.graphs.program import Program
-from assay.graphs.refusals import placed_steps
 
 HOUSE = Path(__file__).resolve().parents[2]
 AGENTIC = {"agent", "claude_code", "decide"}

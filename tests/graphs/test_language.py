@@ -25,7 +25,6 @@ def test_all_problems_are_told_at_once_in_order_of_place() -> None:
           count: {{type: integer, default: ¶3.5}}
         context: {{readonly: {{x: 1}}, mutable: {{x: ¶2}}}}
         error_handling: {{per_step: {{¶nobody: skip}}}}
-        ¶triggers: []
         steps:
           - {{id: a, {ECHO}, inputs: {{message: "{{{{ ¶inputs.cuont }}}}"}}}}
           - {{id: ¶a, {ECHO}}}
@@ -34,7 +33,6 @@ def test_all_problems_are_told_at_once_in_order_of_place() -> None:
         "the default of 'count' must be a whole number; 3.5 is not",
         "is in `readonly` as well",
         "no step has the id 'nobody'",
-        "`triggers` is not available",
         "did you mean 'count'?",
         "is used in line",
         "`eval` may evaluate a value",
@@ -72,19 +70,6 @@ def test_all_problems_of_form_are_told_at_once() -> None:
 )
 def test_a_field_of_several_forms_is_one_problem(field: str, says: str) -> None:
     refused(f"- {{id: s, type: shell, command: ls, {field}}}", says)
-
-
-NOT_YET = {
-    "triggers": "¶triggers: []",
-}
-
-
-@pytest.mark.parametrize(("what", "text"), NOT_YET.items())
-def test_a_field_this_version_lacks_is_refused_by_name(what: str, text: str) -> None:
-    refused(
-        f"name: w\n{text}\nsteps: [{{id: a, {ECHO}}}]",
-        f"`{what}` is not available in this version",
-    )
 
 
 DECLARED = """

@@ -1,0 +1,13 @@
+"""The kinds of triggers there are: the built-in ones, and those of plugins."""
+
+from __future__ import annotations
+
+from ..graphs.registry import Registry
+from ..graphs.trigger import TriggerKind
+from .manual import Manual
+
+
+def kinds() -> Registry[TriggerKind]:
+    """A registry of its own."""
+    built_in: dict[str, TriggerKind] = {"manual": Manual()}
+    return Registry("kind of trigger", built_in, group="assay.triggers")
