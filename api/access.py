@@ -7,6 +7,8 @@ from enum import StrEnum
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
+from ..graphs.profiles import RESTRICTED, TRUSTED, bounded
+
 if TYPE_CHECKING:
     from ..graphs.stored import Principal
 
@@ -134,6 +136,13 @@ def decide(principal: Principal, operation: Operation, workflow: str | None = No
         if fnmatchcase(workflow, pattern):
             return Decision(True, f"{principal.role} may {operation}, scope {pattern!r}")
     return Decision(False, f"no scope of {principal.name!r} covers the workflow {workflow!r}")
+
+
+def most(principal: Principal) -> str:
+    """The security profile that no step of what they begin exceeds: their own, or else of an
+    admin `trusted`, of anybody else `restricted`. Raises `NotAllowed` for one nobody knows."""
+    by_role = TRUSTED if principal.role == Role.ADMIN else RESTRICTED
+    return bounded(principal.profile or by_role) or TRUSTED
 
 
 def covers(principal: Principal, workflow: str) -> bool:

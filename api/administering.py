@@ -7,8 +7,9 @@ from datetime import timedelta
 from functools import partial
 from typing import NamedTuple
 
+from ..graphs.profiles import TRUSTED, bounded
 from ..graphs.stored import AuditEntry, Page, Principal
-from .access import Operation
+from .access import Operation, most
 from .deciding import Deciding, size
 from .keys import Issued, issue
 
@@ -56,15 +57,23 @@ class Administering(Deciding):
         role: str,
         scopes: Sequence[str] = (),
         lasts: timedelta | None = None,
+        profile: str = "",
     ) -> Issued:
-        """A new principal, and its key, which is told this one time."""
-        issued = issue(name, role, scopes, tenant=self.asker.tenant, lasts=lasts)
+        """A new principal, and its key, which is told this one time. Nobody gives a security
+        profile that lets more than their own; empty: that of the role."""
+        issued = issue(name, role, scopes, tenant=self.asker.tenant, lasts=lasts, profile=profile)
+        given, own = most(issued.principal), most(self.asker.principal)
+        beyond = (bounded(own, given) or TRUSTED) != given
         await self._change(
             Operation.CREATE_KEY,
             None,
             issued.principal.id,
             partial(self._store.put_principal, issued.principal),
-            {"name": name, "role": role, "scopes": list(scopes)},
+            {"name": name, "role": role, "scopes": list(scopes), "profile": given},
+            refused=f"nobody gives more than they have: {given!r} is more than {own!r}; name "
+            "that as the `profile` of the key"
+            if beyond
+            else "",
         )
         return issued
 

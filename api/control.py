@@ -18,7 +18,7 @@ from ..graphs.errors import (
 )
 from ..graphs.execution import Execution, Status, new_id
 from ..graphs.stored import Page, WorkflowInfo
-from .access import Operation, covers
+from .access import Operation, covers, most
 from .administering import Stats
 from .admission import admit, called, displaces
 from .deciding import MOST, Asker, size
@@ -135,18 +135,20 @@ class Control(Judging):
         priority: int = 0,
         id: str = "",
     ) -> Execution:
-        """Begin an execution of a registered workflow; returns it as soon as it is durable.
+        """Begin an execution of a registered workflow; returns it as soon as it is durable. No
+        step of it exceeds the asker's security profile.
 
         `id` is of `new_id`; one that exists raises `StoreError`.
         """
         self._there(name)
         document = await self._store.workflow(name, version)
+        start = partial(self._manager.start, document, inputs, priority=priority, id=id)
         return await self._change(
             Operation.START_EXECUTION,
             name,
             name,
-            partial(self._manager.start, document, inputs, priority=priority, id=id),
-            {"version": version, "priority": priority},
+            partial(start, profile=self._profile),
+            {"version": version, "priority": priority, "profile": self._profile},
         )
 
     async def start_once(
@@ -179,6 +181,10 @@ class Control(Judging):
             if (begun := await self._begun(first)) is None:
                 raise
             return Begun(begun, replayed=True)
+
+    @property
+    def _profile(self) -> str:
+        return most(self.asker.principal)
 
     async def _begun(self, id: str) -> Execution | None:
         try:
@@ -272,14 +278,14 @@ class Control(Judging):
         return await self._manager.plan_fork(execution.id, path)
 
     async def retry(self, id: str, path: str | None = None) -> Execution:
-        return await self._to(
-            id, Operation.RETRY_EXECUTION, partial(self._manager.retry, path=path)
-        )
+        """Bound as the other, and as `start`."""
+        retry = partial(self._manager.retry, path=path, profile=self._profile)
+        return await self._to(id, Operation.RETRY_EXECUTION, retry, {"profile": self._profile})
 
     async def fork(self, id: str, path: str, inputs: Mapping[str, Any] | None = None) -> Execution:
-        return await self._to(
-            id, Operation.FORK_EXECUTION, partial(self._manager.fork, path=path, inputs=inputs)
-        )
+        """Bound as the other, and as `start`."""
+        fork = partial(self._manager.fork, path=path, inputs=inputs, profile=self._profile)
+        return await self._to(id, Operation.FORK_EXECUTION, fork, {"profile": self._profile})
 
     async def delete(self, id: str) -> None:
         """Forget an execution that has ended."""

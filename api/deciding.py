@@ -6,6 +6,7 @@ import asyncio
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -75,11 +76,17 @@ class Deciding:
         self._visible(execution)
         return execution
 
-    async def _to(self, id: str, operation: Operation, change: Callable[[str], Awaitable[T]]) -> T:
+    async def _to(
+        self,
+        id: str,
+        operation: Operation,
+        change: Callable[[str], Awaitable[T]],
+        data: Mapping[str, Any] = MappingProxyType({}),
+    ) -> T:
         execution = await self._row(id)
         self._visible(execution)
         return await self._change(
-            operation, execution.workflow, execution.id, partial(change, execution.id), {}
+            operation, execution.workflow, execution.id, partial(change, execution.id), data
         )
 
     async def _change(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ..graphs.errors import InvalidInput, NotAuthenticated
 from ..graphs.execution import timestamp
+from ..graphs.profiles import PROFILES
 from ..graphs.stored import Principal
 from .access import Role
 
@@ -48,6 +49,7 @@ def issue(
     *,
     tenant: str = "",
     lasts: timedelta | None = None,
+    profile: str = "",
 ) -> Issued:
     """A new principal with a key of its own; nothing is kept yet. Raises `InvalidInput`."""
     if role not in list(Role):
@@ -58,14 +60,17 @@ def issue(
         raise InvalidInput(
             f"A key has up to {MOST_SCOPES} scopes of 1 to {LONGEST_SCOPE} characters"
         )
+    if profile and profile not in PROFILES:
+        there = ", ".join(PROFILES)
+        raise InvalidInput(f"{profile!r} is not a security profile; there are: {there}")
     if lasts is not None and lasts <= timedelta():
         raise InvalidInput("A key cannot expire before it exists; give a time from now on")
     id = secrets.token_hex(4)
     secret = f"assay_{tenant}_{id}_" if tenant else f"assay_{id}_"
     secret += secrets.token_urlsafe(32)
     expires = None if lasts is None else (datetime.now(UTC) + lasts).isoformat()
-    principal = Principal(id, name, role, tuple(scopes), hashed(secret), timestamp(), expires)
-    return Issued(principal, secret)
+    made = (hashed(secret), timestamp(), expires, profile)
+    return Issued(Principal(id, name, role, tuple(scopes), *made), secret)
 
 
 def presented(key: str) -> Presented | None:

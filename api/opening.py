@@ -43,7 +43,7 @@ def identity(environ: Mapping[str, str], tenants: Tenants) -> Identity:
 
     claims = {
         f"{name}_claim": environ[f"ASSAY_{name.upper()}_CLAIM"]
-        for name in ("role", "scopes", "tenant", "name")
+        for name in ("role", "scopes", "tenant", "name", "profile")
         if environ.get(f"ASSAY_{name.upper()}_CLAIM")
     }
     return Identity(tenants, OidcTokens(Issuer(issuer, audience, **claims), tenants))

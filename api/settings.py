@@ -38,6 +38,7 @@ KNOWN = {
     "ASSAY_ROLE_CLAIM": "the claim that holds a token's role, or roles (assay_role)",
     "ASSAY_SCOPES_CLAIM": "the claim that holds patterns of workflows (assay_scopes)",
     "ASSAY_TENANT_CLAIM": "the claim that holds the name of a tenant (assay_tenant)",
+    "ASSAY_PROFILE_CLAIM": "the claim that bounds what a token begins (assay_profile)",
     "ASSAY_NAME_CLAIM": "the claim by which approvers are named (a verified email, or else sub)",
     "ASSAY_TENANTS": "names of tenants that a server has beside its own store, with commas (none)",
     "ASSAY_ORIGINS": "origins of other sites whose pages may ask a server, with commas (none)",

@@ -14,6 +14,7 @@ import jwt
 import orjson
 
 from ..graphs.errors import ConfigurationError, NotAuthenticated, StoreUnavailable
+from ..graphs.profiles import PROFILES
 from ..graphs.stored import Principal
 from .access import Role
 from .control import Asker
@@ -43,9 +44,10 @@ class Issuer:
     """Whose tokens are taken, for whom, and which claims say what the sender may do.
 
     `role_claim` holds a role or a list of them, of which the highest counts; `scopes_claim`
-    patterns of workflows, a list or words; `tenant_claim` the name of a tenant. Approvers go by
-    names: `name_claim` must be one that nobody can change for themselves. Without one, it is an
-    `email` that the issuer has verified, or else the subject.
+    patterns of workflows, a list or words; `tenant_claim` the name of a tenant; `profile_claim`
+    the security profile that bounds what the sender begins, if not that of the role.
+    Approvers go by names: `name_claim` must be one that nobody can change for themselves. Without
+    one, it is an `email` that the issuer has verified, or else the subject.
     """
 
     url: str
@@ -53,6 +55,7 @@ class Issuer:
     role_claim: str = "assay_role"
     scopes_claim: str = "assay_scopes"
     tenant_claim: str = "assay_tenant"
+    profile_claim: str = "assay_profile"
     name_claim: str = ""
 
     def __post_init__(self) -> None:
@@ -114,7 +117,14 @@ class OidcTokens:
             raise NotAuthenticated(
                 f"The token's claim {self._issuer.scopes_claim!r} covers no workflow."
             )
-        principal = Principal(f"oidc:{subject}", self._name(claims), role, tuple(scopes))
+        profile = claims.get(self._issuer.profile_claim, "")
+        if not isinstance(profile, str) or (profile and profile not in PROFILES):
+            raise NotAuthenticated(
+                f"The token's claim {self._issuer.profile_claim!r} is no security profile; "
+                f"there are: {', '.join(PROFILES)}"
+            )
+        named = (f"oidc:{subject}", self._name(claims), role, tuple(scopes))
+        principal = Principal(*named, profile=profile)
         return Asker(principal, surface, tenant)
 
     def _name(self, claims: Mapping[str, Any]) -> str:

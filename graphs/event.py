@@ -45,6 +45,22 @@ class EventType(StrEnum):
     def live(self) -> bool:
         return self in (EventType.OUTPUT, EventType.TOKEN)
 
+    @property
+    def settles(self) -> bool:
+        """Whether the execution now waits, or has come to its end."""
+        return self in _SETTLING
+
+
+_SETTLING = frozenset(
+    {
+        EventType.EXECUTION_COMPLETED,
+        EventType.EXECUTION_FAILED,
+        EventType.EXECUTION_CANCELLED,
+        EventType.EXECUTION_WAITING,
+        EventType.EXECUTION_PAUSED,
+    }
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Event:

@@ -205,8 +205,9 @@ class Execution:
     the status is by now, `worked` the seconds that it did not wait.
     `pins` are the digests of the workflows that
     its steps name, by `digest of the one that names/name@version`; `workspace` is the folder
-    it works in. `provider` is the name of what executes it. `moved` says of one that another
-    store drives now where that is (`to`), and how it left.
+    it works in. `provider` is the name of what executes it; `profile` the security profile that
+    no step of it exceeds (empty: any), for whoever began it may no more. `moved` says of one that
+    another store drives now where that is (`to`), and how it left.
     """
 
     id: str
@@ -232,6 +233,7 @@ class Execution:
     workspace: str = ""
     fuse: bool = True
     provider: str = HERE
+    profile: str = ""
     created_at: str = ""
     updated_at: str = ""
     started_at: str | None = None
@@ -297,7 +299,8 @@ class Execution:
 
 _GIVEN = (
     *("id", "workflow", "version", "digest", "inputs", "env"),
-    *("origin", "priority", "slot", "pins", "workspace", "fuse", "provider", "created_at"),
+    *("origin", "priority", "slot", "pins", "workspace", "fuse", "provider", "profile"),
+    "created_at",
 )
 _CHANGING = tuple(f.name for f in fields(Execution) if f.name not in (*_GIVEN, "steps"))
 

@@ -10,7 +10,8 @@ from .execution import HERE, Execution, Status, new_id, timestamp
 from .fold import Holder, load
 from .forking import Fork, fork
 from .inputs import accept_inputs
-from .launching import Launches, slot_of
+from .launching import Launches, slot_of, withheld, within
+from .profiles import bounded
 
 if TYPE_CHECKING:
     from .history import History
@@ -38,16 +39,23 @@ class Forks:
         return await self._plan(execution, await self._launches.of(execution), path)
 
     async def forked(
-        self, execution: Execution, path: str | None, inputs: Mapping[str, Any], how: str
+        self,
+        execution: Execution,
+        path: str | None,
+        inputs: Mapping[str, Any],
+        how: str,
+        profile: str,
     ) -> Forked:
         """Of another, from a path on, or from whatever failed; what another provider has
-        executed begins anew. Raises `InvalidInput`, `NotPossible`."""
+        executed begins anew. It is bound to the lower of two profiles: the other's, and that of
+        whoever asks. Raises `InvalidInput`, `NotPossible`."""
         launch = await self._launches.of(execution)
         kept = None
         if execution.provider == HERE or path is not None:
             kept = (await self._plan(execution, launch, path)).kept
         accepted = accept_inputs(launch.program.workflow, inputs)
-        now = timestamp()
+        now, profile = timestamp(), bounded(execution.profile, profile)
+        env = within(execution.env, profile)
         begun = Execution(
             new_id(),
             execution.workflow,
@@ -55,15 +63,18 @@ class Forks:
             execution.digest,
             Status.QUEUED,
             accepted,
-            env=execution.env,
+            env=env,
             origin={"execution_id": execution.id, "path": path, "how": how},
             priority=execution.priority,
-            slot=slot_of(launch.program, accepted, execution.env),
+            slot=slot_of(launch.program, accepted, env),
             pins=execution.pins,
-            notices=self._launches.notices(launch, execution.provider),
-            workspace=execution.workspace,
+            notices=self._launches.notices(
+                launch, execution.provider, profile, withheld(execution.env, env)
+            ),
+            workspace="" if profile else execution.workspace,
             fuse=execution.fuse,
             provider=execution.provider,
+            profile=profile,
             created_at=now,
             updated_at=now,
         )

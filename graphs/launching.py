@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -19,6 +19,7 @@ from .lease import SlotRequest
 from .load import SUFFIXES, Loader
 from .policy import every_step
 from .ports import Workflows
+from .profiles import profile as profile_of
 from .program import Program
 from .scope import Scope
 from .workflow import Workflow
@@ -96,12 +97,20 @@ class Launches:
         _keep(self._programs, key, program)
         return program
 
-    def queued(self, launch: Launch, inputs: Mapping[str, Any], provider: str = HERE) -> Execution:
-        """The record that an execution begins with. Raises `ConfigurationError`."""
+    def queued(
+        self,
+        launch: Launch,
+        inputs: Mapping[str, Any],
+        provider: str = HERE,
+        profile: str = "",
+    ) -> Execution:
+        """The record that an execution begins with, of which no step exceeds the profile.
+        Raises `ConfigurationError`, `NotAllowed`."""
         workflow, now = launch.program.workflow, timestamp()
         workspaces = self._surroundings.workspaces
         names = frozenset[str]().union(*(p.env for p in programs(launch)))
-        env = {name: launch.environ.get(name, "") for name in sorted(names)}
+        there = {name: launch.environ.get(name, "") for name in sorted(names)}
+        env = within(there, profile)
         return Execution(
             new_id(),
             workflow.name,
@@ -110,21 +119,26 @@ class Launches:
             Status.QUEUED,
             inputs,
             env=env,
-            notices=self.notices(launch, provider),
+            notices=self.notices(launch, provider, profile, withheld(there, env)),
             slot=slot_of(launch.program, inputs, env),
             pins=_pins(launch),
-            workspace=place(workflow, launch.workspace, workspaces),
+            workspace=place(workflow, launch.workspace, workspaces, profile),
             fuse=launch.fuse,
             provider=provider,
+            profile=profile,
             created_at=now,
             updated_at=now,
         )
 
-    def notices(self, launch: Launch, provider: str) -> tuple[str, ...]:
-        """What an execution must say of itself from the start."""
+    def notices(
+        self, launch: Launch, provider: str, profile: str = "", withheld: Sequence[str] = ()
+    ) -> tuple[str, ...]:
+        """What an execution must say of itself from the start; `withheld` are variables."""
         if provider != HERE:
             return (f"executed by the provider {provider!r}",)
         workspaces = self._surroundings.workspaces
+        if profile:
+            return _bound(profile, launch.program.workflow, withheld)
         return notices(launch.program.workflow, launch.workspace, workspaces)
 
     async def launch(self, program: Program, beside: Path, fuse: bool, depth: int = 0) -> Launch:
@@ -187,6 +201,24 @@ class Launches:
             program = self._loader.pinned(document, name)
             _keep(self._running, digest, program)
             return program
+
+
+def within(env: Mapping[str, str], profile: str) -> dict[str, str]:
+    """The variables as a definition reads them under a profile: what it keeps back is empty."""
+    kept = profile_of(profile).environment(env) if profile else env
+    return {name: kept.get(name, "") for name in env}
+
+
+def withheld(there: Mapping[str, str], env: Mapping[str, str]) -> list[str]:
+    """The names of what is kept back."""
+    return [name for name, value in there.items() if value != env[name]]
+
+
+def _bound(profile: str, workflow: Workflow, withheld: Sequence[str]) -> tuple[str, ...]:
+    where = "" if workflow.workspace.mode == "shared" else ", and they work in a folder of its own"
+    said = f"no step of it is more than {profile!r}, for whoever began it may no more{where}"
+    kept = f"security profile {profile!r} withholds the variables {', '.join(withheld)}"
+    return (f"security profile {profile!r}: {said}", *([kept] if withheld else []))
 
 
 def programs(launch: Launch) -> list[Program]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from .answers import voted
 from .beginning import beginning
 from .errors import ExecutionFailed, NotPossible
-from .event import Event, EventType
+from .event import Event
 from .execution import HERE, Execution, Status, new_id, timestamp
 from .fold import events as events_of
 from .fold import load
@@ -27,6 +27,7 @@ from .launching import Definition, Launches, Surroundings, programs
 from .lease import Command, Message, Slot
 from .load import Loader
 from .logged import logged
+from .profiles import bounded
 from .program import Program
 from .question import Answer, Question, QuestionStatus, Signal
 from .services import Services
@@ -112,19 +113,20 @@ class Manager:
         fuse: bool = True,
         id: str = "",
         provider: str = "",
+        profile: str = "",
     ) -> Execution:
         """Begin an execution; returns it `queued`, as soon as it is durable. `id`: of `new_id`;
-        `provider`: what executes it.
+        `provider`: what executes it; `profile`: what no step of it exceeds (empty: any).
 
-        Raises `InvalidSpec`, `InvalidInput`, `WorkflowNotFound`, `ProviderNotFound` or
-        `ConcurrencyLimit`; then nothing has been started. A file or mapping is run as it is,
+        Raises `InvalidSpec`, `InvalidInput`, `WorkflowNotFound`, `ProviderNotFound`, `NotAllowed`
+        or `ConcurrencyLimit`; then nothing has been started. A file or mapping is run as it is,
         without registering it.
         """
         program = await self.load(definition)
         accepted = accept_inputs(program.workflow, inputs or {})
         beside = Path(definition).parent if isinstance(definition, str | Path) else Path()
         launch = await self._launches.launch(program, beside, fuse)
-        queued = self._launches.queued(launch, accepted, provider or self.default)
+        queued = self._launches.queued(launch, accepted, provider or self.default, bounded(profile))
         execution = replace(queued, priority=priority, id=id or queued.id)
         return await self._begin(execution, launch)
 
@@ -286,7 +288,9 @@ class Manager:
         execution = await self.services.store.execution(execution_id)
         return await self._forks.plan(execution, path)
 
-    async def retry(self, execution_id: str, *, path: str | None = None) -> Execution:
+    async def retry(
+        self, execution_id: str, *, path: str | None = None, profile: str = ""
+    ) -> Execution:
         """Begin a new execution that goes on from a step (from whatever failed) of one that
         has ended, with the same inputs. Raises `NotPossible` for one that has not.
         """
@@ -295,22 +299,25 @@ class Manager:
             raise NotPossible(
                 f"execution {execution.id} is {execution.status}; stop it first, or fork it"
             )
-        return await self._forked(execution, path, execution.inputs, "retry")
+        forked = await self._forks.forked(execution, path, execution.inputs, "retry", profile)
+        return await self._begin(*forked)
 
     async def fork(
-        self, execution_id: str, path: str, *, inputs: Mapping[str, Any] | None = None
+        self,
+        execution_id: str,
+        path: str,
+        *,
+        inputs: Mapping[str, Any] | None = None,
+        profile: str = "",
     ) -> Execution:
         """Begin a new execution from a step or iteration of another, which goes on as it is.
 
-        `inputs` replace those of the same names. What it inherits it never compensates.
+        `inputs` replace those of the same names. What it inherits it never compensates, and no
+        step of it exceeds the other's profile, or this one.
         """
         execution = await self.services.store.execution(execution_id)
-        return await self._forked(execution, path, {**execution.inputs, **(inputs or {})}, "fork")
-
-    async def _forked(
-        self, execution: Execution, path: str | None, inputs: Mapping[str, Any], how: str
-    ) -> Execution:
-        return await self._begin(*await self._forks.forked(execution, path, inputs, how))
+        given = {**execution.inputs, **(inputs or {})}
+        return await self._begin(*await self._forks.forked(execution, path, given, "fork", profile))
 
     async def questions(
         self,
@@ -381,18 +388,7 @@ async def _next_change(following: AsyncIterator[Event]) -> None:
     try:
         async with asyncio.timeout(_LOOK):
             async for event in following:
-                if event.type in _CHANGES:
+                if event.type.settles:
                     return
     except TimeoutError:
         pass
-
-
-_CHANGES = frozenset(
-    {
-        EventType.EXECUTION_COMPLETED,
-        EventType.EXECUTION_FAILED,
-        EventType.EXECUTION_CANCELLED,
-        EventType.EXECUTION_WAITING,
-        EventType.EXECUTION_PAUSED,
-    }
-)

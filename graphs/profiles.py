@@ -60,7 +60,8 @@ class Profile:
             raise NotAllowed(
                 f"security profile {self.name!r} starts programs only on the rung "
                 f"{self.minimum.label!r} or a higher one, and this machine has none: {missing}. "
-                "See `assay doctor`, or say `security_profile: trusted` if you trust what it runs"
+                "See `assay doctor`; if you trust what it runs, `security_profile: trusted` needs "
+                "no rung, as far as ASSAY_CEILING and the key that began it allow that"
             )
         return rung
 
@@ -110,6 +111,7 @@ _STANDARD = Profile(
 )
 _TRUSTED = Profile("trusted", _STANDARD.tools, "any", None, Rung.NONE)
 
+RESTRICTED = _RESTRICTED.name
 TRUSTED = _TRUSTED.name
 
 PROFILES: Mapping[str, Profile] = {p.name: p for p in (_RESTRICTED, _STANDARD, _TRUSTED)}
@@ -127,10 +129,19 @@ def profile(name: str) -> Profile:
         ) from None
 
 
+def bounded(*names: str) -> str:
+    """The lowest of these profiles; empty, as an empty name: nothing is bound.
+
+    Raises `NotAllowed` for names that nobody has.
+    """
+    order = list(PROFILES)
+    lowest = min((profile(n).name for n in names if n), key=order.index, default=TRUSTED)
+    return "" if lowest == TRUSTED else lowest
+
+
 def capped(ceiling: str, name: str | None) -> str | None:
     """The profile of a step that names this one, or none, where no step may do more than the
-    ceiling; None where it stays open. Raises `NotAllowed` for names that nobody has."""
+    ceiling; None where it stays open. Raises as `bounded`."""
     if name is None:
-        return None if ceiling == TRUSTED else profile(ceiling).name
-    order = list(PROFILES)
-    return min(profile(ceiling).name, profile(name).name, key=order.index)
+        return bounded(ceiling) or None
+    return bounded(ceiling, name) or TRUSTED

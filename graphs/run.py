@@ -17,12 +17,14 @@ from .journal import Journal
 from .ledger import Ledger
 from .limits import Limits
 from .nearby import Nearby
+from .profiles import bounded
 from .program import Program
 from .question import Question
 from .services import Services
 from .step import Step
 from .strands import Panicked, Parked, Place, Strand
 from .workspace.copy import WorkingCopy
+from .workspace.place import apart
 
 if TYPE_CHECKING:
     from .compile import CompiledBlock
@@ -115,7 +117,7 @@ class Run:
 
     def _working_copy(self) -> WorkingCopy | None:
         wanted, services = self.definition.program.workflow.workspace, self.services
-        if wanted.mode != "snapshot":
+        if not apart(wanted.mode, self.execution.profile):
             return None
         of, history = self.execution.id, self.journal.history
         patiently = self.journal.patiently
@@ -134,6 +136,12 @@ class Run:
         self.strand.end()
         if self.copy is not None:
             self.copy.remove()
+
+    @property
+    def ceiling(self) -> str:
+        """The security profile that no step exceeds: this process's, or that of whoever began
+        it. Raises `NotAllowed` for one that this Assay does not know."""
+        return bounded(self.services.ceiling, self.execution.profile)
 
     @property
     def notices(self) -> tuple[str, ...]:

@@ -106,7 +106,10 @@ class Schedule:
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Somebody who asks: a person, a service, an API key (only the hash of it is kept)."""
+    """Somebody who asks: a person, a service, an API key (only the hash of it is kept).
+
+    No step of what they begin exceeds the security profile `profile`; empty: that of the role.
+    """
 
     id: str
     name: str
@@ -115,6 +118,7 @@ class Principal:
     key_hash: str | None = None
     created_at: str = ""
     expires_at: str | None = None
+    profile: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from ...graphs.execution import timestamp
 from ...graphs.stored import AuditEntry
 from ...graphs.units import parse_duration
 from ...store.connect import connect
-from ..access import Operation
+from ..access import Operation, most
 from ..identity import LOCAL
 from ..keys import Issued, expired, issue
 from ..opening import place_of
@@ -28,18 +28,26 @@ if TYPE_CHECKING:
 
 
 async def create(
-    name: str, role: str, scopes: Sequence[str], expires: str | None, tenant: str, *, json: bool
+    name: str,
+    role: str,
+    scopes: Sequence[str],
+    expires: str | None,
+    profile: str,
+    tenant: str,
+    *,
+    json: bool,
 ) -> int:
     """A new key, told this one time. Raises `InvalidInput`, `ConfigurationError`."""
     lasts = _lasts(expires)
     async with _open(tenant) as kept:
-        issued = await kept.create_key(name, role, scopes, lasts)
+        issued = await kept.create_key(name, role, scopes, lasts, profile)
     principal, out = issued.principal, Output()
     if json:
         out.json({**_about(principal), "secret": issued.secret})
         return OK
     until = f", until {principal.expires_at}" if principal.expires_at else ""
-    out.line(f"key {principal.id} for {clean(name)}: {role}{until}; it is told this one time:")
+    what = f"{role}, {most(principal)}{until}"
+    out.line(f"key {principal.id} for {clean(name)}: {what}; it is told this one time:")
     out.line(issued.secret)
     return OK
 
@@ -57,7 +65,7 @@ async def show(tenant: str, *, json: bool) -> int:
         scopes = f" on {' '.join(each.scopes)}" if each.scopes else ""
         state = "expired" if expired(each) else f"until {each.expires_at}"
         ends = f", {state}" if each.expires_at else ""
-        out.line(clean(f"{each.id}  {each.role}{scopes}  {each.name}{ends}"))
+        out.line(clean(f"{each.id}  {each.role}, {most(each)}{scopes}  {each.name}{ends}"))
     if not found:
         out.line("there are no keys")
     return OK
@@ -81,7 +89,12 @@ class _Keys(Protocol):
 
     def keys(self) -> AsyncIterator[Principal]: ...
     async def create_key(
-        self, name: str, role: str, scopes: Sequence[str], lasts: timedelta | None
+        self,
+        name: str,
+        role: str,
+        scopes: Sequence[str],
+        lasts: timedelta | None,
+        profile: str,
     ) -> Issued: ...
     async def revoke_key(self, id: str) -> None: ...
 
@@ -103,10 +116,16 @@ class _StoreKeys:
                 return
 
     async def create_key(
-        self, name: str, role: str, scopes: Sequence[str], lasts: timedelta | None
+        self,
+        name: str,
+        role: str,
+        scopes: Sequence[str],
+        lasts: timedelta | None,
+        profile: str,
     ) -> Issued:
-        issued = issue(name, role, scopes, tenant=self._tenant, lasts=lasts)
-        data = {"name": name, "role": role, "scopes": list(scopes)}
+        issued = issue(name, role, scopes, tenant=self._tenant, lasts=lasts, profile=profile)
+        about = {"name": name, "role": role, "scopes": list(scopes)}
+        data = {**about, "profile": most(issued.principal)}
         await _record(self._store, Operation.CREATE_KEY, issued.principal.id, data)
         await self._store.put_principal(issued.principal)
         return issued
@@ -153,6 +172,7 @@ def _about(principal: Principal) -> dict[str, Any]:
         "name": principal.name,
         "role": principal.role,
         "scopes": list(principal.scopes),
+        "profile": most(principal),
         "created_at": principal.created_at,
         "expires_at": principal.expires_at,
     }

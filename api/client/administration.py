@@ -53,11 +53,18 @@ class Administration(Asking):
         return self._listed("/v1/keys", principal_of)
 
     async def create_key(
-        self, name: str, role: str, scopes: Sequence[str] = (), lasts: timedelta | None = None
+        self,
+        name: str,
+        role: str,
+        scopes: Sequence[str] = (),
+        lasts: timedelta | None = None,
+        profile: str = "",
     ) -> Issued:
-        """A new key. Its `secret` is told this one time."""
+        """A new key. Its `secret` is told this one time. `profile`: what no step of what it
+        begins exceeds; empty: `trusted` for an admin, else `restricted`."""
         seconds = None if lasts is None else int(lasts.total_seconds())
         body = {"name": name, "role": role, "scopes": list(scopes), "expires_in": seconds}
+        body |= {"profile": profile} if profile else {}  # older servers know none
         found = await self._server.ask("POST", "/v1/keys", json=body)
         return Issued(principal_of(found), found["secret"])
 

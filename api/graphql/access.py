@@ -10,6 +10,7 @@ import strawberry
 
 from ...graphs.errors import InvalidInput
 from ...graphs.stored import Principal
+from ..access import most
 from .asking import Of
 from .fields import resolved, value
 from .problems import AnyProblem, attempted
@@ -26,12 +27,22 @@ class Role(Enum):
     ADMIN = value("admin", "Give keys, and read the audit.")
 
 
+@strawberry.enum(description="How much steps may touch, from the least to the most.")
+class SecurityProfile(Enum):
+    RESTRICTED = value("restricted", "The workspace and programs, without a network.")
+    STANDARD = value("standard", "Public addresses, and commands, too.")
+    TRUSTED = value("trusted", "What the server may.")
+
+
 @strawberry.type(description="An API key; the key itself is not kept, only a hash of it.")
 class ApiKey:
     id: strawberry.ID = strawberry.field(description="It begins the key, and is no secret.")
     name: str = strawberry.field(description="Who or what it is for.")
     role: Role = strawberry.field(description="What it may do.")
     scopes: list[str] = strawberry.field(description="To which workflows; empty: to all.")
+    profile: SecurityProfile = strawberry.field(
+        description="What no step of what it begins exceeds."
+    )
     created_at: Time | None = strawberry.field(description="When it was made.")
     expires_at: Time | None = strawberry.field(description="From when on it is worth nothing.")
 
@@ -42,6 +53,7 @@ class ApiKey:
             name=found.name,
             role=Role(found.role),
             scopes=list(found.scopes),
+            profile=SecurityProfile(most(found)),
             created_at=time(found.created_at),
             expires_at=time(found.expires_at),
         )
@@ -82,13 +94,21 @@ class AccessMutations:
         days: Annotated[
             float | None, strawberry.argument(description="For how many days; without, for good.")
         ] = None,
+        profile: Annotated[
+            SecurityProfile | None,
+            strawberry.argument(
+                description="What no step of what it begins exceeds, not more than yours; "
+                "without, TRUSTED for an admin, else RESTRICTED."
+            ),
+        ] = None,
     ) -> CreateApiKeyResult:
         async def created() -> ApiKeyCreated:
             if days is not None and not 0 < days <= LONGEST_DAYS:
                 raise InvalidInput(f"`days` is more than 0 and at most {LONGEST_DAYS:g}")
             lasts = None if days is None else timedelta(days=days)
             control = info.context.control
-            issued = await control.create_key(name, role.value, scopes, lasts)
+            named = "" if profile is None else profile.value
+            issued = await control.create_key(name, role.value, scopes, lasts, named)
             return ApiKeyCreated(key=ApiKey.of(issued.principal), secret=issued.secret)
 
         return await attempted(created())

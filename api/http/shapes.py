@@ -323,6 +323,9 @@ class Invalidate(Given):
     )
 
 
+SecurityProfile = Literal["restricted", "standard", "trusted"]
+
+
 class Holder(BaseModel):
     """A key, without its secret."""
 
@@ -330,6 +333,7 @@ class Holder(BaseModel):
     name: str
     role: Role
     scopes: list[str] = Field(description="Patterns of workflows; none: every one.")
+    profile: SecurityProfile = Field(description="What no step of what it begins exceeds.")
     created_at: str
     expires_at: str | None
 
@@ -342,6 +346,11 @@ class NewKey(Given):
     ] = Field(default_factory=list, examples=[["build-*"]])
     expires_in: Annotated[int, Field(ge=1, le=10 * 366 * 86400, strict=True)] | None = Field(
         default=None, description="Seconds; absent: never."
+    )
+    profile: SecurityProfile | None = Field(
+        default=None,
+        description="What no step of what it begins exceeds; not more than yours. "
+        "Absent: trusted for an admin, else restricted.",
     )
 
 

@@ -81,7 +81,7 @@ async def _work(call: Call) -> Yield:
 async def _confined(call: Call, private: Path) -> tuple[Mapping[str, str], Hold | None]:
     """The variables that the command inherits, and what it is held to. Raises `NotAllowed`."""
     step: ShellStep = call.step
-    name = capped(call.run.services.ceiling, step.security_profile)
+    name = capped(call.run.ceiling, step.security_profile)
     if name is None:
         return call.run.environ, None
     bounds = profile(name)

@@ -12,7 +12,13 @@ from .bounds import Workspaces
 _TOUCHING = frozenset({"shell", "python", "skill", "graph", "agent", "claude_code"})
 
 
-def place(workflow: Workflow, folder: Path, workspaces: Workspaces) -> str:
+def apart(mode: str, profile: str) -> bool:
+    """Whether an execution works in copies that are its own. One that is bound to a profile
+    does: the folder of a server may hold its store, and what others work on."""
+    return mode == "snapshot" or (mode == "folder" and bool(profile))
+
+
+def place(workflow: Workflow, folder: Path, workspaces: Workspaces, profile: str = "") -> str:
     """The folder that an execution is bound to for good; empty where each machine has its own.
 
     Raises `ConfigurationError` when the mount is wanted and there is none.
@@ -20,7 +26,7 @@ def place(workflow: Workflow, folder: Path, workspaces: Workspaces) -> str:
     mode = workflow.workspace.mode
     if mode == "shared":
         mount(workflow, workspaces)
-    return str(folder) if mode == "folder" else ""
+    return "" if mode == "shared" or apart(mode, profile) else str(folder)
 
 
 def mount(workflow: Workflow, workspaces: Workspaces) -> Path:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from ...graphs.stored import Page
 
-_COLUMNS = "id, name, role, scopes, key_hash, created_at, expires_at"
+_COLUMNS = "id, name, role, scopes, key_hash, created_at, expires_at, profile"
 
 
 def put(connection: sqlite3.Connection, principal: Principal) -> None:
@@ -25,10 +25,10 @@ def put(connection: sqlite3.Connection, principal: Principal) -> None:
         raise StoreError(f"Principal {p.id} has the API key of {other[0]}; give it one of its own.")
     scopes = encode(list(p.scopes), f"Principal {p.id}")
     connection.execute(
-        f"INSERT OR REPLACE INTO principals ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        f"INSERT OR REPLACE INTO principals ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         (
             checked(p.id, "The principal's id"),
-            *(p.name, p.role, scopes, p.key_hash, p.created_at, p.expires_at),
+            *(p.name, p.role, scopes, p.key_hash, p.created_at, p.expires_at, p.profile),
         ),
     )
 
@@ -53,7 +53,6 @@ def delete(connection: sqlite3.Connection, principal_id: str) -> None:
     connection.execute("DELETE FROM principals WHERE id = ?", (principal_id,))
 
 
-def _parse(row: tuple[str, str, str, str, str | None, str, str | None]) -> Principal:
-    id, name, role, scopes, key_hash, created_at, expires_at = row
-    allowed = tuple(decode(scopes, f"Principal {id}"))
-    return Principal(id, name, role, allowed, key_hash, created_at, expires_at)
+def _parse(row: tuple[str, str, str, str, str | None, str, str | None, str]) -> Principal:
+    id, name, role, scopes = row[:4]
+    return Principal(id, name, role, tuple(decode(scopes, f"Principal {id}")), *row[4:])

@@ -13,6 +13,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from tests.api.issuing import AUDIENCE, Provider, providing
 
+from assay.api.access import most
 from assay.api.settings import read_settings
 from assay.api.tenants import Tenants
 from assay.api.tokens import Issuer, OidcTokens
@@ -63,6 +64,22 @@ async def test_the_highest_of_several_roles_counts(provider: Provider, tokens: O
 
 
 @pytest.mark.parametrize(
+    ("claims", "bound"),
+    [
+        ({}, "restricted"),
+        ({"assay_role": "admin"}, "trusted"),
+        ({"assay_profile": "standard"}, "standard"),
+        ({"assay_profile": "restricted", "assay_role": "admin"}, "restricted"),
+        ({"assay_profile": ""}, "restricted"),
+    ],
+)
+async def test_a_token_says_what_its_holder_may_begin(
+    provider: Provider, tokens: OidcTokens, claims: dict[str, str], bound: str
+) -> None:
+    assert most((await tokens.asker(provider.token(**claims), "rest")).principal) == bound
+
+
+@pytest.mark.parametrize(
     ("algorithm", "make"),
     [
         ("ES256", lambda: ec.generate_private_key(ec.SECP256R1())),
@@ -98,6 +115,8 @@ async def test_keys_of_other_kinds_sign_as_well(
         ({"assay_tenant": ["acme"]}, "no tenant"),
         ({"assay_scopes": []}, "covers no workflow"),
         ({"assay_scopes": ""}, "covers no workflow"),
+        ({"assay_profile": "root"}, "no security profile; there are: restricted, standard"),
+        ({"assay_profile": ["trusted"]}, "no security profile"),
     ],
 )
 async def test_a_token_that_is_not_for_us_now_lets_nobody_in(

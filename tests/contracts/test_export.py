@@ -168,7 +168,9 @@ async def test_everything_arrives(store: Store, elsewhere: Store) -> None:
         await begun(store, f"e{number:02}", entries=[entry(1)])
     await store.put_schedule(Schedule("s", "build", True, 5.0, {"cron": "* * * * *"}))
     await store.put_schedule(Schedule("s", "build", False, 6.0, {}, 1))
-    await store.put_principal(Principal("p", "Ann", "admin", ("a", "b"), "hash"))
+    await store.put_principal(
+        Principal("p", "Ann", "admin", ("a", "b"), "hash", profile="standard")
+    )
     for number in range(3):
         await store.record(AuditEntry(f"at{number}", "p", "stop", "e", data={"n": number}))
 

@@ -55,6 +55,7 @@ async def test_an_execution_comes_back_as_it_was(store: Store) -> None:
         pins={"d1/child@1": "d2"},
         workspace="/somewhere",
         fuse=False,
+        profile="restricted",
         created_at="2026-01-01T00:00:00Z",
         updated_at="2026-01-02T00:00:00Z",
         started_at="2026-01-01T00:00:01Z",

@@ -183,7 +183,9 @@ async def test_a_schedule_needs_an_id(store: Store) -> None:
 # Principals
 
 
-ANN = Principal("p1", "Ann É", "admin", ("a:*", "b"), "hash1", "2026-01-01T00:00:00Z", "2027")
+ANN = Principal(
+    "p1", "Ann É", "admin", ("a:*", "b"), "hash1", "2026-01-01T00:00:00Z", "2027", "standard"
+)
 
 
 async def test_a_principal_is_found_by_id_and_by_key(store: Store) -> None:

@@ -34,13 +34,21 @@ def create(
     expires: Annotated[
         str | None, typer.Option(metavar="DURATION", help="As 30d, or 12h; without it, never.")
     ] = None,
+    profile: Annotated[
+        str,
+        typer.Option(
+            metavar="PROFILE",
+            help="What no step of what it begins exceeds: restricted, standard or trusted. "
+            "Without it: trusted for an admin, else restricted.",
+        ),
+    ] = "",
     tenant: Tenant = "",
     json: Json = False,
 ) -> None:
     """Make a key, and tell it this one time."""
     from ..keys import create as create_key
 
-    raise run(create_key(name, role, scopes or [], expires, tenant, json=json))
+    raise run(create_key(name, role, scopes or [], expires, profile, tenant, json=json))
 
 
 @app.command("list")

@@ -9,6 +9,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query
 
 from ....graphs.stored import Principal
+from ...access import most
 from ..shapes import Audited, Figures, Holder, Issued, Listed, NewKey
 from .answers import After, Asking, JsonRoute, Limit
 
@@ -26,7 +27,7 @@ async def list_keys(control: Asking, after: After = None, limit: Limit = 50) -> 
 async def create_key(control: Asking, key: NewKey) -> Issued:
     """A new key; its secret is told this one time."""
     lasts = None if key.expires_in is None else timedelta(seconds=key.expires_in)
-    issued = await control.create_key(key.name, key.role, key.scopes, lasts)
+    issued = await control.create_key(key.name, key.role, key.scopes, lasts, key.profile or "")
     return Issued(**_holder(issued.principal).model_dump(), secret=issued.secret)
 
 
@@ -58,4 +59,5 @@ async def get_stats(control: Asking) -> Figures:
 
 
 def _holder(principal: Principal) -> Holder:
-    return Holder.model_validate({**asdict(principal), "scopes": list(principal.scopes)})
+    found = {**asdict(principal), "scopes": list(principal.scopes), "profile": most(principal)}
+    return Holder.model_validate(found)

@@ -77,6 +77,7 @@ _HOLDER: Final[Mapping[str, Any]] = {
     "name": "ci",
     "role": "operator",
     "scopes": ["build-*"],
+    "profile": "restricted",
     "created_at": _BEFORE,
     "expires_at": "2027-02-19T16:29:36.908957Z",
 }

@@ -16,9 +16,9 @@ def test_a_key_is_told_once_and_listed_without_its_secret(tell: Tell, desk: Path
     listed = tell("keys", "list")
 
     assert created.code == 0
-    assert first.endswith("for ci: operator; it is told this one time:")
+    assert first.endswith("for ci: operator, restricted; it is told this one time:")
     assert secret.startswith("assay_")
-    assert listed.out == f"{secret.split('_')[1]}  operator on build-*  ci\n"
+    assert listed.out == f"{secret.split('_')[1]}  operator, restricted on build-*  ci\n"
     assert secret not in tell("keys", "list", "--json").out
     kept = [file for file in (desk / ".assay").rglob("*") if file.is_file()]
     assert kept
@@ -33,6 +33,17 @@ def test_it_is_told_as_json(tell: Tell) -> None:
     assert created["role"] == "viewer"
     assert listed == {key: value for key, value in created.items() if key != "secret"}
     assert listed["expires_at"] > listed["created_at"]
+
+
+def test_its_profile_is_its_own_or_that_of_its_role(tell: Tell) -> None:
+    for given, profile in [
+        (["--role", "admin"], "trusted"),
+        (["--role", "admin", "--profile", "standard"], "standard"),
+        (["--role", "editor"], "restricted"),
+        (["--role", "operator", "--profile", "trusted"], "trusted"),
+    ]:
+        created = json.loads(tell("keys", "create", "ci", *given, "--json").out)
+        assert created["profile"] == profile
 
 
 def test_there_are_none_at_first_and_after_the_last_is_revoked(tell: Tell) -> None:
@@ -57,6 +68,7 @@ def test_a_tenant_has_keys_of_its_own(tell: Tell, monkeypatch: pytest.MonkeyPatc
     ("given", "says"),
     [
         (["create", "ci", "--role", "king"], "'king' is not a role; there are: viewer, operator"),
+        (["create", "ci", "--profile", "lax"], "'lax' is not a security profile; there are"),
         (["create", " "], "A key needs a name"),
         (["create", "x" * 201], "of 1 to 200 characters"),
         (["create", "ci", "--expires", "soon"], "--expires"),

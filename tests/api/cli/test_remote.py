@@ -372,7 +372,7 @@ def test_keys_are_made_and_revoked_at_the_server(
     made = tell("keys", "create", "ci", "--role", "operator", "--scope", "b-*", "--expires", "1d")
     assert made.out.startswith("key ")
     id = made.out.split()[1]
-    assert f"{id}  operator on b-*  ci, until " in tell("keys", "list").out
+    assert f"{id}  operator, restricted on b-*  ci, until " in tell("keys", "list").out
     assert tell("keys", "revoke", id).out == f"revoked {id}, the key of ci\n"
     assert [k["id"] for k in json.loads(tell("keys", "list", "--json").out)] == [admin["id"]]
     for wrong in (["create", "x", "--role", "king"], ["revoke", "nobody"], ["list", "--tenant=a"]):

@@ -48,11 +48,14 @@ async def serving(
     guarded: bool = True,
     front: Front | None = None,
     tokens: Callable[[Tenants], Tokens] | None = None,
+    environ: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Served]:
     """A server with keys of every role, or without any."""
     workspace, home = folder / "workspace", folder / "home"
     workspace.mkdir()
-    settings = replace(read_settings({}, folder), home=home, store=f"sqlite:///{home}/assay.db")
+    settings = replace(
+        read_settings(environ or {}, folder), home=home, store=f"sqlite:///{home}/assay.db"
+    )
     async with Tenants(settings, workspace, ["other"]) as tenants:
         keys = {}
         for role in Role if guarded else ():

@@ -54,7 +54,7 @@ async def say(client: Client, workflow: str, message: str, **more: Any) -> dict[
 
 async def test_what_is_said_is_answered_and_told_as_it_happens(served: Served) -> None:
     await served.tenants.app().manager.register(ECHO)
-    async with talking(served, "operator") as client:
+    async with talking(served, "admin") as client:
         await client.send("say", id="m", workflow="echo", message="hello")
         frames = await client.until("answer")
     begun, *events, answer = frames
@@ -138,7 +138,7 @@ async def test_no_longer_listening_does_not_end_what_was_begun(served: Served) -
 async def test_a_failure_is_an_answer_too(served: Served) -> None:
     fails = {**ECHO, "steps": [{"id": "say", "type": "shell", "command": "exit 3"}]}
     await served.tenants.app().manager.register(fails)
-    async with talking(served, "operator") as client:
+    async with talking(served, "admin") as client:
         answer = await say(client, "echo", "hello", session="a")
     assert answer["status"] == "failed"
     assert answer["error"]["path"] == "say"
