@@ -214,6 +214,22 @@ class RateLimited(AssayError):
         self.wait = wait
 
 
+class PlatformUnavailable(AssayError):
+    """A chat platform does not answer, or asks for patience; `wait`: for how many seconds."""
+
+    code = "platform_unavailable"
+
+    def __init__(self, message: str, wait: float = 0) -> None:
+        super().__init__(message)
+        self.wait = wait
+
+
+class PlatformRefused(AssayError):
+    """A chat platform will not do it, however often it is asked."""
+
+    code = "platform_refused"
+
+
 class ConcurrencyLimit(AssayError):
     """No slot is free for this key, and the workflow wants to be refused then."""
 
