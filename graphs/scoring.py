@@ -104,6 +104,7 @@ async def feedback(
         at=timestamp(),
         by=by,
         comment=comment,
+        option=result.output if passed and result is not None else None,
     )
     await store.judge(verdict)
     return verdict

@@ -29,6 +29,7 @@ from .judgement import LABEL, explain
 
 _FILES = ("read_file",)
 _FOLDERS = ("list_files",)
+_CASES = re.compile(r"<cases(-*)>.*?</cases\1>", re.DOTALL)
 
 
 class DemoModel(BaseChatModel):
@@ -88,7 +89,8 @@ def _chunks(reply: AIMessage) -> Iterator[ChatGenerationChunk]:
 
 
 def _reply(messages: Sequence[BaseMessage], asked: Mapping[str, Any]) -> AIMessage:
-    prompt = "\n".join(m.text for m in messages if isinstance(m, HumanMessage))
+    said = "\n".join(m.text for m in messages if isinstance(m, HumanMessage))
+    prompt = _CASES.sub("", said)
     results = [m for m in messages if isinstance(m, ToolMessage)]
     facts = find_facts("\n".join([prompt, *(m.text for m in results)]))
     call = None if results else _call(asked.get("tools") or (), find_facts(prompt))

@@ -22,7 +22,7 @@ async def picked(call: Call, models: Sequence[str], floor: float) -> Sequence[st
     name, run = f"{call.attempt}.picked", call.run
     kept = run.journal.decided(call.path, name)
     if kept is None:
-        read = partial(run.services.store.verdicts, workflow=_workflow(call), step=call.step.id)
+        read = partial(run.services.store.verdicts, workflow=workflow_of(call), step=call.step.id)
         page = await run.journal.patiently(read)
         digest = _prompt(call)
         prices = {m: run.services.agents.price(m) for m in models}
@@ -52,14 +52,16 @@ def answered(call: Call, round: int, model: str) -> Mapping[str, Any]:
             took["seconds"] = took["seconds"] + value.get("seconds", 0.0)
             if cost["usd"] is not None:
                 took["usd"] = (took["usd"] or 0.0) + cost["usd"]
-    who = {"workflow": _workflow(call), "step": call.step.id, "model": model}
+    who = {"workflow": workflow_of(call), "step": call.step.id, "model": model}
     return {**who, "prompt": _prompt(call), **took}
 
 
-def accepted(call: Call, round: int, model: str) -> None:
-    """Keep who gave the step's answer, so that others can say something of it later."""
+def accepted(call: Call, round: int, model: str, values: Mapping[str, str] | None = None) -> None:
+    """Keep who gave the step's answer (to which `values`, of a decision), so that others can say
+    something of it later."""
     name = f"{call.attempt}.{ANSWERED}"
-    call.run.journal.decide(call.path, name, lambda: answered(call, round, model))
+    of = {"values": dict(values)} if values else {}
+    call.run.journal.decide(call.path, name, lambda: {**answered(call, round, model), **of})
 
 
 def verified(call: Call, round: int, model: str, *, passed: bool) -> None:
@@ -69,11 +71,11 @@ def verified(call: Call, round: int, model: str, *, passed: bool) -> None:
     call.run.journal.judge(_verdict(call, who, id, call.path, passed, Source.VERIFY))
 
 
-def chosen(call: Call, *, passed: bool) -> None:
-    """A person has picked an option, the model's or another one."""
+def chosen(call: Call, option: str, *, passed: bool) -> None:
+    """A person has picked the option, the model's or another one."""
     who = call.run.journal.decided(call.path, f"{call.attempt}.{ANSWERED}")
     id = f"{call.idempotency_key}/{call.attempt}.chosen"
-    call.run.journal.judge(_verdict(call, who, id, call.path, passed, Source.APPROVAL))
+    call.run.journal.judge(_verdict(call, who, id, call.path, passed, Source.APPROVAL, option))
 
 
 def asserted(call: Call, *, passed: bool) -> None:
@@ -89,25 +91,33 @@ def asserted(call: Call, *, passed: bool) -> None:
         state = call.scope.results[step]
         who = journal.decided(state["path"], f"{state['attempts']}.{ANSWERED}")
         if who is not None:
-            found[state["path"]] = who
+            found[state["path"]] = who, state["output"]
     if len(found) == 1:
-        ((path, who),) = found.items()
+        ((path, (who, output)),) = found.items()
         id = f"{call.run.execution.id}/{path}/{call.path}"
-        journal.judge(_verdict(call, who, id, path, passed, Source.ASSERTION))
+        right = output if passed else None
+        journal.judge(_verdict(call, who, id, path, passed, Source.ASSERTION, right))
 
 
 def _verdict(
-    call: Call, who: Mapping[str, Any], id: str, path: str, passed: bool, source: Source
+    call: Call,
+    who: Mapping[str, Any],
+    id: str,
+    path: str,
+    passed: bool,
+    source: Source,
+    option: Any = None,
 ) -> Verdict:
     return verdict_on(
         *(who, id, call.run.execution.id, path),
         passed=passed,
         source=source,
         at=timestamp(),
+        option=option,
     )
 
 
-def _workflow(call: Call) -> str:
+def workflow_of(call: Call) -> str:
     return call.frame.definition.program.workflow.name
 
 

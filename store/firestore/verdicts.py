@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from ...graphs.verdicts import Source, Verdict
-from ..records import fetch_size, page
+from ...graphs.verdicts import Verdict
+from ..records import fetch_size, page, revive
 from . import names
 from .database import where
 from .values import number, pack, unpack
@@ -68,4 +68,4 @@ def _both(workflow: str, step: str) -> str:
 
 def _parse(found: Found) -> Verdict:
     data = unpack(found["document"], f"The verdict {found.id}")
-    return Verdict(**{**data, "source": Source(data["source"])})
+    return revive(lambda: Verdict.from_dict(data), f"The verdict {found.id}")

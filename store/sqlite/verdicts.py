@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from ...graphs.verdicts import REMEMBERED, Source, Verdict
-from ..records import fetch_size, number, page, where
+from ...graphs.verdicts import REMEMBERED, Verdict
+from ..records import decode, encode, fetch_size, number, page, revive, where
 
 if TYPE_CHECKING:
     import sqlite3
@@ -18,7 +19,11 @@ if TYPE_CHECKING:
 
 _COLUMNS = (
     "id, workflow, step, model, prompt, passed, source, execution, path, at,"
-    " tokens, usd, seconds, said_by, comment"
+    " tokens, usd, seconds, said_by, comment, example"
+)
+_FIELDS = (
+    *("id", "workflow", "step", "model", "prompt", "passed", "source", "execution_id", "path"),
+    *("at", "tokens", "usd", "seconds", "by", "comment"),
 )
 _NEWEST = 2**63 - 1
 
@@ -49,10 +54,11 @@ class Judging:
 def keep(connection: sqlite3.Connection, verdicts: Sequence[Verdict]) -> None:
     for v in verdicts:
         connection.execute(
-            f"INSERT OR REPLACE INTO verdicts ({_COLUMNS}) VALUES ({', '.join('?' * 15)})",
+            f"INSERT OR REPLACE INTO verdicts ({_COLUMNS}) VALUES ({', '.join('?' * 16)})",
             (
                 *(v.id, v.workflow, v.step, v.model, v.prompt, v.passed, v.source.value),
                 *(v.execution_id, v.path, v.at, v.tokens, v.usd, v.seconds, v.by, v.comment),
+                None if v.case is None else encode(asdict(v.case), f"The verdict {v.id}"),
             ),
         )
 
@@ -75,18 +81,10 @@ def listing(
     return page(rows, limit, lambda row: row[0], lambda row: _parse(*row[1:]))
 
 
-def _parse(
-    id: str,
-    workflow: str,
-    step: str,
-    model: str,
-    prompt: str,
-    passed: int,
-    source: str,
-    execution: str,
-    path: str,
-    at: str,
-    *rest: object,
-) -> Verdict:
-    named = (id, workflow, step, model, prompt, bool(passed), Source(source), execution, path, at)
-    return Verdict(*named, *rest)  # type: ignore[arg-type]
+def _parse(id: str, *rest: Any) -> Verdict:
+    *told, case = rest
+    values = dict(zip(_FIELDS, (id, *told), strict=True))
+    what = f"The verdict {id}"
+    known = None if case is None else decode(case, what)
+    data = {**values, "passed": bool(values["passed"]), "case": known}
+    return revive(lambda: Verdict.from_dict(data), what)

@@ -11,7 +11,7 @@ from tests.stored import begun, ended
 from assay.graphs.errors import InvalidInput, LeaseLost
 from assay.graphs.execution import Status
 from assay.graphs.stored import Commit
-from assay.graphs.verdicts import Source, Verdict
+from assay.graphs.verdicts import Case, Source, Verdict
 from assay.store.connect import connect
 
 if TYPE_CHECKING:
@@ -69,6 +69,13 @@ async def test_the_last_verdict_of_an_id_counts(store: Store) -> None:
     for each in (verdict("a"), verdict("b"), unpriced):
         await store.judge(each)
     assert list((await store.verdicts(workflow="w", step="fix")).items) == [unpriced, verdict("b")]
+
+
+async def test_a_verdict_keeps_the_case_that_it_confirms(store: Store) -> None:
+    known = replace(verdict("a"), case=Case({"inputs.mail": "naïve\n☃", "who": ""}, "later"))
+    for each in (known, verdict("b")):
+        await store.judge(each)
+    assert list((await store.verdicts(workflow="w", step="fix")).items) == [verdict("b"), known]
 
 
 async def test_verdicts_are_written_with_their_commit_and_outlive_the_execution(

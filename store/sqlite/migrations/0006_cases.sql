@@ -1,0 +1,1 @@
+ALTER TABLE verdicts ADD COLUMN example TEXT;  -- JSON of the case that it confirms, where there is one
