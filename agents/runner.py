@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..graphs.errors import ConfigurationError, ModelFailed
 from ..graphs.ledger import Price
+from ..graphs.memory import FACT_TOOLS
 from ..graphs.profiles import Profile, profile
 from ..graphs.registry import Registry
 from ..graphs.sandbox import Rung
@@ -81,7 +82,8 @@ class LangChainAgents:
                 )
             coder = self._agent(task) or find_agent(self._registry, "coder")
             return await CliAgents(self._environ, self._prices).run(task, coder, bounds, leash)
-        reach = Reach(task.workspace, bounds, self._environ, task.limits)
+        remembers = None if task.remembered is None else leash
+        reach = Reach(task.workspace, bounds, self._environ, task.limits, remembers)
         if not task.servers:
             return await self._run(task, leash, reach)
         mcp = await asyncio.to_thread(_mcp)
@@ -205,6 +207,9 @@ def _tools(
                 f"step {task.path!r}: `allowed_tools` only restricts; no tool was offered, "
                 "name some under `tools` or name an `agent` that has them"
             )
+    if task.remembered is None and FACT_TOOLS.intersection(wanted):
+        notices.append(f"step {task.path!r} has no `memory`: nothing to remember or recall")
+        wanted = [name for name in wanted if name not in FACT_TOOLS]
     withheld = [name for name in wanted if not toolbox.allows(bounds, name)]
     if withheld:
         notices.append(f"security profile {bounds.name!r} withholds {', '.join(withheld)}")

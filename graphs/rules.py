@@ -12,6 +12,7 @@ from .document import Document
 from .errors import Problem
 from .fields import Where, placed_steps
 from .inputs import NOUNS, fault
+from .memory import FACT_TOOLS
 from .policy import every_step
 from .ports import StepKind
 from .registry import Registry, nearest
@@ -127,6 +128,13 @@ def _of_step(step: Step, family: Family, workflow: Workflow) -> Iterator[Broken]
                 yield ("type",), "an agentic step needs a `prompt`, or a named `agent`"
             if given.output is not None and (why := _not_a_schema(given.output)):
                 yield ("output",), f"this is not a JSON Schema: {why}"
+            if given.memory is None:
+                for index, tool in enumerate(given.tools or ()):
+                    if tool in FACT_TOOLS:
+                        yield (
+                            ("tools", index),
+                            f"{tool!r} needs a `memory`: say whose, by its `key`",
+                        )
             if given.cli is not None and given.runtime == "model":
                 yield ("cli",), "`cli` is for `runtime: cli`; remove one of the two"
             elif given.cli is not None or given.runtime == "cli":

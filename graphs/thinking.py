@@ -10,6 +10,7 @@ from typing import Any, Literal, Protocol
 from .execution import Cost
 from .ledger import Bound, Price
 from .limits import Limits
+from .memory import Fact
 from .question import Answer
 
 
@@ -55,6 +56,12 @@ class Leash(Protocol):
 
         `schema` is a JSON Schema of the answer's value; `call` is as in `permit`."""
 
+    async def note(self, name: str, text: str) -> None:
+        """Keep a fact in the step's memory, for later executions too; no text forgets it."""
+
+    async def facts(self) -> Sequence[Fact]:
+        """What was noted in the step's memory, newest first."""
+
 
 CliFormat = Literal["claude", "codex", "json-lines", "text"]
 
@@ -93,9 +100,6 @@ class AgentTask:
     answer (None: text), `tools` are names (None: the agent's own), `feedback` what earlier
     attempts' failed checks said, oldest first; `transcript` the conversation that goes on
     (empty: a new one); `bound` what the step may spend; `limits` bound the programs of its
-    tools; `servers` have more tools; `remembered` is what was said and answered before a new
-    conversation (None: it is not to be remembered). `runtime` says what does the work (None:
-    what is configured), `cli` which command line; `ask_before` are tools that only a person may
     tools; `servers` have more tools; `remembered` is what was said and answered before a new
     conversation (None: it is not to be remembered). `runtime` says what does the work (None:
     what is configured), `cli` which command line; `ask_before` are tools that only a person may

@@ -73,6 +73,22 @@ def page(
     return Page([make(row) for row in shown], str(cursor(shown[-1])) if len(rows) > limit else None)
 
 
+def pair(first: str, second: str) -> str:
+    """A cursor of two texts."""
+    return orjson.dumps([first, second]).decode()
+
+
+def paired(cursor: str) -> tuple[str, str]:
+    """The two texts of a cursor; raises `InvalidInput`."""
+    try:
+        first, second = orjson.loads(cursor)
+        if isinstance(first, str) and isinstance(second, str):
+            return first, second
+    except (TypeError, ValueError):
+        pass
+    raise InvalidInput(f"{cursor!r} is no cursor of this listing; begin without one.")
+
+
 def number(cursor: str | None, default: int) -> int:
     """The cursor of a listing in order of numbers; raises `InvalidInput`."""
     if cursor is None:

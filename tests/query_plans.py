@@ -29,9 +29,10 @@ RARE = (
     "SELECT count(*) FROM journal WHERE execution NOT IN",
     "SELECT e.id, j.before, j.first FROM (",
     "SELECT (SELECT count(*) FROM cache) -",
+    "INSERT INTO memories SELECT workflow, topic, max(at) FROM turns",
 )
 """What a person asks for by a piece of text, which no index finds, or has looked through or
-counted."""
+counted; and what a migration does once."""
 
 _SCAN = re.compile(r"SCAN (?!(?:\d+ )?CONSTANT)(\w+)(?P<index> USING )?")
 _QUERY = re.compile(r"\s*(SELECT|WITH|INSERT|UPDATE|DELETE)\b")

@@ -53,7 +53,7 @@ class Reply:
         return cls(json.dumps(value))
 
     @classmethod
-    def calling(cls, name: str, **arguments: Any) -> Self:
+    def calling(cls, name: str, /, **arguments: Any) -> Self:
         """An answer that calls one tool."""
         return cls(tool_calls=[ToolCall(name, arguments)])
 

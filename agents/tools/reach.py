@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from ...graphs.errors import NotAllowed
 from ...graphs.limits import Limits
 from ...graphs.profiles import Profile
+from ...graphs.thinking import Leash
 
 RESULT_LIMIT = 32_000
 """Characters of a tool's result that a model is given."""
@@ -21,12 +22,13 @@ _PROTECTED = frozenset({".git", ".assay"})
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """What the tools of one agentic step are bound to."""
+    """What the tools of one agentic step are bound to; `leash` where it has a memory."""
 
     workspace: Path
     profile: Profile
     environ: Mapping[str, str]
     limits: Limits = field(default_factory=Limits)
+    leash: Leash | None = None
 
     def inside(self, path: str, *, write: bool = False) -> Path:
         """The path in the workspace, links followed; raises `NotAllowed` when it leads outside.

@@ -7,10 +7,12 @@ from functools import partial
 from typing import Any
 
 from ...graphs.errors import ConfigurationError, NotRegistered
+from ...graphs.memory import FACT_TOOLS
 from ...graphs.profiles import PROFILES, Profile
 from ...graphs.registry import Registry, nearest
 from .asking import ASK_HUMAN, AskHuman
 from .brought import FunctionTool
+from .facts import Recall, Remember
 from .files import ListFiles, ReadFile, SearchFiles, WriteFile
 from .offer import Offer
 from .programs import RunCommand, RunTests
@@ -26,6 +28,8 @@ TOOLS: Mapping[str, type[Tool]] = {
     "run_tests": RunTests,
     "http_get": HttpGet,
     ASK_HUMAN: AskHuman,
+    "remember": Remember,
+    "recall": Recall,
 }
 
 ALIASES: Mapping[str, str] = {
@@ -36,7 +40,7 @@ ALIASES: Mapping[str, str] = {
 
 RUNS_PROGRAMS = frozenset({"run_command", "run_tests"})
 
-_TOUCHES_NOTHING = frozenset({ASK_HUMAN})
+_TOUCHES_NOTHING = frozenset({ASK_HUMAN}) | FACT_TOOLS
 """What every profile allows."""
 
 GROUP = "assay.tools"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from ..call import Call
@@ -12,7 +12,9 @@ from ..errors import BudgetSpent, ConfigurationError, LimitReached
 from ..event import EventType
 from ..execution import Cost
 from ..ledger import GRANT, MODEL, Bound, Ledger, Price
+from ..memory import FACT_TOOLS, Fact
 from ..question import Answer, Question, Wait
+from .remembering import facts, note
 
 SHOWN = 200
 """Characters of an argument that an event and a question show."""
@@ -51,10 +53,11 @@ class StepLeash:
 
     def recall(self, name: str) -> Any:
         run = self._call.run
+        kept = run.journal.decided(self._call.path, self._round + name)
         if run.copy is not None and not name.startswith(MODEL):
             # The files are as they were before the step: a tool has to write its own again.
-            return None
-        return run.journal.decided(self._call.path, self._round + name)
+            return kept if kept is not None and kept.get("tool") in FACT_TOOLS else None
+        return kept
 
     async def keep(self, name: str, value: Mapping[str, Any], cost: Cost | None = None) -> None:
         path, journal = self._call.path, self._call.run.journal
@@ -144,6 +147,12 @@ class StepLeash:
         assert answer is not None  # it is due at no time
         run.journal.decide(path, name, answer.to_dict)
         return answer
+
+    async def note(self, name: str, text: str) -> None:
+        await note(self._call, self.masked(name), self.masked(text))
+
+    async def facts(self) -> Sequence[Fact]:
+        return await facts(self._call)
 
     async def _ask_for_more(self, asked: int) -> None:
         """Raises `BudgetSpent` unless somebody says that it may be spent once more."""

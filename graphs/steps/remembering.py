@@ -11,12 +11,12 @@ from pydantic import Field
 from ..call import Call
 from ..errors import Terminal
 from ..execution import timestamp
-from ..memory import Turn, clipped, fitting
+from ..memory import Fact, Turn, clipped, fitting
 from ..step import Model, Text
 
 
 class Memory(Model):
-    """A conversation that goes on from one execution to the next."""
+    """A conversation that goes on from one execution to the next, and a place for facts."""
 
     key: Text = Field(description="Whose, or what about; of each key there is one.")
     turns: Annotated[int, Field(ge=1, le=200)] = Field(
@@ -59,6 +59,18 @@ async def remember(call: Call, said: str, value: Any) -> None:
     workflow, key = call.run.execution.workflow, _key(call)
     store = call.run.services.store
     await call.run.journal.patiently(lambda: store.remember(workflow, key, turn))
+
+
+async def note(call: Call, name: str, text: str) -> None:
+    """Keep a fact, from now on; also where the step fails in the end."""
+    workflow, key, fact = call.run.execution.workflow, _key(call), Fact(name, text, timestamp())
+    store = call.run.services.store
+    await call.run.journal.patiently(lambda: store.note(workflow, key, fact))
+
+
+async def facts(call: Call) -> Sequence[Fact]:
+    workflow, key, store = call.run.execution.workflow, _key(call), call.run.services.store
+    return await call.run.journal.patiently(lambda: store.facts(workflow, key))
 
 
 def _key(call: Call) -> str:

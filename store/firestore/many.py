@@ -11,7 +11,7 @@ from . import artifacts, executions, journal, memories, questions, verdicts, wor
 
 if TYPE_CHECKING:
     from ...graphs.execution import Execution
-    from ...graphs.memory import Turn
+    from ...graphs.memory import Fact, MemoryInfo, Turn
     from ...graphs.question import Question
     from ...graphs.stored import ArtifactInfo, Entry, Page, WorkflowInfo
     from ...graphs.verdicts import Verdict
@@ -71,5 +71,16 @@ class Many:
     async def remembered(self, workflow: str, key: str, *, limit: int) -> Sequence[Turn]:
         return await memories.newest(self._database, workflow, key, limit)
 
-    async def forget(self, workflow: str, key: str) -> int:
-        return await memories.clear(self._database, workflow, key)
+    async def note(self, workflow: str, key: str, fact: Fact) -> None:
+        await memories.put(self._database, self._clock, workflow, key, fact)
+
+    async def facts(self, workflow: str, key: str) -> Sequence[Fact]:
+        return await memories.noted(self._database, workflow, key)
+
+    async def memories(
+        self, *, workflow: str | None = None, after: str | None = None, limit: int = 100
+    ) -> Page[MemoryInfo]:
+        return await memories.listing(self._database, workflow, after, limit)
+
+    async def forget(self, workflow: str, key: str, *, before: str | None = None) -> int:
+        return await memories.clear(self._database, workflow, key, before)

@@ -30,6 +30,8 @@ AUDIT = "audit"
 FIRSTS = "firsts"
 VERDICTS = "verdicts"
 TURNS = "turns"
+FACTS = "facts"
+MEMORIES = "memories"
 BLOBS = "blobs"
 CHUNKS = "chunks"  # below a document of BLOBS
 

@@ -18,6 +18,7 @@ from assay.agents.models import ModelSettings
 from assay.agents.runner import LangChainAgents
 from assay.graphs.execution import Cost
 from assay.graphs.ledger import Price
+from assay.graphs.memory import Fact
 from assay.graphs.question import Answer
 from assay.graphs.thinking import AgentAnswer, AgentTask, CliFormat, CommandLine
 
@@ -35,6 +36,7 @@ class Ear:
         self.denied: dict[str, str] = {}
         self.asked: list[tuple[str, str, Mapping[str, Any]]] = []
         self.answer = Answer()
+        self.noted: list[Fact] = []
 
     def token(self, text: str) -> None:
         self.tokens.append(text)
@@ -68,6 +70,12 @@ class Ear:
     async def ask(self, call: str, message: str, schema: Mapping[str, Any]) -> Answer:
         self.asked.append((call, message, schema))
         return self.answer
+
+    async def note(self, name: str, text: str) -> None:
+        self.noted.insert(0, Fact(name, text, ""))
+
+    async def facts(self) -> Sequence[Fact]:
+        return self.noted
 
 
 class Desk:
