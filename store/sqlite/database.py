@@ -19,6 +19,7 @@ from ...graphs.errors import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from importlib.resources.abc import Traversable
     from pathlib import Path
 
 PATIENCE = 10.0
@@ -202,9 +203,14 @@ def known_version() -> int:
 def _migrations() -> list[str]:
     """The scripts in order; script n leads from schema n to n + 1."""
     folder = files("assay.store").joinpath("sqlite", "migrations")
-    found = {m[1]: entry for entry in folder.iterdir() if (m := _MIGRATION.fullmatch(entry.name))}
-    assert sorted(found) == [f"{n:04}" for n in range(1, len(found) + 1)], "a gap"
-    return [found[number].read_text(encoding="utf-8") for number in sorted(found)]
+    found = sorted((e for e in folder.iterdir() if _MIGRATION.fullmatch(e.name)), key=_name)
+    expected = [f"{number:04}" for number in range(1, len(found) + 1)]
+    assert [entry.name[:4] for entry in found] == expected, "a gap, or a number twice"
+    return [entry.read_text(encoding="utf-8") for entry in found]
+
+
+def _name(entry: Traversable) -> str:
+    return entry.name
 
 
 def _statements(script: str) -> Iterator[str]:
