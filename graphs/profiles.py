@@ -20,6 +20,9 @@ _PLAIN_VARIABLES = (
 
 _GIB = 1 << 30
 
+_STATE = ".assay"
+"""Where in a folder its own local state is, the store with it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Profile:
@@ -75,7 +78,10 @@ class Profile:
         # What no rung can tell apart is closed: public addresses from those nearby.
         network: Network = "any" if self.network == "any" else "none"
         writable = (workspace.resolve(),)
-        bounds = replace(self.bounds, readable=readable, writable=writable, network=network)
+        hidden = tuple(place / _STATE for place in writable)
+        bounds = replace(
+            self.bounds, readable=readable, writable=writable, hidden=hidden, network=network
+        )
         return Hold(with_tools(bounds, environ), rung)
 
     def said(self) -> str:

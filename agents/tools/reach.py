@@ -17,7 +17,8 @@ from ...graphs.thinking import Leash
 RESULT_LIMIT = 32_000
 """Characters of a tool's result that a model is given."""
 
-_PROTECTED = frozenset({".git", ".assay"})
+_STATE = ".assay"
+_PROTECTED = frozenset({".git", _STATE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,7 @@ class Reach:
         """The path in the workspace, links followed; raises `NotAllowed` when it leads outside.
 
         Nothing may be written under `.git` or `.assay`: what lies there is executed or
-        believed by others.
+        believed by others. Nor may the store be read, which holds what others were told.
         """
         root = self.workspace.resolve()
         if "\0" in path:
@@ -48,7 +49,10 @@ class Reach:
                 f"the path {path!r} leads outside the workspace; name one inside it, "
                 "relative to its top"
             )
-        if write and any(p.casefold() in _PROTECTED for p in target.relative_to(root).parts):
+        parts = {part.casefold() for part in target.relative_to(root).parts}
+        if not write and _STATE in parts:
+            raise NotAllowed(f"nothing may be read of {path!r}: {_STATE} is Assay's own")
+        if write and parts & _PROTECTED:
             raise NotAllowed(f"nothing may be written to {path!r}: .git and .assay are protected")
         return target
 

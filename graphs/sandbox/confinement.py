@@ -34,12 +34,15 @@ class Confinement:
     """What one program and all that it starts may touch.
 
     `readable` and `writable` are files, or folders with everything below; what may be
-    read may be executed. `memory` and `file_size` are bytes, `cpu_seconds` are of each
-    process, `processes` are those of the whole tree at once. None: no bound.
+    read may be executed. `hidden` are folders in them that are empty for it, on BUBBLEWRAP alone:
+    no other rung can take away a part of what it gives. `memory` and `file_size` are bytes,
+    `cpu_seconds` are of each process, `processes` are those of the whole tree at once. None: no
+    bound.
     """
 
     readable: Sequence[Path] = ()
     writable: Sequence[Path] = ()
+    hidden: Sequence[Path] = ()
     network: Network = "none"
     memory: int | None = None
     cpu_seconds: int | None = None

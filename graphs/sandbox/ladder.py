@@ -26,6 +26,7 @@ _BEGIN = f"import sys; sys.path.append({str(KEEPER.parents[1])!r}); import keepe
 _PROGRAM = "bwrap"
 _INTERNET = (INET, INET6, NETLINK)
 _PLACE = "/tmp"
+_NOTHING = "nothing"
 
 
 GRACE = 3.0
@@ -79,7 +80,7 @@ class Hold:
         else:
             own = Path(tempfile.mkdtemp(prefix="assay-")).resolve()
             try:
-                for name in ("home", "shm"):
+                for name in ("home", "shm", _NOTHING):
                     (own / name).mkdir()
                 start = self._jailed if self.rung is Rung.JAIL else self._wrapped
                 place, orders, command = start(argv, own, cwd)
@@ -121,6 +122,8 @@ class Hold:
         ):
             for path in sorted(filter(os.path.exists, paths)):
                 yield from (option, str(path), str(path))
+        for path in filter(os.path.isdir, self.confinement.hidden):
+            yield from ("--ro-bind", str(own / _NOTHING), str(path))
         # Two live in memory that nobody counts; in the third, root could still turn the
         # kernel's own knobs, for its files are root's in every namespace.
         for mounted in ("/dev", "/", "/proc"):

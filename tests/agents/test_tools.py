@@ -98,6 +98,16 @@ async def test_what_others_execute_or_believe_is_not_written(reach: Reach, path:
         await WriteFile(path=path, content="#!/bin/sh").work(reach)
 
 
+@pytest.mark.parametrize("path", [".assay/blobs/x", "./.ASSAY/blobs/x", "link"])
+async def test_what_others_were_told_is_not_read(reach: Reach, write: Write, path: str) -> None:
+    write(".assay/blobs/x", "of another execution")
+    (reach.workspace / ".ASSAY").symlink_to(".assay")
+    (reach.workspace / "link").symlink_to(".assay/blobs/x")
+    for tool in (ReadFile(path=path), ListFiles(path=path), SearchFiles(text="of", path=path)):
+        with pytest.raises(NotAllowed, match="Assay's own"):
+            await tool.work(reach)
+
+
 async def test_what_is_no_text_in_a_plain_file_is_refused(reach: Reach) -> None:
     (reach.workspace / "image").write_bytes(b"\x89PNG\0")
     (reach.workspace / "folder").mkdir()

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from tests.scripted import Reply, ScriptedModel
 
+import assay
 from assay.api.settings import read_settings
 from assay.graphs import profiles
 from assay.graphs.errors import ConfigurationError
@@ -48,6 +49,20 @@ async def test_the_command_has_its_workspace_its_values_and_no_more(
     assert said.startswith("kept")
     rung = best().label
     assert any(f"its programs run on the rung {rung!r}" in n for n in execution.notices)
+
+
+@pytest.mark.skipif(best() < Rung.BUBBLEWRAP, reason="this machine has no bubblewrap")
+async def test_the_store_in_the_workspace_is_not_there_for_the_command(tmp_path: Path) -> None:
+    ways = ["ls -A .assay", "cat .assay/assay.db", "rm -rf .assay/assay.db", "echo x > .assay/x"]
+    script = "; ".join(f"({way} 2> /dev/null || true)" for way in ways) + "; echo kept > kept"
+
+    async with assay.open(home=tmp_path / ".assay", workspace=tmp_path) as app:
+        execution = await app.run(step(script))
+        again = await app.run(step("cat kept"))
+
+    assert execution.steps["s"].output == ""
+    assert again.steps["s"].output == "kept"
+    assert not (tmp_path / ".assay" / "x").exists()
 
 
 async def test_below_the_minimum_the_command_is_not_started(
