@@ -71,11 +71,11 @@ def page() -> str:
 def _triggers(definitions: dict[str, Any]) -> list[str]:
     mapping = definitions["AnyTrigger"]["discriminator"]["mapping"]
     kinds = {kind: definitions[ref.rsplit("/", 1)[-1]] for kind, ref in mapping.items()}
-    every = [kind["properties"] for kind in kinds.values()]
-    common = {n: p for n, p in every[0].items() if n != "type" and all(n in e for e in every)}
+    common = {n: p for n, p in kinds["manual"]["properties"].items() if n != "type"}
     parts = [_section("Every trigger", {"properties": common})]
     for name, kind in kinds.items():
-        own = {n: p for n, p in kind["properties"].items() if n not in {*common, "type"}}
+        fields = kind["properties"].items()
+        own = {n: p for n, p in fields if n != "type" and p != common.get(n)}
         parts.append(_section(f"`{name}` trigger", {**kind, "properties": own}))
     return parts
 

@@ -6,7 +6,7 @@ The kinds themselves live in the room `triggers`, and come in by the entry point
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Protocol, TypeAlias
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .errors import Problem
     from .fields import Where
     from .firing import Firing, Trigger
+    from .workflow import Workflow
 
 NAMES = ("payload", "attributes", "trigger")
 """What the expressions of a trigger see: what came, text about it by lower-case name, and the
@@ -82,6 +83,11 @@ class TriggerSpec(Model):
         """
         del now
         return None
+
+    def misfits(self, workflow: Workflow) -> Iterable[tuple[Where, str]]:
+        """What is wrong with the kind's own fields for that workflow: where in it, and why."""
+        del workflow
+        return ()
 
 
 class Fire(Protocol):

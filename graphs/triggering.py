@@ -76,6 +76,7 @@ def _bind(id: str, spec: TriggerSpec, where: Where, binder: FieldBinder) -> Boun
 
 def _misfits(spec: TriggerSpec, workflow: Workflow) -> Iterator[tuple[Where, str]]:
     """Inputs that the workflow does not have, or that nothing gives."""
+    yield from spec.misfits(workflow)
     for name in spec.with_ or ():
         if name not in workflow.inputs:
             yield (
