@@ -32,6 +32,7 @@ from .messages import from_json, to_json
 from .models import Model
 from .recording import Recorder
 from .redaction import Redactor
+from .summary import Summariser, Summary, shortened
 from .tools import ASK_HUMAN, Offer, clean
 
 _STEPS_A_TURN = 8
@@ -43,7 +44,8 @@ class Briefing:
     """What an agent is given; `messages` are the user's, in order, after the `transcript`, or,
     where there is none, after what is `remembered`.
 
-    `candidate` counts the models that failed at it before.
+    `candidate` counts the models that failed at it before; the `prompt` is what all of it is
+    about.
     """
 
     model: Model
@@ -58,6 +60,8 @@ class Briefing:
     max_iterations: int
     max_tool_calls: int | None
     redact: Sequence[str]
+    prompt: str
+    max_context: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +97,7 @@ async def converse(briefing: Briefing, leash: Leash) -> Outcome:
     except Exception as error:
         ours = translated(error, briefing.model)
         raise ours from (None if ours is error else error)
-    return _outcome(state, len(messages), frozenset(offer.name for offer in briefing.tools))
+    return _outcome(briefing, state, len(messages))
 
 
 def _remembered(briefing: Briefing) -> Iterator[BaseMessage]:
@@ -106,20 +110,25 @@ def _agent(briefing: Briefing, leash: Leash) -> Any:
     system = [briefing.system] if briefing.system else []
     if briefing.form is not None:
         system.append(briefing.form.request())
+    redactor = Redactor(briefing.redact) if briefing.redact else None
+    recorder = Recorder(
+        leash,
+        briefing.model,
+        briefing.candidate,
+        briefing.price,
+        briefing.max_tool_calls,
+        asks=any(offer.name == ASK_HUMAN for offer in briefing.tools),
+    )
+    most = briefing.max_context
+    short = None if most is None else Summariser(most, briefing.prompt, recorder, redactor)
     return create_agent(
         briefing.model.chat,
         [_bound(offer) for offer in briefing.tools],
         system_prompt=clean("\n\n".join(system)) or None,
         middleware=[
-            *([Redactor(briefing.redact)] if briefing.redact else []),
-            Recorder(
-                leash,
-                briefing.model,
-                briefing.candidate,
-                briefing.price,
-                briefing.max_tool_calls,
-                asks=any(offer.name == ASK_HUMAN for offer in briefing.tools),
-            ),
+            *([short] if short else []),
+            *([redactor] if redactor else []),
+            recorder,
             ToolGuard(leash),
             tool_errors(),
             TurnLimit(briefing.max_iterations),
@@ -150,7 +159,9 @@ def _apart() -> Iterator[None]:
         var_child_runnable_config.reset(token)
 
 
-def _outcome(state: dict[str, Any], before: int, offered: frozenset[str]) -> Outcome:
+def _outcome(briefing: Briefing, state: dict[str, Any], before: int) -> Outcome:
+    offered = {offer.name for offer in briefing.tools}
+    summary: Summary | None = state.get("summary")
     said = state["messages"][before:]
     replies = [m for m in said if isinstance(m, AIMessage)]
     used = [r.usage_metadata for r in replies if r.usage_metadata is not None]
@@ -162,7 +173,8 @@ def _outcome(state: dict[str, Any], before: int, offered: frozenset[str]) -> Out
             sum(u["input_tokens"] for u in used),
             sum(u["output_tokens"] for u in used),
             len(replies),
-        ),
+        )
+        + (summary.cost if summary else Cost()),
         finish_reason=replies[-1].response_metadata.get("finish_reason"),
-        transcript=to_json(state["messages"]),
+        transcript=to_json(shortened(state["messages"], summary, briefing.prompt)),
     )

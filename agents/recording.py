@@ -7,7 +7,7 @@ kept is used again only where the same was asked: an agent that meets other file
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from itertools import count
 from typing import Annotated, Any, NotRequired
 
@@ -16,6 +16,7 @@ from langchain.agents.middleware import AgentMiddleware, AgentState, ModelReques
 from langchain.agents.middleware.types import PrivateStateAttr
 from langchain.tools.tool_node import ToolCallRequest
 from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
+from langchain_core.runnables import RunnableConfig
 from langchain_core.utils.function_calling import convert_to_openai_tool
 from pydantic import ValidationError
 
@@ -32,6 +33,10 @@ _A_TOKEN = 3
 
 _A_MESSAGE = 8
 """Tokens that surround one."""
+
+
+_QUIET: RunnableConfig = {"tags": ["nostream"]}
+"""For a call whose tokens LangGraph does not tell as they come."""
 
 
 class _State(AgentState[Any]):
@@ -70,23 +75,51 @@ class Recorder(AgentMiddleware[Any, None, Any]):
         request: ModelRequest[None],
         handler: Callable[[ModelRequest[None]], Awaitable[ModelResponse[Any]]],
     ) -> ModelResponse[Any]:
-        asked = _asked(request)
-        name, kept = self._kept(f"model[{self._at}{_turn(request.state)}]", asked.digest)
-        if kept is not None:
-            return ModelResponse(result=from_json(kept["answer"]))
-        room = await self._leash.afford(asked.tokens, self._price)
-        if room is not None:
+        system = [] if request.system_message is None else [request.system_message]
+        tools = [convert_to_openai_tool(tool) for tool in request.tools]
+
+        async def ask(room: int | None) -> list[BaseMessage]:
+            if room is None:
+                return (await handler(request)).result
             settings = {**request.model_settings, "max_tokens": room}
-            request = request.override(model_settings=settings)
+            return (await handler(request.override(model_settings=settings))).result
+
+        name = f"model[{self._at}{_turn(request.state)}]"
+        return ModelResponse(await self.answer(name, [*system, *request.messages], ask, tools))
+
+    async def summary(self, state: Any, messages: Sequence[BaseMessage]) -> BaseMessage:
+        """What the model answers to messages that are no turn of the conversation."""
+
+        async def ask(room: int | None) -> list[BaseMessage]:
+            settings = {} if room is None else {"max_tokens": room}
+            return [await self._model.chat.bind(**settings).ainvoke(list(messages), _QUIET)]
+
+        name = f"model[{self._at}{_turn(state)}.summary]"
+        (answer,) = await self.answer(name, messages, ask)
+        return answer
+
+    async def answer(
+        self,
+        name: str,
+        messages: Sequence[BaseMessage],
+        ask: Callable[[int | None], Awaitable[list[BaseMessage]]],
+        tools: Sequence[Any] = (),
+    ) -> list[BaseMessage]:
+        """What was kept when the same was asked, or else what `ask` gives, which is kept. It is
+        told how many tokens may be answered (None: any number)."""
+        asked = _Asked(messages, tools)
+        name, kept = self._kept(name, asked.digest)
+        if kept is not None:
+            return from_json(kept["answer"])
+        room = await self._leash.afford(asked.tokens, self._price)
         try:
-            response = await handler(request)
+            result = await ask(room)
         except BaseException:
             self._leash.let_go()
             raise
-        answer = to_json(response.result)
-        value = {"asked": asked.digest, "model": self._model.name, "answer": answer}
-        await self._leash.keep(name, value, self._cost(response.result, asked.tokens))
-        return response
+        value = {"asked": asked.digest, "model": self._model.name, "answer": to_json(result)}
+        await self._leash.keep(name, value, self._cost(result, asked.tokens))
+        return result
 
     async def aafter_model(self, state: Any, runtime: Any) -> dict[str, Any] | None:
         """Before any of a turn's tools is called: whether they all may be, and what people say."""
@@ -168,7 +201,7 @@ class Recorder(AgentMiddleware[Any, None, Any]):
                 sum(u["input_tokens"] for u in used), sum(u["output_tokens"] for u in used), 1
             )
         else:
-            cost = Cost(asked, sum(_tokens(m) for m in answer), 1)
+            cost = Cost(asked, sum(tokens(m) for m in answer), 1)
         if self._price is None:
             return cost
         cached = sum(u.get("input_token_details", {}).get("cache_read", 0) for u in used)
@@ -178,21 +211,14 @@ class Recorder(AgentMiddleware[Any, None, Any]):
 class _Asked:
     """What a request asks: the same for the same words, and about how many tokens it has."""
 
-    def __init__(self, said: list[Any], tokens: int) -> None:
-        self.digest = _digest(said)
-        self.tokens = tokens
+    def __init__(self, messages: Sequence[BaseMessage], tools: Sequence[Any]) -> None:
+        said = [[m.type, m.content, getattr(m, "tool_calls", None)] for m in messages]
+        self.digest = _digest([said, tools])
+        self.tokens = sum(map(tokens, messages)) + len(orjson.dumps(tools)) // _A_TOKEN
 
 
-def _asked(request: ModelRequest[None]) -> _Asked:
-    system = [] if request.system_message is None else [request.system_message]
-    messages = [*system, *request.messages]
-    tools = [convert_to_openai_tool(tool) for tool in request.tools]
-    said = [[m.type, m.content, getattr(m, "tool_calls", None)] for m in messages]
-    tokens = sum(_tokens(m) for m in messages) + len(orjson.dumps(tools)) // _A_TOKEN
-    return _Asked([said, tools], tokens)
-
-
-def _tokens(message: BaseMessage) -> int:
+def tokens(message: BaseMessage) -> int:
+    """About how many it has; rather too many than too few."""
     called = orjson.dumps(getattr(message, "tool_calls", None) or [])
     return (len(str(message.content).encode()) + len(called)) // _A_TOKEN + _A_MESSAGE
 

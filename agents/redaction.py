@@ -43,12 +43,13 @@ class Redactor(AgentMiddleware[Any, None, Any]):
         request: ModelRequest[None],
         handler: Callable[[ModelRequest[None]], Awaitable[ModelResponse[Any]]],
     ) -> ModelResponse[Any]:
-        changed: dict[str, Any] = {"messages": [self._read(m) for m in request.messages]}
+        changed: dict[str, Any] = {"messages": [self.read(m) for m in request.messages]}
         if request.system_message is not None:
-            changed["system_message"] = self._read(request.system_message)
+            changed["system_message"] = self.read(request.system_message)
         return await handler(request.override(**changed))
 
-    def _read(self, message: Any) -> Any:
+    def read(self, message: Any) -> Any:
+        """The message as a model may read it."""
         if not isinstance(message, BaseMessage) or isinstance(message, AIMessage):
             return message
         return message.model_copy(update={"content": self._content(message.content)})

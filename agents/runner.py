@@ -76,9 +76,10 @@ class LangChainAgents:
         `NotRegistered` or `ConfigurationError`, and nothing else."""
         bounds = profile(task.profile or self._default_profile)
         if wants_cli(task, self._environ):
-            if task.redact:
+            if task.redact or task.max_context is not None:
+                name = "redact" if task.redact else "max_context"
                 raise ConfigurationError(
-                    "a program reads for itself, and `redact` cannot hold it; say `runtime: model`"
+                    f"a program reads for itself, and `{name}` cannot hold it; say `runtime: model`"
                 )
             coder = self._agent(task) or find_agent(self._registry, "coder")
             return await CliAgents(self._environ, self._prices).run(task, coder, bounds, leash)
@@ -126,6 +127,8 @@ class LangChainAgents:
                 max_iterations=task.max_iterations,
                 max_tool_calls=task.max_tool_calls,
                 redact=task.redact,
+                prompt=task.prompt,
+                max_context=task.max_context,
             )
             try:
                 outcome: Outcome = await conversation.converse(briefing, leash)

@@ -141,8 +141,9 @@ def _of_step(step: Step, family: Family, workflow: Workflow) -> Iterator[Broken]
                 for name in ("mcp", "memory"):
                     if getattr(given, name) is not None:
                         yield (name,), f"a command line has its own `{name}`: configure it there"
-                if given.guardrails is not None and given.guardrails.redact:
-                    yield ("guardrails", "redact"), _ITSELF
+                for name in ("redact", "max_context"):
+                    if getattr(given.guardrails, name, None):
+                        yield ("guardrails", name), _ITSELF.format(name)
         case "sleep" | "approval" | "wait_event":
             yield from _of_wait(given)
         case "assert":
@@ -150,7 +151,7 @@ def _of_step(step: Step, family: Family, workflow: Workflow) -> Iterator[Broken]
                 yield ("repair",), "`repair` goes with `on_false: repair`"
 
 
-_ITSELF = "a program reads for itself: `redact` is for agents on models that Assay asks"
+_ITSELF = "a program reads for itself: `{}` is for agents on models that Assay asks"
 
 _NOTHING_AGAIN = (
     "a step that waits has nothing to try again: an answer, an event or a deadline is final"

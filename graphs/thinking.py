@@ -103,7 +103,8 @@ class AgentTask:
     tools; `servers` have more tools; `remembered` is what was said and answered before a new
     conversation (None: it is not to be remembered). `runtime` says what does the work (None:
     what is configured), `cli` which command line; `ask_before` are tools that only a person may
-    allow, whom `Leash.permit` asks; `redact` names personal data that no model reads.
+    allow, whom `Leash.permit` asks; `redact` names personal data that no model reads;
+    `max_context` are tokens beyond which what was said first is sent as a summary.
     """
 
     prompt: str
@@ -116,6 +117,7 @@ class AgentTask:
     tools: Sequence[str] | None = None
     allowed_tools: Sequence[str] | None = None
     redact: Sequence[str] = ()
+    max_context: int | None = None
     max_iterations: int = 10
     max_tool_calls: int | None = None
     bound: Bound = field(default_factory=Bound)

@@ -12,7 +12,6 @@ import orjson
 from pydantic import Field, WithJsonSchema
 
 from ..call import Call, Kind, Yield
-from ..choosing import FLOOR
 from ..errors import AssertionFailed, Rejected, StoreError
 from ..event import EventType
 from ..execution import timestamp
@@ -21,10 +20,11 @@ from ..ledger import Bound
 from ..orphans import end_orphans
 from ..profiles import capped
 from ..question import Wait
-from ..step import Condition, Duration, Family, Json, Model, Role, Step, Text
+from ..step import Condition, Family, Json, Model, Role, Step, Text
 from ..stored import ArtifactInfo
 from ..thinking import AgentAnswer, AgentTask, CliFormat, CommandLine, ToolServer
 from .cases import shown, told, values
+from .guardrails import Guardrails
 from .judging import accepted, chosen, picked, verified
 from .leash import StepLeash, within
 from .remembering import Memory, recalled, remember
@@ -48,33 +48,6 @@ Prompt = Annotated[
     ),
 ]
 """Text; in a file also `{file: …}`, which is read when the definition is."""
-
-
-class Guardrails(Model):
-    """Bounds of one agentic step."""
-
-    max_iterations: Annotated[int, Field(ge=1, le=1000)] = Field(
-        default=10, description="Turns of the model."
-    )
-    allowed_tools: list[str] | None = Field(
-        default=None, description="No other tool is offered, and none is executed."
-    )
-    max_tool_calls: Annotated[int, Field(ge=1)] | None = Field(
-        default=None, description="Tool calls in total."
-    )
-    max_tokens: Annotated[int, Field(ge=1)] | None = Field(default=None, description="In and out.")
-    max_usd: Annotated[float, Field(gt=0)] | None = Field(default=None, description="US dollars.")
-    timeout: Duration | None = Field(default=None, description="For one attempt, all in all.")
-    min_pass_rate: Annotated[float, Field(gt=0, lt=1)] = Field(
-        default=FLOOR,
-        description="Of several models the cheapest is asked that is probably good so often.",
-    )
-    redact: list[Literal["email", "credit_card", "ip", "mac_address", "url"]] = Field(
-        default=[], description="Personal data that the model does not read."
-    )
-    ask_before: list[str] = Field(
-        default=[], description="Tools that are called only after a person said yes."
-    )
 
 
 class Check(Model):
@@ -239,6 +212,7 @@ def _task(call: Call, guardrails: Guardrails) -> AgentTask:
         tools=step.tools,
         allowed_tools=guardrails.allowed_tools,
         redact=guardrails.redact,
+        max_context=guardrails.max_context,
         max_iterations=guardrails.max_iterations,
         max_tool_calls=guardrails.max_tool_calls,
         bound=Bound(guardrails.max_tokens, guardrails.max_usd),
