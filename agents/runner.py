@@ -113,6 +113,10 @@ class LangChainAgents:
         )
         failed = []
         for candidate, spec in enumerate(task.models or (None,)):
+            known = leash.recall(f"failed[{candidate}]")
+            if known is not None:
+                failed.append(known["why"])
+                continue
             model = await self._model(spec)
             briefing: Briefing = conversation.Briefing(
                 model=model,
@@ -135,7 +139,10 @@ class LangChainAgents:
             except ModelFailed as error:
                 if candidate + 1 >= len(task.models):
                     raise
-                failed.append(f"{error.message}; asked {task.models[candidate + 1]!r} instead")
+                why = f"{error.message}; asked {task.models[candidate + 1]!r} instead"
+                # Should it be well again after a crash, what the next has thought still counts.
+                await leash.keep(f"failed[{candidate}]", {"why": why})
+                failed.append(why)
                 continue
             break
         return AgentAnswer(

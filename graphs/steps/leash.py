@@ -16,6 +16,9 @@ from ..memory import FACT_TOOLS, Fact
 from ..question import Answer, Question, Wait
 from .remembering import facts, note
 
+FAILED = "failed["
+"""How the name begins under which is kept that a model did not answer."""
+
 SHOWN = 200
 """Characters of an argument that an event and a question show."""
 
@@ -54,7 +57,7 @@ class StepLeash:
     def recall(self, name: str) -> Any:
         run = self._call.run
         kept = run.journal.decided(self._call.path, self._round + name)
-        if run.copy is not None and not name.startswith(MODEL):
+        if run.copy is not None and not name.startswith((MODEL, FAILED)):
             # The files are as they were before the step: a tool has to write its own again.
             return kept if kept is not None and kept.get("tool") in FACT_TOOLS else None
         return kept
