@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from .stored import Page
 
+PAYLOAD_LIMIT = 512 * 1024
+"""Bytes of JSON of a firing's payload and attributes; of what a trigger or a lane keeps as well."""
+
 
 @dataclass(frozen=True, slots=True)
 class Trigger:
@@ -88,18 +91,20 @@ class Firing:
 @dataclass(frozen=True, slots=True)
 class Lane:
     """What firings of one trigger with one key share: their turn. `document` is JSON, small;
-    `at`, RFC 3339, when it was changed."""
+    `at`, RFC 3339, when it was changed. `lasting`: it is kept however long ago that was."""
 
     id: str
     trigger: str
     at: str
     document: Mapping[str, Any] = field(default_factory=dict)
+    lasting: bool = False
     revision: int = 0
 
 
 class Firings(Protocol):
     """Triggers and their firings. A `put` with revision 0 inserts, with a higher one replaces
-    that of the revision before; False when somebody else was first."""
+    that of the revision before; False when somebody else was first. It raises `InvalidInput`
+    for an id that can name nothing, and for more JSON than `PAYLOAD_LIMIT`."""
 
     async def put_trigger(self, trigger: Trigger) -> bool: ...
 
@@ -115,8 +120,8 @@ class Firings(Protocol):
         after: str | None = None,
         limit: int = 100,
     ) -> Page[Trigger]:
-        """By id; of one workflow, of one type, or the enabled ones whose `next_at` has come by
-        `due`: one of the three at most."""
+        """By id; of one workflow, of one type, or, the longest due first, the enabled ones whose
+        `next_at` has come by `due`: one of the three at most."""
 
     async def delete_trigger(self, trigger_id: str) -> None:
         """Forget it and its lanes; its firings stay. What is not there is forgotten already."""
@@ -141,11 +146,14 @@ class Firings(Protocol):
 
     async def prune_firings(self, before: str) -> int:
         """Forget those from before that time, RFC 3339, that are not open, and lanes that were
-        not changed since; how many firings."""
+        not changed since, are not `lasting`, and that no open firing waits in; how many firings."""
 
     async def lane(self, lane_id: str) -> Lane | None: ...
 
     async def put_lane(self, lane: Lane) -> bool: ...
+
+    async def lanes(self, *, after: str | None = None, limit: int = 100) -> Page[Lane]:
+        """By id."""
 
 
 def firing_id(trigger_id: str, id: str) -> str:

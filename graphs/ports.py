@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from .bulk import Bulk
 from .event import Event
 from .execution import Execution, StepResult
+from .firing import Firings
 from .lease import Lease, Message, Pace, Slot
 from .ledger import Price
 from .memory import Memories
@@ -26,7 +27,6 @@ from .stored import (
     Logged,
     Page,
     Principal,
-    Schedule,
     WorkflowInfo,
 )
 from .thinking import AgentAnswer, AgentTask, Leash
@@ -203,7 +203,7 @@ class Questions(Protocol):
 
 
 class Shelves(Protocol):
-    """What is kept beside executions: cached results, schedules, people, what they did."""
+    """What is kept beside executions: cached results, people, what they did."""
 
     async def cached(self, key: str) -> StepResult | None:
         """The result kept under the key, unless it has expired."""
@@ -230,16 +230,6 @@ class Shelves(Protocol):
     ) -> Page[ArtifactInfo]:
         """Files that steps kept, newest first."""
 
-    async def put_schedule(self, schedule: Schedule) -> bool:
-        """Insert (revision 0) or replace (its revision is one higher); False: too late."""
-
-    async def schedules(
-        self, *, due: float | None = None, after: str | None = None, limit: int = 100
-    ) -> Page[Schedule]:
-        """Schedules by id; only enabled ones that are due by then when a time is given."""
-
-    async def delete_schedule(self, schedule_id: str) -> None: ...
-
     async def put_principal(self, principal: Principal) -> None:
         """Insert or replace by id."""
 
@@ -263,7 +253,7 @@ class Shelves(Protocol):
         """The audit, newest first."""
 
 
-class Store(Workflows, Executions, Questions, Shelves, Verdicts, Memories, Bulk, Protocol):
+class Store(Workflows, Executions, Questions, Shelves, Verdicts, Memories, Firings, Bulk, Protocol):
     """What outlives the process. Every write is durable when its call returns. `worker` is
     this open store's own name as a worker: alive while it is open and its process lives.
     `on_turn` is called with whoever a commit of this store has given the slot it waited for."""

@@ -90,21 +90,6 @@ class ArtifactInfo:
 
 
 @dataclass(frozen=True, slots=True)
-class Schedule:
-    """What starts executions by the clock. `next_at` is seconds since 1970, None: never.
-
-    `document` is the trigger as its definition writes it, with what it remembers.
-    """
-
-    id: str
-    workflow: str
-    enabled: bool = True
-    next_at: float | None = None
-    document: Mapping[str, Any] = field(default_factory=dict)
-    revision: int = 0
-
-
-@dataclass(frozen=True, slots=True)
 class Principal:
     """Somebody who asks: a person, a service, an API key (only the hash of it is kept).
 

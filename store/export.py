@@ -17,7 +17,7 @@ import orjson
 from ..graphs.errors import InvalidInput, NotPossible, WorkflowNotFound
 from ..graphs.execution import Execution
 from ..graphs.question import Question
-from ..graphs.stored import ArtifactInfo, AuditEntry, Commit, Entry, Principal, Schedule
+from ..graphs.stored import ArtifactInfo, AuditEntry, Commit, Entry, Principal
 
 if TYPE_CHECKING:
     from ..graphs.ports import Store
@@ -59,8 +59,6 @@ async def export_all(store: Store) -> AsyncIterator[dict[str, Any]]:
         yield _document("workflow", document=dict(document), description=info.description)
     async for execution in _all(lambda after: store.executions(after=after)):
         yield await export(store, execution.id)
-    async for schedule in _all(lambda after: store.schedules(after=after)):
-        yield _document("schedule", schedule=asdict(schedule))
     async for principal in _all(lambda after: store.principals(after=after)):
         yield _document("principal", principal=asdict(principal))
     audit = [entry async for entry in _all(lambda after: store.audit(after=after))]
@@ -130,17 +128,6 @@ def _load_workflow(store: Store, document: Mapping[str, Any]) -> Awaitable[str]:
     return loading()
 
 
-def _load_schedule(store: Store, document: Mapping[str, Any]) -> Awaitable[str]:
-    schedule = Schedule(**document["schedule"])
-
-    async def loading() -> str:
-        if not await store.put_schedule(replace(schedule, revision=0)):
-            raise NotPossible(f"Schedule {schedule.id} is there already; delete it first.")
-        return schedule.id
-
-    return loading()
-
-
 def _load_principal(store: Store, document: Mapping[str, Any]) -> Awaitable[str]:
     given = document["principal"]
     principal = Principal(**{**given, "scopes": tuple(given["scopes"])})
@@ -165,7 +152,6 @@ def _load_audit(store: Store, document: Mapping[str, Any]) -> Awaitable[str]:
 _LOADERS: Mapping[str, Callable[[Store, Mapping[str, Any]], Awaitable[str]]] = {
     "workflow": _load_workflow,
     "execution": _load_execution,
-    "schedule": _load_schedule,
     "principal": _load_principal,
     "audit": _load_audit,
 }

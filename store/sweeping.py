@@ -7,10 +7,7 @@ is referred to after everything was read has been put not long before.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import asdict
 from typing import TYPE_CHECKING
-
-import orjson
 
 from .archive.packing import every, gather, named_in
 from .mentions import mentioned
@@ -47,9 +44,6 @@ async def unreferred(store: KeptStore, blobs: KeptBlobs, before: float) -> set[s
 async def _named(store: KeptStore) -> AsyncIterator[str]:
     async for execution in every(lambda after: store.executions(after=after)):
         for sha256 in named_in(await gather(store, execution)):
-            yield sha256
-    async for schedule in every(lambda after: store.schedules(after=after)):
-        for sha256 in mentioned(orjson.dumps(asdict(schedule), default=dict)):
             yield sha256
     async for text in store.asides():
         for sha256 in mentioned(text):

@@ -18,7 +18,6 @@ STAYS_SMALL = {
     "inbox": "messages are gone as soon as the execution's worker has read them",
     "i": "the inbox again",
     "s": "slots: as many as are held or waited for",
-    "schedules": "as many as people have written, read a page at a time",
     "principals": "as many as there are keys, read a page at a time",
     "workflows": "as many as people have registered, read a page at a time",
 }

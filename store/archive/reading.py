@@ -84,7 +84,7 @@ class _Import:
                 await self._blob(line["sha256"], line["size"], rest)
             case "execution":
                 await self._execution(line["row"], rest)
-            case "workflow" | "schedule" | "principal" | "audit" as kind:
+            case "workflow" | "principal" | "audit" as kind:
                 await self._beside(kind, {**line, "format": DOCUMENT})
             case kind:
                 raise self._reader.wrong(f"there is no place for a line of {kind!r} here")
@@ -120,11 +120,6 @@ class _Import:
 
     async def _beside(self, kind: str, document: Line) -> None:
         store = self._store
-        if kind == "schedule":
-            wanted = document["schedule"]["id"]
-            schedules = every(lambda after: store.schedules(after=after))
-            if any([each.id == wanted async for each in schedules]):
-                return
         if kind == "audit":
             wanted = {**document["entry"], "id": 0}
             target = wanted["target"]

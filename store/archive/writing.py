@@ -91,8 +91,6 @@ async def _write_shelves(store: KeptStore, archive: Writer) -> None:
     for info in sorted(infos, key=lambda info: info.registered_at):
         document = dict(await store.workflow(info.name, info.version))
         archive.line("workflow", document=document, description=info.description)
-    async for schedule in every(lambda after: store.schedules(after=after)):
-        archive.line("schedule", schedule=asdict(schedule))
     async for principal in every(lambda after: store.principals(after=after)):
         archive.line("principal", principal=asdict(principal))
     async for entry in every(lambda after: store.audit(after=after)):

@@ -28,7 +28,6 @@ from . import (
     principals,
     questions,
     ready,
-    schedules,
     signals,
     slots,
     workflows,
@@ -39,6 +38,7 @@ from .database import Database, where
 from .drive import Drive
 from .many import Many
 from .names import Clock
+from .triggering import Triggering
 from .workers import TTL, Workers
 
 if TYPE_CHECKING:
@@ -57,7 +57,6 @@ if TYPE_CHECKING:
         Logged,
         Page,
         Principal,
-        Schedule,
         WorkflowInfo,
     )
     from ...graphs.workflow import Workflow
@@ -73,7 +72,7 @@ _TIDY = 60.0
 """Seconds between two looks for what has expired, and for events that were cut off."""
 
 
-class FirestoreStore(Many):
+class FirestoreStore(Many, Triggering):
     """Any number of processes may open one database. Use it in the loop that opened it."""
 
     def __init__(self, database: Database, workers: Workers) -> None:
@@ -262,17 +261,6 @@ class FirestoreStore(Many):
         self, *, execution_id: str | None = None, after: str | None = None, limit: int = 100
     ) -> Page[ArtifactInfo]:
         return await artifacts.listing(self._database, execution_id, after, limit)
-
-    async def put_schedule(self, schedule: Schedule) -> bool:
-        return await schedules.put(self._database, schedule)
-
-    async def schedules(
-        self, *, due: float | None = None, after: str | None = None, limit: int = 100
-    ) -> Page[Schedule]:
-        return await schedules.listing(self._database, due, after, limit)
-
-    async def delete_schedule(self, schedule_id: str) -> None:
-        await schedules.delete(self._database, schedule_id)
 
     async def put_principal(self, principal: Principal) -> None:
         await principals.put(self._database, principal)

@@ -16,7 +16,11 @@ _SMALL = 8_000  # bytes that are not worth the time to compress them
 
 def pack(value: Any, what: str) -> bytes:
     """The value as JSON; raises `StoreError` that names `what` when it is none, or too large."""
-    text = encode(value, what).encode()
+    return squeeze(encode(value, what).encode(), what)
+
+
+def squeeze(text: bytes, what: str) -> bytes:
+    """JSON as it is kept; raises `StoreError` when it is too large."""
     if len(text) <= _SMALL:
         return text
     data = zlib.compress(text, 1)

@@ -25,7 +25,6 @@ from . import (
     log,
     principals,
     questions,
-    schedules,
     signals,
     slots,
     workflows,
@@ -33,6 +32,7 @@ from . import (
 from .database import Database
 from .memories import Remembering
 from .reader import Reader
+from .triggering import Triggering
 from .verdicts import Judging
 from .workers import Workers
 from .writer import Writer
@@ -53,7 +53,6 @@ if TYPE_CHECKING:
         Logged,
         Page,
         Principal,
-        Schedule,
         WorkflowInfo,
     )
     from ...graphs.workflow import Workflow
@@ -64,7 +63,7 @@ PACE = Pace(listen=0.1, sweep=0.5)
 """To look around in a file of this machine costs next to nothing."""
 
 
-class SqliteStore(Judging, Remembering):
+class SqliteStore(Judging, Remembering, Triggering):
     """Several processes may open one file; each execution is written to by one at a time."""
 
     def __init__(self, name: str, writer: Writer, reader: Reader | None, workers: Workers) -> None:
@@ -303,18 +302,6 @@ class SqliteStore(Judging, Remembering):
         return await self._read(
             partial(artifacts.listing, execution_id=execution_id, after=after, limit=limit)
         )
-
-    async def put_schedule(self, schedule: Schedule) -> bool:
-        work = partial(schedules.put, schedule=schedule, document=schedules.encoded(schedule))
-        return await self._write(work, f"Schedule {schedule.id}")
-
-    async def schedules(
-        self, *, due: float | None = None, after: str | None = None, limit: int = 100
-    ) -> Page[Schedule]:
-        return await self._read(partial(schedules.listing, due=due, after=after, limit=limit))
-
-    async def delete_schedule(self, schedule_id: str) -> None:
-        await self._write(partial(schedules.delete, schedule_id=schedule_id))
 
     async def put_principal(self, principal: Principal) -> None:
         work = partial(principals.put, principal=principal)

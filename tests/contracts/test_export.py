@@ -29,7 +29,6 @@ from assay.graphs.stored import (
     Commit,
     Entry,
     Principal,
-    Schedule,
 )
 from assay.store.connect import connect
 from assay.store.export import export, export_all, load
@@ -166,8 +165,6 @@ async def test_everything_arrives(store: Store, elsewhere: Store) -> None:
         await store.register(workflow(version=version))
     for number in range(60):
         await begun(store, f"e{number:02}", entries=[entry(1)])
-    await store.put_schedule(Schedule("s", "build", True, 5.0, {"cron": "* * * * *"}))
-    await store.put_schedule(Schedule("s", "build", False, 6.0, {}, 1))
     await store.put_principal(
         Principal("p", "Ann", "admin", ("a", "b"), "hash", profile="standard")
     )
@@ -177,17 +174,13 @@ async def test_everything_arrives(store: Store, elsewhere: Store) -> None:
     documents = [sent(document) async for document in export_all(store)]
     loaded = [await load(elsewhere, document) for document in documents]
 
-    assert {"build@9", "build@10", "e00", "e59", "s", "p", "e"} <= set(loaded)
+    assert {"build@9", "build@10", "e00", "e59", "p", "e"} <= set(loaded)
     infos = [(i.name, i.version, i.digest) for i in (await store.workflows()).items]
     assert [(i.name, i.version, i.digest) for i in (await elsewhere.workflows()).items] == infos
     assert (await elsewhere.workflow("build"))["version"] == "10"
     assert len((await elsewhere.executions(limit=100)).items) == 60
-    (schedule,) = (await elsewhere.schedules()).items
-    assert (schedule.enabled, schedule.next_at) == (False, 6.0)
     assert (await elsewhere.principals()).items == (await store.principals()).items
     assert [e.at for e in (await elsewhere.audit()).items] == ["at2", "at1", "at0"]
-    with pytest.raises(NotPossible, match="s is there already"):
-        await load(elsewhere, next(d for d in documents if d["assay"] == "schedule"))
 
 
 async def test_a_registered_version_is_not_overwritten(store: Store, elsewhere: Store) -> None:

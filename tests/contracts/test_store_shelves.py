@@ -12,7 +12,7 @@ from tests.stored import begun
 
 from assay.graphs.errors import InvalidInput, StoreError
 from assay.graphs.execution import Cost, Status, StepResult
-from assay.graphs.stored import ArtifactInfo, AuditEntry, Commit, Principal, Schedule
+from assay.graphs.stored import ArtifactInfo, AuditEntry, Commit, Principal
 from assay.store.connect import connect
 
 if TYPE_CHECKING:
@@ -119,67 +119,6 @@ async def test_artifacts_are_listed_newest_first_in_pages(store: Store) -> None:
     assert (await store.artifacts(execution_id="nothing")).items == []
 
 
-# Schedules
-
-
-def schedule(id: str, next_at: float | None = 10.0, **given: Any) -> Schedule:
-    return Schedule(id, "build", next_at=next_at, document={"cron": "* * * * *"}, **given)
-
-
-async def test_schedules_are_listed_by_id_in_pages(store: Store) -> None:
-    for id in "cab":
-        assert await store.put_schedule(schedule(id))
-    page = await store.schedules(limit=2)
-    assert page.items == [schedule("a"), schedule("b")]
-    page = await store.schedules(after=page.cursor, limit=2)
-    assert (page.items, page.cursor) == ([schedule("c")], None)
-
-
-async def test_only_schedules_that_are_enabled_and_due_are_due(store: Store) -> None:
-    for each in (
-        schedule("a", 10.0),
-        schedule("b", 20.0),
-        schedule("c", None),
-        schedule("d", 5.0, enabled=False),
-    ):
-        await store.put_schedule(each)
-
-    async def due(at: float) -> str:
-        return "".join(s.id for s in (await store.schedules(due=at)).items)
-
-    assert [await due(at) for at in (9.9, 10.0, 20.0)] == ["", "a", "ab"]
-
-
-async def test_a_schedule_is_replaced_by_whoever_is_first(two_stores: tuple[Store, Store]) -> None:
-    one, other = two_stores
-    assert await one.put_schedule(schedule("s"))
-    assert not await other.put_schedule(schedule("s", 99.0))
-    outcomes = await asyncio.gather(
-        *((one, other)[n % 2].put_schedule(schedule("s", float(n), revision=1)) for n in range(10))
-    )
-    assert outcomes.count(True) == 1
-    (found,) = (await other.schedules()).items
-    assert found == schedule("s", float(outcomes.index(True)), revision=1)
-    assert not await one.put_schedule(schedule("s", revision=1))
-    assert not await one.put_schedule(schedule("s", revision=3))
-    assert await one.put_schedule(schedule("s", enabled=False, revision=2))
-
-
-async def test_a_deleted_schedule_is_gone_and_can_be_made_again(store: Store) -> None:
-    await store.put_schedule(schedule("s"))
-    await store.delete_schedule("s")
-    await store.delete_schedule("s")
-    assert (await store.schedules()).items == []
-    assert not await store.put_schedule(schedule("s", revision=1))
-    assert await store.put_schedule(schedule("s"))
-
-
-async def test_a_schedule_needs_an_id(store: Store) -> None:
-    for id in ("", "a\0"):
-        with pytest.raises(InvalidInput, match="schedule"):
-            await store.put_schedule(schedule(id))
-
-
 # Principals
 
 
@@ -260,14 +199,12 @@ async def test_an_audit_that_is_no_json_is_refused_by_name(store: Store) -> None
 async def test_shelves_are_there_when_the_store_is_opened_again(lasting_url: str) -> None:
     first = await connect(lasting_url)
     await first.cache("k", result(1), ttl=None)
-    await first.put_schedule(schedule("s"))
     await first.put_principal(ANN)
     await first.record(AuditEntry("", "ann", "stop", "e"))
     await first.close()
     again = await connect(lasting_url)
     try:
         assert await again.cached("k") == result(1)
-        assert (await again.schedules()).items == [schedule("s")]
         assert (await again.principals()).items == [ANN]
         assert len((await again.audit()).items) == 1
     finally:

@@ -63,7 +63,8 @@ NOTHING: Things = {
 
 _SPIED = (
     *("workflows", "definitions", "executions", "journal", "slots", "inbox", "questions"),
-    *("signals", "artifacts", "cache", "schedules", "principals", "firsts", "verdicts", "turns"),
+    *("signals", "artifacts", "cache", "principals", "firsts", "verdicts", "turns", "triggers"),
+    *("firings", "lanes"),
 )
 
 

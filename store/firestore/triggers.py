@@ -1,0 +1,86 @@
+"""What starts executions. What the functions promise stands in the `Firings` port."""
+
+from __future__ import annotations
+
+from dataclasses import fields as fields_of
+from typing import TYPE_CHECKING, Any
+
+from ...graphs.errors import TriggerNotFound
+from ...graphs.firing import Trigger
+from ..firing import due_cursor, due_place, one_of, trigger_texts
+from ..records import fetch_size, page, revive
+from . import lanes, names, revisions
+from .database import where
+from .values import pack, unpack
+
+if TYPE_CHECKING:
+    from ...graphs.stored import Page
+    from .database import Database, Found
+
+
+async def put(database: Database, trigger: Trigger) -> bool:
+    trigger_texts(trigger)
+    what, id = f"Trigger {trigger.id}", names.indexed(trigger.id)
+    told = {each.name: getattr(trigger, each.name) for each in fields_of(trigger)}
+    fields = {
+        "id": id,
+        "of_workflow": names.spread(trigger.workflow, id),
+        "of_type": names.spread(trigger.type, id),
+        "due": trigger.next_at if trigger.enabled else None,
+        "document": pack(told, what),
+    }
+    place = database.at(names.TRIGGERS, names.name(trigger.id))
+    return await revisions.put(database, place, fields, trigger.revision, what)
+
+
+async def find(database: Database, trigger_id: str) -> Trigger:
+    (found,) = await database.get(database.at(names.TRIGGERS, names.name(trigger_id)))
+    if found is None:
+        raise TriggerNotFound.of(trigger_id)
+    return _parse(found)
+
+
+async def listing(
+    database: Database,
+    workflow: str | None,
+    type: str | None,
+    due: float | None,
+    after: str | None,
+    limit: int,
+) -> Page[Trigger]:
+    one_of(workflow, type, due)
+    size, every = fetch_size(limit), database.all(names.TRIGGERS)
+    if due is not None:
+        query = where(every, "due", "<=", due).order_by("due").order_by("__name__")
+        if after is not None:
+            at, id = due_place(after)
+            place = database.at(names.TRIGGERS, names.name(id))
+            query = query.start_after({"due": at, "__name__": place})
+    elif workflow is not None:
+        query = _belonging(every, "of_workflow", workflow, after)
+    elif type is not None:
+        query = _belonging(every, "of_type", type, after)
+    else:
+        query = every if after is None else where(every, "id", ">", names.indexed(after))
+        query = query.order_by("id")
+    found = [_parse(each) for each in await database.find(query.limit(size))]
+    if due is None:
+        return page(found, limit, lambda trigger: trigger.id, lambda trigger: trigger)
+    return page(found, limit, lambda t: due_cursor(t.next_at or 0.0, t.id), lambda t: t)
+
+
+async def delete(database: Database, trigger_id: str) -> None:
+    theirs = await lanes.places(database, trigger_id)
+    await database.clear([*theirs, database.at(names.TRIGGERS, names.name(trigger_id))])
+
+
+def _belonging(every: Any, field: str, of: str, after: str | None) -> Any:
+    begin = "" if after is None else names.indexed(after)
+    query = where(every, field, ">", names.spread(of, begin))
+    return where(query, field, "<", names.spread(of, names.LAST)).order_by(field)
+
+
+def _parse(found: Found) -> Trigger:
+    what = f"Trigger {found.id}"
+    told = unpack(found["document"], what)
+    return revive(lambda: Trigger(**told), what)

@@ -1,0 +1,108 @@
+"""What starts executions. What the functions promise stands in the `Firings` port."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ...graphs.errors import TriggerNotFound
+from ...graphs.firing import Trigger
+from ..firing import due_cursor, due_place, one_of
+from ..records import decode, fetch_size, page
+
+if TYPE_CHECKING:
+    import sqlite3
+
+    from ...graphs.stored import Page
+    from ..records import Value
+
+_COLUMNS = (
+    "workflow, type, version, declared, enabled, made_by, profile, created_at, next_at,"
+    " document, memory, revision"
+)
+
+
+def put(connection: sqlite3.Connection, trigger: Trigger, texts: tuple[str, str]) -> bool:
+    """Insert or replace it, `texts` being what `trigger_texts` made of it."""
+    t = trigger
+    row = (
+        *(t.workflow, t.type, t.version, t.declared, t.enabled, t.by, t.profile, t.created_at),
+        *(t.next_at, *texts, t.revision, t.id),
+    )
+    if t.revision == 0:
+        sql = (
+            f"INSERT INTO triggers ({_COLUMNS}, id) VALUES ({', '.join('?' * 13)})"
+            " ON CONFLICT DO NOTHING"
+        )
+        return bool(connection.execute(sql, row).rowcount)
+    sql = (
+        f"UPDATE triggers SET ({_COLUMNS}) = ({', '.join('?' * 12)}) WHERE id = ? AND revision = ?"
+    )
+    return bool(connection.execute(sql, (*row, t.revision - 1)).rowcount)
+
+
+def find(connection: sqlite3.Connection, trigger_id: str) -> Trigger:
+    sql = f"SELECT id, {_COLUMNS} FROM triggers WHERE id = ?"
+    row = connection.execute(sql, (trigger_id,)).fetchone()
+    if row is None:
+        raise TriggerNotFound.of(trigger_id)
+    return _parse(row)
+
+
+def listing(
+    connection: sqlite3.Connection,
+    workflow: str | None,
+    type: str | None,
+    due: float | None,
+    after: str | None,
+    limit: int,
+) -> Page[Trigger]:
+    one_of(workflow, type, due)
+    order, values = "id", list["Value"]([after or ""])
+    if due is not None:
+        clause, order, values = "enabled AND next_at <= ?", "next_at, id", [due]
+        if after is not None:
+            clause += " AND (next_at, id) > (?, ?)"
+            values += due_place(after)
+    elif workflow is not None:
+        clause, values = "workflow = ? AND id > ?", [workflow, *values]
+    elif type is not None:
+        clause, values = "type = ? AND id > ?", [type, *values]
+    else:
+        clause = "id > ?"
+    rows = connection.execute(
+        f"SELECT id, {_COLUMNS} FROM triggers WHERE {clause} ORDER BY {order}"
+        f" LIMIT {fetch_size(limit)}",
+        values,
+    ).fetchall()
+    found = [_parse(row) for row in rows]
+    if due is None:
+        return page(found, limit, lambda trigger: trigger.id, lambda trigger: trigger)
+    return page(
+        found, limit, lambda trigger: due_cursor(trigger.next_at or 0.0, trigger.id), lambda t: t
+    )
+
+
+def delete(connection: sqlite3.Connection, trigger_id: str) -> None:
+    connection.execute("DELETE FROM triggers WHERE id = ?", (trigger_id,))
+    connection.execute("DELETE FROM lanes WHERE trigger_id = ?", (trigger_id,))
+
+
+def _parse(row: tuple[Any, ...]) -> Trigger:
+    id, workflow, type, version, declared, enabled, by, profile, created_at, *rest = row
+    next_at, document, memory, revision = rest
+    what = f"Trigger {id}"
+    return Trigger(
+        id=id,
+        workflow=workflow,
+        type=type,
+        document=decode(document, what),
+        version=version,
+        declared=bool(declared),
+        enabled=bool(enabled),
+        by=by,
+        profile=profile,
+        created_at=created_at,
+        next_at=next_at,
+        memory=decode(memory, what),
+        revision=revision,
+    )
