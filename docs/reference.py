@@ -104,7 +104,9 @@ def _section(title: str, schema: dict[str, Any], later: set[str] | None = None) 
 
 def _default(field: dict[str, Any]) -> str:
     value = field.get("default")
-    return "" if value is None or value == {} or value == [] else f"`{value}`".lower()
+    if isinstance(value, bool):
+        return f"`{value}`".lower()
+    return "" if value is None or value == {} or value == [] else f"`{value}`"
 
 
 def _type(field: dict[str, Any]) -> str:

@@ -1,8 +1,9 @@
-"""Durations and sizes as definitions write them: `1h30m`, `512MiB`."""
+"""Durations, sizes and times as definitions write them: `1h30m`, `512MiB`, RFC 3339."""
 
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 from decimal import Decimal
 
 MAX_DURATION_DAYS = 3650
@@ -30,6 +31,7 @@ _NUMBER = r"[0-9]+(?:\.[0-9]+)?"
 _PART = re.compile(rf"({_NUMBER})(ms|[dhms])")
 _DURATION = re.compile(rf"{_PART.pattern}(?: ?{_NUMBER}(?:ms|[dhms]))*")
 _SIZE = re.compile(rf"({_NUMBER}) ?([A-Za-z]+)")
+_TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 _MAX_LENGTH = 64
 _DURATION_HINT = "write for example 500ms, 10s, 5m, 1h30m or 7d"
 _SIZE_HINT = "write for example 512MiB, 1GiB, 64kB or 100B"
@@ -103,6 +105,28 @@ def format_size(size: int) -> str:
     else:
         unit = "TiB"
     return f"{size / _BYTES[unit]:.1f}".removesuffix(".0") + unit
+
+
+def parse_time(text: object) -> float:
+    """Seconds since 1970 of a time in RFC 3339: `2030-01-31T09:00:00+01:00`.
+
+    Raises `ValueError` whose sentence says what to write.
+    """
+    if isinstance(text, str) and len(text) <= _MAX_LENGTH and _TIME.fullmatch(text):
+        try:
+            return datetime.fromisoformat(text.upper()).astimezone(UTC).timestamp()
+        except (ValueError, OverflowError):
+            pass  # the thirtieth of February, the year 0
+    raise ValueError(
+        f"{_shown(str(text))} is not a time; write for example 2030-01-31T09:00:00Z, "
+        "or with another offset +01:00 instead of Z"
+    )
+
+
+def format_time(moment: float) -> str:
+    """RFC 3339 in UTC, whole seconds: `2030-01-31T09:00:00Z`."""
+    at = datetime.fromtimestamp(moment // 1, UTC)
+    return at.isoformat().replace("+00:00", "Z")
 
 
 def _pair(total: int, radix: int, large: str, small: str) -> str:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from ..graphs.registry import Registry
 from ..graphs.trigger import TriggerKind
 from .chat.trigger import Chat
+from .cron import Cron
 from .manual import Manual
 
 
 def kinds() -> Registry[TriggerKind]:
     """A registry of its own."""
-    built_in: dict[str, TriggerKind] = {"chat": Chat(), "manual": Manual()}
+    built_in: dict[str, TriggerKind] = {"chat": Chat(), "cron": Cron(), "manual": Manual()}
     return Registry("kind of trigger", built_in, group="assay.triggers")

@@ -18,12 +18,11 @@ from ..errors import LimitReached, Rejected, StepTimeout, Terminal
 from ..expressions import text_of
 from ..question import Answer, Wait, question_id
 from ..step import Data, Duration, Expression, Family, Json, Model, Role, Step, Text
-from ..units import format_duration, parse_duration
+from ..units import format_duration, parse_duration, parse_time
 
 LIMIT = 365 * 24 * 3600.0
 """Seconds; the longest sleep."""
 
-_RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)")
 _DATE = re.compile(r"\s*\d{4}-\d\d-\d\d")
 
 
@@ -37,7 +36,7 @@ def _checked_delay(text: object) -> object:
 def _as_expression(text: object) -> object:
     """A time may be written plainly; it is the expression that gives it."""
     if isinstance(text, str) and _DATE.match(text):
-        _moment(text)
+        parse_time(text)
         return f"'{text}'"
     return text
 
@@ -133,7 +132,7 @@ def _end(call: Call) -> float:
     now = time.time()
     try:
         if field == "until":
-            end = _moment(given)
+            end = parse_time(given)
             delay = end - now
         else:
             delay = parse_duration(given)
@@ -143,19 +142,6 @@ def _end(call: Call) -> float:
     if delay > LIMIT:
         raise LimitReached(f"`{field}`: {given!r} is more than 365 days away")
     return end
-
-
-def _moment(text: Any) -> float:
-    """Seconds since 1970 of a time in RFC 3339; raises `ValueError`."""
-    if isinstance(text, str) and _RFC_3339.fullmatch(text):
-        try:
-            return datetime.fromisoformat(text.upper()).astimezone(UTC).timestamp()
-        except (ValueError, OverflowError):
-            pass  # the thirtieth of February, the year 0
-    raise ValueError(
-        f"{text_of(text)!r} is not a time; write for example 2030-01-31T09:00:00Z, "
-        "or with another offset +01:00 instead of Z"
-    )
 
 
 def _written(moment: float) -> str:
