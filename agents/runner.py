@@ -106,7 +106,7 @@ class LangChainAgents:
         programs = RUNS_PROGRAMS.intersection(tools) or any(s.command for s in task.servers)
         if programs and bounds.minimum > Rung.NONE:
             # Before a model is asked: what would be refused need not be paid for.
-            notices.append(await asyncio.to_thread(bounds.said))
+            notices.append(await leash.held(bounds))
         form = None if task.schema is None else AnswerForm(task.schema)
         conversation = await asyncio.to_thread(
             importlib.import_module, f"{__package__}.conversation"

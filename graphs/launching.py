@@ -136,10 +136,12 @@ class Launches:
         """What an execution must say of itself from the start; `withheld` are variables."""
         if provider != HERE:
             return (f"executed by the provider {provider!r}",)
-        workspaces = self._surroundings.workspaces
+        workflow, workspaces = launch.program.workflow, self._surroundings.workspaces
         if profile:
-            return _bound(profile, launch.program.workflow, withheld)
-        return notices(launch.program.workflow, launch.workspace, workspaces)
+            said = _bound(profile, workflow, withheld)
+        else:
+            said = notices(workflow, launch.workspace, workspaces)
+        return (*said, *_budgets(launch))
 
     async def launch(self, program: Program, beside: Path, fuse: bool, depth: int = 0) -> Launch:
         """The program with every workflow that its steps name, pinned to what it is now."""
@@ -219,6 +221,17 @@ def _bound(profile: str, workflow: Workflow, withheld: Sequence[str]) -> tuple[s
     said = f"no step of it is more than {profile!r}, for whoever began it may no more{where}"
     kept = f"security profile {profile!r} withholds the variables {', '.join(withheld)}"
     return (f"security profile {profile!r}: {said}", *([kept] if withheld else []))
+
+
+def _budgets(launch: Launch) -> list[str]:
+    """What is to be said of children that have a budget, for they share their parent's."""
+    own = launch.program.workflow
+    share = f"share that of {own.name!r}" if own.budget else "have none"
+    workflows = [program.workflow for program in programs(launch)[1:]]
+    return [
+        f"the budget of {name!r} does not hold in it: the agents of {own.name!r} {share}"
+        for name in dict.fromkeys(child.name for child in workflows if child.budget)
+    ]
 
 
 def programs(launch: Launch) -> list[Program]:

@@ -20,6 +20,7 @@ from .nearby import Nearby
 from .profiles import bounded
 from .program import Program
 from .question import Question
+from .sandbox import Rung
 from .services import Services
 from .step import Step
 from .strands import Panicked, Parked, Place, Strand
@@ -66,7 +67,8 @@ class Run:
     """What is one for the whole execution: journal, desk, services, workspace, work beside it.
 
     `leaving`: it leaves memory, to go on later, here or elsewhere. `resumed`: somebody
-    wants it to go on now. `copy`: the files, where they follow it to other machines.
+    wants it to go on now. `copy`: the files, where they follow it to other machines. `held_as`:
+    the profiles and rungs on which programs have run here.
     """
 
     def __init__(
@@ -95,6 +97,7 @@ class Run:
         self._beside: Crew[Outcome] = Crew(strand)
         self._saving: list[asyncio.Future[None]] = []
         self._detached: set[str] = set()
+        self.held_as: set[tuple[str, Rung]] = set()
         self._said: list[str] = list(journal.execution.notices)
         self._paused = False
         self._draining = False

@@ -11,6 +11,7 @@ from .execution import Cost
 from .ledger import Bound, Price
 from .limits import Limits
 from .memory import Fact
+from .profiles import Profile
 from .question import Answer
 
 
@@ -43,6 +44,10 @@ class Leash(Protocol):
 
     def masked(self, value: Any) -> Any:
         """What a tool gave, without the secrets that are known here."""
+
+    async def held(self, bounds: Profile) -> str:
+        """One sentence on how programs run under the profile here; that they do is kept in the
+        audit. Raises `NotAllowed` when they cannot be held as it asks."""
 
     def let_go(self) -> None:
         """The call that was reserved for came to nothing."""

@@ -65,7 +65,7 @@ class CliAgents:
         program = cli.command or configured(self._environ).get(cli.format, [cli.format])
         check_there(program[0], task.workspace, env)
         if bounds.minimum > Rung.NONE:
-            said = await asyncio.to_thread(bounds.said)
+            said = await leash.held(bounds)
             needs = "one that asks its model over the network needs `security_profile: trusted`"
             notices = (*notices, f"{said}; {needs}")
         hold = await asyncio.to_thread(bounds.hold, task.workspace, env)

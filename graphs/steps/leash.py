@@ -13,7 +13,9 @@ from ..event import EventType
 from ..execution import Cost
 from ..ledger import GRANT, MODEL, Bound, Ledger, Price
 from ..memory import FACT_TOOLS, Fact
+from ..profiles import Profile
 from ..question import Answer, Question, Wait
+from .holding import held
 from .remembering import facts, note
 
 FAILED = "failed["
@@ -110,6 +112,9 @@ class StepLeash:
 
     def masked(self, value: Any) -> Any:
         return self._call.run.services.secrets.masked(value)
+
+    async def held(self, bounds: Profile) -> str:
+        return await held(self._call, bounds)
 
     def let_go(self) -> None:
         self._ledger.release(self)

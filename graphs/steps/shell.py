@@ -23,6 +23,7 @@ from ..profiles import capped, profile
 from ..sandbox import Hold
 from ..secrets import Veil
 from ..step import Data, Family, Role, Step, Text
+from .holding import held
 
 _TAIL = 20
 """Lines of standard error that a failure's message quotes."""
@@ -89,7 +90,7 @@ async def _confined(call: Call, private: Path) -> tuple[Mapping[str, str], Hold 
     # The first to ask tries what the machine has.
     hold = await asyncio.to_thread(bounds.hold, call.workspace, environ, [private])
     if hold is not None:
-        call.notice(bounds.said())
+        call.notice(await held(call, bounds))
     return environ, hold
 
 

@@ -19,6 +19,7 @@ from assay.agents.runner import LangChainAgents
 from assay.graphs.execution import Cost
 from assay.graphs.ledger import Price
 from assay.graphs.memory import Fact
+from assay.graphs.profiles import Profile
 from assay.graphs.question import Answer
 from assay.graphs.thinking import AgentAnswer, AgentTask, CliFormat, CommandLine
 
@@ -60,6 +61,9 @@ class Ear:
 
     def masked(self, value: Any) -> Any:
         return value
+
+    async def held(self, bounds: Profile) -> str:
+        return bounds.said()
 
     def let_go(self) -> None:
         """Nothing was reserved."""

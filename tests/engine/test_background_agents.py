@@ -12,7 +12,9 @@ from assay.graphs.event import Event, EventType
 
 from ..agents.conftest import alive
 from ..running import House, open_house, statuses
+from ..scripted import Reply, ScriptedModel
 from ..scripted_cli import Act, ScriptedCli, answer, init, result, text, use, used
+from .test_agents_kept import settings
 
 pytestmark = pytest.mark.anyio
 
@@ -33,13 +35,13 @@ def background(cli: ScriptedCli, **fields: Any) -> dict[str, Any]:
 
 
 async def to_the_end(house: House) -> list[Event]:
-    """All that is said until an execution has completed."""
+    """All that is said until an execution has ended."""
     heard = []
     following = house.app.manager.follow()
     try:
         async for event in following:
             heard.append(event)
-            if event.type is EventType.EXECUTION_COMPLETED:
+            if event.type in (EventType.EXECUTION_COMPLETED, EventType.EXECUTION_FAILED):
                 break
     finally:
         await following.aclose()  # type: ignore[attr-defined]
@@ -62,6 +64,39 @@ async def test_it_works_beside_the_list_and_tells_how_it_gets_on(tmp_path: Path)
     places = [(e.path, e.type) for e in heard]
     completed = EventType.STEP_COMPLETED
     assert places.index(("go", completed)) < places.index(("aside", completed))
+
+
+async def test_one_that_a_model_drives_ends_its_programs_and_fails_where_it_is_joined(
+    tmp_path: Path,
+) -> None:
+    """TERM is heard by what its tool had started; nothing is left, and what it thought is told."""
+    waits = "trap 'echo bye > farewell; exit' TERM; echo $$ > pid; touch go; sleep 60 & wait"
+    agent = {
+        "id": "aside",
+        "type": "agent",
+        "prompt": "Look.",
+        "tools": ["run_command"],
+        "async": True,
+        "guardrails": {"timeout": "3s"},
+    }
+    go = {"id": "go", "type": "shell", "command": "until test -e go; do sleep 0.02; done"}
+    with ScriptedModel([Reply.calling("run_command", command=waits)]) as server:
+        async with open_house(tmp_path, settings(server)) as house:
+            hearing = asyncio.create_task(to_the_end(house))
+            ended = await house.run({"name": "w", "steps": [agent, go]})
+            heard = await hearing
+            left = int((house.workspace / "pid").read_text())
+            said = (house.workspace / "farewell").read_text()
+
+    assert (ended.status, said) == ("failed", "bye\n")
+    assert statuses(ended) == {"aside": "failed", "go": "completed"}
+    assert ended.steps["aside"].error is not None
+    assert ended.steps["aside"].error.code == "limit_reached"
+    assert not alive(left)
+    assert ended.steps["aside"].cost == ended.cost
+    places = [(e.path, e.type) for e in heard]
+    begun, gone = ("aside", EventType.OUTPUT), ("aside", EventType.STEP_FAILED)
+    assert places.index(begun) < places.index(("go", EventType.STEP_COMPLETED)) < places.index(gone)
 
 
 @pytest.mark.parametrize("strategy", ["halt", "skip"])

@@ -68,6 +68,25 @@ async def test_fifty_agents_ten_at_once_never_overspend(tmp_path: Path) -> None:
     assert set(codes(ended)) == {None, "budget_spent"}
 
 
+async def test_children_spend_the_budget_of_their_parent(tmp_path: Path) -> None:
+    """Two children at once, each of five agents at once; a budget of their own does not count."""
+    child = {**agents(10, 5, budget={"tokens": 10_000}), "name": "child"}
+    call = {"id": "call", "type": "workflow", "workflow": "child"}
+    each = {"id": "all", "type": "foreach", "items": "[1, 2, 3]", "steps": [call]}
+    with ScriptedModel(said) as server:
+        async with open_house(tmp_path, settings(server)) as house:
+            await house.app.register(child)
+            steps = [{**each, "concurrency": 2}]
+            ended = await house.run({"name": "w", "steps": steps, "budget": {"tokens": 2000}})
+
+    spent = ended.cost.input_tokens + ended.cost.output_tokens
+    assert 2000 - 150 < spent <= 2000
+    assert len(codes(ended)) == 30
+    assert codes(ended).count(None) == len(server.requests)
+    (told,) = [notice for notice in ended.notices if "budget" in notice]
+    assert told == "the budget of 'child' does not hold in it: the agents of 'w' share that of 'w'"
+
+
 async def test_what_is_under_way_is_reserved(tmp_path: Path) -> None:
     """There is room for one answer, and a second agent asks while the first is thinking."""
     both, gate = threading.Event(), threading.Event()

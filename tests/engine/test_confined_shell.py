@@ -65,6 +65,30 @@ async def test_the_store_in_the_workspace_is_not_there_for_the_command(tmp_path:
     assert not (tmp_path / ".assay" / "x").exists()
 
 
+@HELD
+async def test_the_audit_says_on_which_rung_programs_ran_before_they_do(tmp_path: Path) -> None:
+    """Once for each profile, and for those of agents as well."""
+    agent = {"id": "a", "type": "agent", "prompt": "Work.", "tools": ["run_command"]}
+    agent |= {"security_profile": "standard"}
+    held = dict(step("true")["steps"][0])
+    steps = [held, {**held, "id": "again"}, agent, {"id": "free", "type": "shell", "command": ":"}]
+    with ScriptedModel([Reply("Done.")]) as server:
+        environ = {"PATH": "/usr/bin:/bin", "ASSAY_MODEL": "m", "ASSAY_BASE_URL": server.url}
+        async with open_house(tmp_path, environ) as house:
+            execution = await house.run({"name": "w", "steps": steps})
+            kept = (await house.app.manager.store.audit(target=execution.id)).items
+
+    assert execution.status == "completed", execution.error
+    rung = best().label
+    assert [entry.data for entry in reversed(kept)] == [
+        {"path": "s", "profile": "restricted", "rung": rung},
+        {"path": "a", "profile": "standard", "rung": rung},
+    ]
+    for entry in kept:
+        assert (entry.action, entry.principal) == ("programs.held", execution.id)
+        assert entry.rule in execution.notices
+
+
 async def test_below_the_minimum_the_command_is_not_started(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:

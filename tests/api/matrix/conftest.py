@@ -92,9 +92,11 @@ class Books:
         return found
 
     def audited(self) -> list[tuple[Any, ...]]:
-        """Who, what, allowed, rule and surface of every entry since the last look."""
+        """Who, what, allowed, rule and surface of every entry since the last look; not what
+        executions say of their programs."""
         rows = self._open.execute(
-            "SELECT principal, action, allowed, rule, json_extract(data, '$.surface') FROM audit"
+            "SELECT principal, action, allowed, rule, json_extract(data, '$.surface') FROM audit "
+            "WHERE action <> 'programs.held'"
         ).fetchall()
         if rows:
             self._open.execute("DELETE FROM audit")
