@@ -1,0 +1,186 @@
+"""What the adapter posts: once each, within Slack's limits, and at the pace that Slack asks for."""
+
+from __future__ import annotations
+
+import pytest
+
+from assay.graphs.errors import PlatformRefused, PlatformUnavailable
+from assay.triggers.chat.adapter import Button, Card, Conversation, Person, Streaming
+from assay.triggers.chat.slack.adapter import Slack
+from assay.triggers.chat.slack.web import Web
+
+from .server import TEAM, SlackServer
+
+pytestmark = pytest.mark.anyio
+
+THREAD = Conversation("slack", TEAM, "C1", "1.0")
+ANN = Person("slack", TEAM, "U1", "ann")
+
+
+async def test_a_card_is_posted_in_its_thread_and_changed_in_its_place(
+    adapter: Slack, slack: SlackServer
+) -> None:
+    ref = await adapter.post(THREAD, Card("**Begun**", [("Step", "1")]), key="status")
+    await adapter.update(ref, Card("Done", buttons=[Button("Again", "again:1")]))
+
+    (message,) = slack.posted
+    assert (message.channel, message.thread, message.ts) == ("C1", "1.0", ref.id)
+    assert message.versions == ["*Begun*\n*Step*\n1", "Done"]
+    assert message.buttons == {"Again": "again:1"}
+
+
+async def test_an_answer_to_a_command_opens_a_thread_of_its_own(
+    adapter: Slack, slack: SlackServer
+) -> None:
+    ref = await adapter.post(Conversation("slack", TEAM, "C1"), Card("Begun"), key="status")
+    await adapter.post(ref.conversation, Card("Done"), key="result")
+
+    begun, done = slack.posted
+    assert (begun.thread, done.thread) == ("", begun.ts)
+
+
+async def test_what_is_for_one_person_is_seen_by_that_one_alone(
+    adapter: Slack, slack: SlackServer
+) -> None:
+    await adapter.post(THREAD, Card("You may not do that."), key="no", only=ANN)
+
+    (message,) = slack.posted
+    assert (message.only, message.thread) == ("U1", "1.0")
+
+
+async def test_where_the_bot_is_not_in_the_channel_a_person_is_told_directly(
+    adapter: Slack, slack: SlackServer
+) -> None:
+    slack.refused["chat.postEphemeral"] = "user_not_in_channel"
+
+    await adapter.post(THREAD, Card("You may not do that."), key="no", only=ANN)
+
+    assert [message.channel for message in slack.posted] == ["U1"]
+
+
+@pytest.mark.parametrize("thread", ["1.0", ""])
+async def test_what_was_posted_before_a_crash_is_found_by_its_key(
+    adapter: Slack, slack: SlackServer, thread: str
+) -> None:
+    """Among others, on whichever page of the thread it stands."""
+    where = Conversation("slack", TEAM, "C1", thread)
+    refs = [await adapter.post(where, Card(f"{n}"), key=f"key-{n}") for n in range(5)]
+
+    assert await adapter.find(where, "key-0" if thread else "key-4") == refs[0 if thread else 4]
+    assert await adapter.find(where, "key-9") is None
+
+
+async def test_a_post_whose_answer_was_lost_is_not_posted_twice(
+    adapter: Slack, slack: SlackServer
+) -> None:
+    slack.lost["chat.postMessage"] = 1
+    with pytest.raises(PlatformUnavailable):
+        await adapter.post(THREAD, Card("Done"), key="result")
+
+    ref = await adapter.post(THREAD, Card("Done"), key="result")
+
+    assert [message.ts for message in slack.posted] == [ref.id]
+
+
+async def test_slack_is_left_alone_for_as_long_as_it_asks(slack: SlackServer) -> None:
+    now = 100.0
+    web = Web("xoxb-1", slack.url, now=lambda: now)
+    slack.busy["chat.postMessage"] = [30]
+
+    async def waits() -> float:
+        with pytest.raises(PlatformUnavailable) as caught:
+            await web.call("chat.postMessage", channel="C1", text="Done")
+        return caught.value.wait
+
+    assert await waits() == 30
+    now += 20
+    assert await waits() == 10
+    assert len(slack.calls) == 1
+
+    now += 10
+    await web.call("chat.postMessage", channel="C1", text="Done")
+    assert len(slack.posted) == 1
+    await web.close()
+
+
+async def test_one_busy_method_does_not_hold_up_the_others(
+    adapter: Slack, slack: SlackServer
+) -> None:
+    ref = await adapter.post(THREAD, Card("Begun"), key="status")
+    slack.busy["chat.update"] = [30]
+    with pytest.raises(PlatformUnavailable):
+        await adapter.update(ref, Card("Step 1"))
+
+    await adapter.post(THREAD, Card("Done"), key="result")
+
+    assert [message.text for message in slack.posted] == ["Begun", "Done"]
+
+
+async def test_a_server_that_is_broken_may_be_asked_again(
+    adapter: Slack, slack: SlackServer
+) -> None:
+    slack.broken["chat.postMessage"] = 1
+    with pytest.raises(PlatformUnavailable):
+        await adapter.post(THREAD, Card("Done"), key="result")
+
+    await adapter.post(THREAD, Card("Done"), key="result")
+
+    assert len(slack.posted) == 1
+
+
+@pytest.mark.parametrize(
+    ("why", "hint"),
+    [
+        ("not_in_channel", "invite the bot"),
+        ("missing_scope", "docs/triggers.md"),
+        ("invalid_auth", "ASSAY_SLACK_BOT_TOKEN"),
+        ("restricted_action", "restricted_action"),
+    ],
+)
+async def test_what_slack_refuses_is_told_with_what_to_do(
+    adapter: Slack, slack: SlackServer, why: str, hint: str
+) -> None:
+    slack.refused["chat.postMessage"] = why
+
+    with pytest.raises(PlatformRefused, match=f"chat.postMessage: {why}|{hint}") as caught:
+        await adapter.post(THREAD, Card("Done"), key="result")
+
+    assert hint in caught.value.message
+    assert "xoxb" not in str(caught.value)
+
+
+async def test_where_nobody_answers_it_may_be_tried_again() -> None:
+    adapter = Slack("xoxb-1", secret="x", url="http://127.0.0.1:9/api/")
+
+    with pytest.raises(PlatformUnavailable, match=r"does not answer chat\.postMessage"):
+        await adapter.post(THREAD, Card("Done"), key="result")
+    await adapter.close()
+    await adapter.close()
+
+
+async def test_a_text_grows_in_its_thread(adapter: Slack, slack: SlackServer) -> None:
+    assert isinstance(adapter, Streaming)
+    ref = await adapter.begin(THREAD, ANN, key="answer")
+    await adapter.append(ref, "Three tests ")
+    await adapter.append(ref, "are missing, <!channel>")
+    await adapter.end(ref, Card("", [("Cost", "$0.02")]))
+
+    (message,) = slack.posted
+    assert (message.thread, message.streaming) == ("1.0", False)
+    assert message.text == "Three tests are missing, <\u200b!channel>"
+    assert message.shown == "*Cost*\n$0.02"
+
+
+async def test_a_text_that_slack_ended_itself_is_completed_in_its_place(
+    adapter: Slack, slack: SlackServer
+) -> None:
+    """It does so after some minutes, whether or not more was to come."""
+    ref = await adapter.begin(THREAD, ANN, key="answer")
+    await adapter.append(ref, "Three tests ")
+    slack.posted[0].streaming = False
+
+    with pytest.raises(PlatformRefused, match="message_not_in_streaming_state"):
+        await adapter.append(ref, "are missing")
+    await adapter.end(ref, Card("Three tests are missing"))
+
+    assert slack.posted[0].shown == "Three tests are missing"
