@@ -48,6 +48,10 @@ KNOWN = {
     "ASSAY_SECRETS": "a folder with a secret in each file; ASSAY_SECRET_NAME is one of its own",
     "ASSAY_URL": "the server that commands and `assay.Client` ask (none: the store here)",
     "ASSAY_KEY": "the key that they show it",
+    "ASSAY_SLACK_BOT_TOKEN": "the token of a Slack app's bot (xoxb-…)",
+    "ASSAY_SLACK_SIGNING_SECRET": "what Slack signs its requests to POST /chat/slack with",
+    "ASSAY_SLACK_APP_TOKEN": "the app's token (xapp-…) for Socket Mode, which needs no address",
+    "ASSAY_SLACK_URL": "what stands in for Slack's Web API (https://slack.com/api/)",
     "WORKFLOW_DEFAULT_PROVIDER": "what executes workflows (langgraph); mock only pretends",
 }
 

@@ -203,10 +203,9 @@ def _unsigned(headers: dict[str, str], body: bytes) -> tuple[dict[str, str], byt
         lambda *_: ({}, b'{"type": "url_verification", "challenge": "x"}'),
     ],
 )
-async def test_nobody_else_is_heard(adapter: Slack, kept: Kept, given: Altered
-) -> None:
+async def test_nobody_else_is_heard(adapter: Slack, kept: Kept, given: Altered) -> None:
+    headers, body = given(*request(mention("go", "5.1")))
     with pytest.raises(NotAuthenticated):
-        headers, body = given(*request(mention("go", "5.1")))
         await adapter.accept(headers, body, kept)
 
     assert kept.all == []
