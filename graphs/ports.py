@@ -201,6 +201,11 @@ class Questions(Protocol):
     async def signals(self, name: str, key: str | None, *, since: float) -> Sequence[Signal]:
         """Kept events of that name (and key, unless None), from that time on, oldest first."""
 
+    async def sent(
+        self, *, since: float, after: Signal | None = None, limit: int = 100
+    ) -> Sequence[Signal]:
+        """Kept events of any name from that time on, by time and then id, behind `after`."""
+
 
 class Shelves(Protocol):
     """What is kept beside executions: cached results, people, what they did."""

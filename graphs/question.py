@@ -117,7 +117,8 @@ def question_id(execution_id: str, path: str, kind: Wait) -> str:
 class Signal:
     """An event from outside, or from an `emit` step, that a `wait_event` step may wait for.
 
-    `at` is seconds since 1970.
+    `at` is seconds since 1970. `source` is the id of the execution that emitted it, empty for
+    one from outside.
     """
 
     id: str
@@ -125,3 +126,9 @@ class Signal:
     key: str | None
     payload: Any
     at: float
+    source: str = ""
+
+
+def signal_id(execution_id: str, path: str) -> str:
+    """The id of the event that a step at a path emits: 20 characters, the same for ever."""
+    return "e" + hashlib.sha256(f"{execution_id}\0{path}".encode()).hexdigest()[:19]

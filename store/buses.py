@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 
 from ..graphs.errors import ConfigurationError
 from .bus import LocalBus
+from .topics import LocalTopics
 
 if TYPE_CHECKING:
+    from ..graphs.topics import Topics
     from .pubsub.bus import PubSubBus
     from .pubsub.setup import Part
 
@@ -47,6 +49,19 @@ def _project(url: str) -> str:
     if found is None:
         raise ConfigurationError(f"There is no bus {url!r}; give {_FORMS}.")
     return found["project"]
+
+
+def connect_topics(url: str) -> Topics:
+    """The topics of the project whose bus the URL names, or those of this process; nothing is
+    connected yet. Raises `ConfigurationError`."""
+    if url in (LOCAL, f"{LOCAL}://"):
+        return LocalTopics()
+    project = _project(url)
+    try:
+        from .pubsub.topics import PubSubTopics
+    except ImportError as error:
+        raise _without_google(error) from error
+    return PubSubTopics(project)
 
 
 async def setup_bus(url: str, *, check: bool = False) -> list[Part]:

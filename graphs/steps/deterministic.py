@@ -16,8 +16,7 @@ from pydantic import Field
 from ..call import Call, Kind, Yield
 from ..errors import Retryable, StepError, Terminal
 from ..event import EventType
-from ..execution import new_id
-from ..question import Signal
+from ..question import Signal, signal_id
 from ..step import Data, Family, Identifier, Step
 
 
@@ -145,10 +144,12 @@ async def _set(call: Call) -> Yield:
 
 async def _emit(call: Call) -> Yield:
     step: EmitStep = call.step
-    id = new_id()
+    execution = call.run.execution
+    # Emitted once more after a crash, it is still the same event.
+    id = signal_id(execution.id, call.path)
     payload = call.value("payload")
     call.run.journal.note(EventType.EMITTED, call.path, id=id, event=step.event, payload=payload)
-    call.run.journal.send(Signal(id, step.event, None, payload, time.time()))
+    call.run.journal.send(Signal(id, step.event, None, payload, time.time(), execution.id))
     return Yield(id, {"id": id})
 
 

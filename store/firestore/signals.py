@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from ...graphs.errors import ExecutionNotFound, StoreError
 from ...graphs.lease import Command
 from ...graphs.question import Signal
-from ..records import revive
+from ..records import fetch_size, revive
 from . import inbox, leases, names, questions
 from .database import Conflict, again, where
 from .values import pack, unpack
@@ -107,6 +107,16 @@ async def listing(database: Database, name: str, key: str | None, since: float) 
         for signal in map(_parse, found)
         if signal.name == name and signal.at >= since and key in (None, signal.key)
     ]
+
+
+async def sent(
+    database: Database, since: float, after: Signal | None, limit: int
+) -> Sequence[Signal]:
+    query = where(database.all(names.SIGNALS), "at", ">=", since if after is None else after.at)
+    query = query.order_by("at").order_by("__name__")
+    if after is not None:
+        query = query.start_after({"at": after.at, "__name__": place(database, after.id)})
+    return [_parse(each) for each in await database.find(query.limit(fetch_size(limit) - 1))]
 
 
 async def _told(

@@ -236,6 +236,11 @@ class FirestoreStore(Many, Triggering):
     async def signals(self, name: str, key: str | None, *, since: float) -> Sequence[Signal]:
         return await signals.listing(self._database, name, key, since)
 
+    async def sent(
+        self, *, since: float, after: Signal | None = None, limit: int = 100
+    ) -> Sequence[Signal]:
+        return await signals.sent(self._database, since, after, limit)
+
     # Shelves
 
     async def cached(self, key: str) -> StepResult | None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ...graphs.lease import Command
 from ...graphs.question import QuestionStatus, Signal
-from ..records import decode, encode, revive, where
+from ..records import decode, encode, fetch_size, revive, where
 from . import inbox
 
 if TYPE_CHECKING:
@@ -52,6 +52,18 @@ def listing(
 ) -> Sequence[Signal]:
     clause, values = where({"name = ?": name, "event_key = ?": key, "at >= ?": since})
     rows = connection.execute(f"SELECT id, document FROM signals {clause} ORDER BY at, key", values)
+    return [_parse(*row) for row in rows]
+
+
+def sent(
+    connection: sqlite3.Connection, since: float, after: Signal | None, limit: int
+) -> Sequence[Signal]:
+    behind = (since, "") if after is None else (after.at, after.id)
+    rows = connection.execute(
+        "SELECT id, document FROM signals WHERE at >= ? AND (at, id) > (?, ?)"
+        f" ORDER BY at, id LIMIT {fetch_size(limit) - 1}",
+        (behind[0], *behind),
+    )
     return [_parse(*row) for row in rows]
 
 

@@ -278,6 +278,11 @@ class SqliteStore(Judging, Remembering, Triggering):
     async def signals(self, name: str, key: str | None, *, since: float) -> Sequence[Signal]:
         return await self._read(partial(signals.listing, name=name, key=key, since=since))
 
+    async def sent(
+        self, *, since: float, after: Signal | None = None, limit: int = 100
+    ) -> Sequence[Signal]:
+        return await self._read(partial(signals.sent, since=since, after=after, limit=limit))
+
     # Shelves
 
     async def cached(self, key: str) -> StepResult | None:

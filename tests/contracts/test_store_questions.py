@@ -257,7 +257,14 @@ async def test_an_event_is_told_to_whoever_waits_for_it(store: Store) -> None:
     signal = Signal("s1", "done", "k1", {"n": [1, None]}, 5.5)
     assert await store.send(signal) == ["a", "b"]
     assert await store.ready(store.worker, now=0) == ["a", "b"]
-    data = {"id": "s1", "name": "done", "key": "k1", "payload": {"n": [1, None]}, "at": 5.5}
+    data = {
+        "id": "s1",
+        "name": "done",
+        "key": "k1",
+        "payload": {"n": [1, None]},
+        "at": 5.5,
+        "source": "",
+    }
     assert await told(store, "a") == [
         (Command.SIGNAL, {"question": keyed.id, "signal": data}),
     ]
@@ -305,6 +312,28 @@ async def test_an_event_that_came_before_is_found(store: Store) -> None:
     assert await store.signals("done", "k1", since=10.0) == [s1, s3]
     assert await store.signals("done", "k1", since=10.1) == [s3]
     assert await store.signals("nothing", None, since=0) == []
+
+
+async def test_events_of_any_name_are_told_in_the_order_of_their_times(store: Store) -> None:
+    """A few at a time, also of one and the same moment."""
+    sent = [Signal(f"s{n % 3}-{n}", f"name-{n % 2}", None, n, n // 4 * 1.0) for n in range(12)]
+    for signal in reversed(sent):
+        await store.send(signal)
+    expected = sorted(sent, key=lambda signal: (signal.at, signal.id))
+    assert list(await store.sent(since=0)) == expected
+    assert list(await store.sent(since=1.0)) == expected[4:]
+    for limit in (1, 3, 5):
+        told: list[Signal] = []
+        while page := await store.sent(since=0.5, after=told[-1] if told else None, limit=limit):
+            assert len(page) <= limit
+            told += page
+        assert told == expected[4:]
+
+
+async def test_an_event_says_which_execution_emitted_it(store: Store) -> None:
+    signal = Signal("s1", "done", None, 1, 1.0, "some-execution")
+    await store.send(signal)
+    assert await store.signals("done", None, since=0) == [signal]
 
 
 async def test_an_event_is_forgotten_after_thirty_days(store: Store) -> None:

@@ -19,6 +19,7 @@ from tests.stored import begun, entry, execution, journal, parked, question
 from assay.graphs.errors import InvalidInput, StateCorrupted, StoreError, StoreUnavailable
 from assay.graphs.execution import Status, StepResult
 from assay.graphs.lease import Command, Message, SlotRequest
+from assay.graphs.question import Signal
 from assay.graphs.stored import ArtifactInfo, Commit, Entry
 from assay.store.sqlite import database as databases
 from assay.store.sqlite.database import Database
@@ -384,3 +385,11 @@ async def test_a_query_that_reads_a_growing_table_whole_is_noticed(tmp_path: Pat
 
     with pytest.raises(query_plans.ReadWhole, match="SCAN journal"):
         await nosy()
+
+
+async def test_an_event_kept_before_events_had_a_source_reads(
+    store: SqliteStore, tmp_path: Path
+) -> None:
+    await store.send(Signal("s1", "done", None, 1, 1.0, "emitter"))
+    damage(tmp_path, "UPDATE signals SET document = json_remove(document, '$.source')")
+    assert await store.signals("done", None, since=0) == [Signal("s1", "done", None, 1, 1.0)]
