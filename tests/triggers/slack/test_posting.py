@@ -14,6 +14,7 @@ from .server import TEAM, SlackServer
 pytestmark = pytest.mark.anyio
 
 THREAD = Conversation("slack", TEAM, "C1", "1.0")
+DIRECT = Conversation("slack", TEAM, "D1", "1.0")
 ANN = Person("slack", TEAM, "U1", "ann")
 
 
@@ -158,29 +159,94 @@ async def test_where_nobody_answers_it_may_be_tried_again() -> None:
     await adapter.close()
 
 
-async def test_a_text_grows_in_its_thread(adapter: Slack, slack: SlackServer) -> None:
+async def test_in_a_direct_message_a_text_grows_as_slack_lets_texts_grow(
+    adapter: Slack, slack: SlackServer
+) -> None:
     assert isinstance(adapter, Streaming)
-    ref = await adapter.begin(THREAD, ANN, key="answer")
+    ref = await adapter.begin(DIRECT, ANN, key="answer")
     await adapter.append(ref, "Three tests ")
-    await adapter.append(ref, "are missing, <!channel>")
+    await adapter.append(ref, "are missing, <!channel>" + "!" * 20_000)
     await adapter.end(ref, Card("", [("Cost", "$0.02")]))
 
     (message,) = slack.posted
     assert (message.thread, message.streaming) == ("1.0", False)
-    assert message.text == "Three tests are missing, <\u200b!channel>"
+    assert message.text == "Three tests are missing, <\u200b!channel>" + "!" * 20_000
     assert message.shown == "*Cost*\n$0.02"
+    assert slack.asked("chat.update") == []
 
 
-async def test_a_text_that_slack_ended_itself_is_completed_in_its_place(
+async def test_in_a_channel_everybody_sees_a_text_grow(adapter: Slack, slack: SlackServer) -> None:
+    """Slack would show its own stream to one person alone until its end."""
+    ref = await adapter.begin(THREAD, ANN, key="answer")
+    await adapter.append(ref, "Three *tests* ")
+    await adapter.append(ref, "are missing, <!channel>")
+    await adapter.end(ref)
+
+    (message,) = slack.posted
+    assert message.versions == [
+        "…",
+        "Three _tests_ ",
+        "Three _tests_ are missing, &lt;!channel&gt;",
+    ]
+    assert await adapter.find(THREAD, "answer") == ref
+    assert slack.asked("chat.startStream") == []
+
+
+async def test_a_stream_that_slack_ended_itself_goes_on_in_its_place(
     adapter: Slack, slack: SlackServer
 ) -> None:
     """It does so after some minutes, whether or not more was to come."""
-    ref = await adapter.begin(THREAD, ANN, key="answer")
+    ref = await adapter.begin(DIRECT, ANN, key="answer")
     await adapter.append(ref, "Three tests ")
     slack.posted[0].streaming = False
 
-    with pytest.raises(PlatformRefused, match="message_not_in_streaming_state"):
-        await adapter.append(ref, "are missing")
-    await adapter.end(ref, Card("Three tests are missing"))
+    await adapter.append(ref, "are missing")
+    await adapter.append(ref, ".")
+    await adapter.end(ref)
+
+    assert slack.posted[0].versions[1:] == ["Three tests are missing", "Three tests are missing."]
+
+
+async def test_a_piece_of_a_stream_that_may_have_arrived_does_not_stand_there_twice(
+    adapter: Slack, slack: SlackServer
+) -> None:
+    ref = await adapter.begin(DIRECT, ANN, key="answer")
+    await adapter.append(ref, "Three ")
+    slack.lost["chat.appendStream"] = 1
+    with pytest.raises(PlatformUnavailable):
+        await adapter.append(ref, "tests")
+
+    await adapter.append(ref, "tests")
+    await adapter.append(ref, " are missing")
+    await adapter.end(ref)
 
     assert slack.posted[0].shown == "Three tests are missing"
+
+
+@pytest.mark.parametrize("where", [THREAD, DIRECT], ids=["channel", "direct"])
+async def test_a_text_goes_on_after_a_restart(slack: SlackServer, where: Conversation) -> None:
+    before, after = (Slack("xoxb-1", secret="x", url=slack.url) for _ in range(2))
+    ref = await before.begin(where, ANN, key="answer")
+    await before.append(ref, "Three tests ")
+    await before.close()
+
+    await after.append(ref, "are missing")
+    await after.end(ref, Card("Three tests are missing"))
+    await after.close()
+
+    (message,) = slack.posted
+    assert not message.streaming
+    assert (message.text if where is DIRECT else message.shown) == "Three tests are missing"
+
+
+@pytest.mark.parametrize("why", ["message_not_found", "edit_window_closed"])
+async def test_a_message_that_cannot_be_changed_any_more_keeps_nobody_from_the_next(
+    adapter: Slack, slack: SlackServer, why: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    ref = await adapter.post(THREAD, Card("Begun"), key="status")
+    slack.refused["chat.update"] = why
+
+    await adapter.update(ref, Card("Done"))
+
+    assert slack.posted[0].versions == ["Begun"]
+    assert why in caplog.text

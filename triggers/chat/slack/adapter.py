@@ -19,9 +19,9 @@ from ....graphs.errors import (
     PlatformUnavailable,
 )
 from ..adapter import Acknowledgement, Card, Conversation, Person, Receive, Ref
-from .blocks import below, message
+from .blocks import message
+from .growing import Growing, streams
 from .incoming import NAME, bot_of, incoming
-from .mrkdwn import streamed
 from .quiet import log as quiet
 from .sockets import Socket
 from .web import Refused, Web
@@ -37,7 +37,7 @@ class Slack:
     own, `app_token` opens sockets; `url` stands in for Slack's Web API."""
 
     name = NAME
-    pace = 1.5
+    pace = 2.0
 
     def __init__(
         self,
@@ -60,6 +60,7 @@ class Slack:
             request_verification_enabled=False,  # `accept` does it before anything is read
         )
         self._bolt.use(_take)
+        self._growing = Growing(self._web)
         self._unsure: dict[str, None] = {}
 
     async def accept(
@@ -116,38 +117,36 @@ class Slack:
         return None
 
     async def update(self, ref: Ref, card: Card) -> None:
-        channel = ref.conversation.channel
-        await self._web.call("chat.update", channel=channel, ts=ref.id, **message(card))
+        try:
+            await self._web.call(
+                "chat.update", channel=ref.conversation.channel, ts=ref.id, **message(card)
+            )
+        except Refused as error:
+            # Somebody deleted it, or the workspace forbids edits: what follows is still told.
+            if error.why not in _FIXED:
+                raise
+            _log.warning("a message of %s stays as it is: %s", ref.conversation.key, error)
 
     async def begin(self, conversation: Conversation, person: Person, *, key: str) -> Ref:
-        answer = await self._web.call(
-            "chat.startStream",
-            channel=conversation.channel,
-            thread_ts=conversation.thread,
-            recipient_team_id=person.team,
-            recipient_user_id=person.id,
-        )
-        return _ref(conversation, answer)
+        if streams(conversation):
+            answer = await self._web.call(
+                "chat.startStream",
+                channel=conversation.channel,
+                thread_ts=conversation.thread,
+                recipient_team_id=person.team,
+                recipient_user_id=person.id,
+            )
+            ref = _ref(conversation, answer)
+        else:
+            ref = await self.post(conversation, Card("…"), key=key)
+        self._growing.began(ref)
+        return ref
 
     async def append(self, ref: Ref, text: str) -> None:
-        await self._web.call(
-            "chat.appendStream",
-            channel=ref.conversation.channel,
-            ts=ref.id,
-            markdown_text=streamed(text),
-        )
+        await self._growing.append(ref, text)
 
     async def end(self, ref: Ref, card: Card | None = None) -> None:
-        channel = ref.conversation.channel
-        blocks = below(card) if card else None
-        try:
-            await self._web.call("chat.stopStream", channel=channel, ts=ref.id, blocks=blocks)
-        except Refused as error:
-            # Slack ends a text by itself after some minutes.
-            if error.why not in _ENDED:
-                raise
-            if card is not None:
-                await self.update(ref, card)
+        await self._growing.end(ref, card)
 
     async def close(self) -> None:
         await self._web.close()
@@ -221,8 +220,8 @@ class Slack:
             del self._unsure[next(iter(self._unsure))]
 
 
-_ENDED = frozenset(("message_not_in_streaming_state", "stopped_by_user", "streaming_mode_mismatch"))
-_OUTSIDE = frozenset(("not_in_channel", "channel_not_found", "user_not_in_channel"))
+_FIXED = ("message_not_found", "cant_update_message", "edit_window_closed")
+_OUTSIDE = ("not_in_channel", "channel_not_found", "user_not_in_channel")
 
 
 def _ref(conversation: Conversation, answer: Mapping[str, Any]) -> Ref:
