@@ -59,13 +59,19 @@ class Posted:
 
 
 class SlackServer:
-    """What one workspace sees. `posted` are the messages of the bot, by time."""
+    """What one workspace sees. `posted` are the messages of the bot, by time.
+
+    By method: `busy` are the seconds that the next calls are told to wait, after as many
+    `answers`; `broken` is how many fail, `lost` how many are done and not answered; `refused`
+    holds the word for what is never done.
+    """
 
     def __init__(self) -> None:
         self.url = ""
         self.posted: list[Posted] = []
         self.calls: list[tuple[str, Body]] = []
         self.busy: dict[str, list[int]] = {}
+        self.answers: Counter[str] = Counter()
         self.broken: Counter[str] = Counter()
         self.lost: Counter[str] = Counter()
         self.refused: dict[str, str] = {}
@@ -169,7 +175,9 @@ class SlackServer:
         method = request.match_info["method"]
         params = await _params(request)
         self.calls.append((method, params))
-        if waits := self.busy.get(method):
+        if self.answers[method]:
+            self.answers[method] -= 1
+        elif waits := self.busy.get(method):
             headers = {"Retry-After": str(waits.pop(0))}
             return web.json_response(
                 {"ok": False, "error": "ratelimited"}, status=429, headers=headers

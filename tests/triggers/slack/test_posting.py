@@ -6,6 +6,7 @@ import pytest
 
 from assay.graphs.errors import PlatformRefused, PlatformUnavailable
 from assay.triggers.chat.adapter import Button, Card, Conversation, Person, Streaming
+from assay.triggers.chat.slack import growing
 from assay.triggers.chat.slack.adapter import Slack
 from assay.triggers.chat.slack.web import Web
 
@@ -221,6 +222,21 @@ async def test_a_piece_of_a_stream_that_may_have_arrived_does_not_stand_there_tw
     await adapter.end(ref)
 
     assert slack.posted[0].shown == "Three tests are missing"
+
+
+async def test_of_a_long_piece_only_what_did_not_arrive_is_sent_again(
+    adapter: Slack, slack: SlackServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(growing, "PIECE", 4)
+    ref = await adapter.begin(DIRECT, ANN, key="answer")
+    slack.answers["chat.appendStream"], slack.broken["chat.appendStream"] = 1, 1
+    with pytest.raises(PlatformUnavailable):
+        await adapter.append(ref, "0123456789")
+
+    await adapter.append(ref, "0123456789abc")
+    await adapter.append(ref, ".")
+
+    assert slack.posted[0].shown == "0123456789abc."
 
 
 @pytest.mark.parametrize("where", [THREAD, DIRECT], ids=["channel", "direct"])

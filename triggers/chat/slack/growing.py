@@ -25,10 +25,12 @@ REMEMBERED = 1_000
 
 @dataclass(slots=True)
 class _Text:
-    """What stands there, as far as this process knows; `native` while Slack's stream is open."""
+    """What stands there, as far as this process knows; `native` while Slack's stream is open,
+    `ahead` what it took of a text that did not arrive whole."""
 
     so_far: str
     native: bool
+    ahead: str = ""
 
 
 class Growing:
@@ -49,13 +51,16 @@ class Growing:
             self.began(ref)
             known = self._texts[_place(ref)]
             known.so_far = "… "
+        text = text.removeprefix(known.ahead)
         while known.native and text:
             piece = text[:PIECE]
             if await self._taken(ref, known, piece):
-                known.so_far, text = known.so_far + piece, text[PIECE:]
+                known.so_far, known.ahead = known.so_far + piece, known.ahead + piece
+                text = text[PIECE:]
         if text:
             await self._replace(ref, Card(known.so_far + text))
             known.so_far += text
+        known.ahead = ""
 
     async def end(self, ref: Ref, card: Card | None) -> None:
         known = self._texts.pop(_place(ref), None)

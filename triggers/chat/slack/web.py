@@ -113,4 +113,4 @@ class Refused(PlatformRefused):
 
 
 def _seconds(text: str | None) -> float:
-    return float(text) if text and text.isascii() and text.isdigit() else 1.0
+    return max(float(text), 1.0) if text and text.isascii() and text.isdigit() else 1.0
