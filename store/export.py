@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -16,8 +17,11 @@ import orjson
 
 from ..graphs.errors import InvalidInput, NotPossible, WorkflowNotFound
 from ..graphs.execution import Execution
+from ..graphs.memory import TURNS, Fact, Turn
 from ..graphs.question import Question
+from ..graphs.scoring import LOOKED_AT
 from ..graphs.stored import ArtifactInfo, AuditEntry, Commit, Entry, Principal
+from ..graphs.verdicts import Verdict
 
 if TYPE_CHECKING:
     from ..graphs.ports import Store
@@ -59,11 +63,40 @@ async def export_all(store: Store) -> AsyncIterator[dict[str, Any]]:
         yield _document("workflow", document=dict(document), description=info.description)
     async for execution in _all(lambda after: store.executions(after=after)):
         yield await export(store, execution.id)
+    async for verdict in verdicts(store):
+        yield _document("verdict", verdict=asdict(verdict))
+    async for memory in memories(store):
+        yield _document("memory", **memory)
     async for principal in _all(lambda after: store.principals(after=after)):
         yield _document("principal", principal=asdict(principal))
     audit = [entry async for entry in _all(lambda after: store.audit(after=after))]
     for entry in reversed(audit):
         yield _document("audit", entry=asdict(entry))
+
+
+async def verdicts(store: Store) -> AsyncIterator[Verdict]:
+    """What was said of answers, oldest first: the newest of each step that anybody looks at."""
+    newest: list[Verdict] = []
+    seen: Counter[tuple[str, str]] = Counter()
+    async for verdict in _all(lambda after: store.verdicts(after=after)):
+        seen[verdict.workflow, verdict.step] += 1
+        if seen[verdict.workflow, verdict.step] <= LOOKED_AT:
+            newest.append(verdict)
+    for verdict in reversed(newest):
+        yield verdict
+
+
+async def memories(store: Store) -> AsyncIterator[dict[str, Any]]:
+    """What agents remember, whole, key by key."""
+    async for info in _all(lambda after: store.memories(after=after)):
+        turns = await store.remembered(info.workflow, info.key, limit=TURNS)
+        facts = await store.facts(info.workflow, info.key)
+        yield {
+            "workflow": info.workflow,
+            "key": info.key,
+            "turns": [asdict(turn) for turn in turns],
+            "facts": [asdict(fact) for fact in reversed(facts)],
+        }
 
 
 async def load(store: Store, document: Any) -> str:
@@ -149,9 +182,40 @@ def _load_audit(store: Store, document: Mapping[str, Any]) -> Awaitable[str]:
     return loading()
 
 
+def _load_verdict(store: Store, document: Mapping[str, Any]) -> Awaitable[str]:
+    verdict = Verdict.from_dict(document["verdict"])
+
+    async def loading() -> str:
+        await store.judge(verdict)
+        return verdict.id
+
+    return loading()
+
+
+def _load_memory(store: Store, document: Mapping[str, Any]) -> Awaitable[str]:
+    workflow, key = document["workflow"], document["key"]
+    turns = [Turn(**turn) for turn in document["turns"]]
+    facts = [Fact(**fact) for fact in document["facts"]]
+    if not (isinstance(workflow, str) and isinstance(key, str)):
+        raise TypeError("workflow and key are texts")
+
+    async def loading() -> str:
+        for turn in turns:
+            await store.remember(workflow, key, turn)
+        known = {fact.name: fact.at for fact in await store.facts(workflow, key)}
+        for fact in facts:
+            if known.get(fact.name, "") < fact.at:  # what was noted here since stays
+                await store.note(workflow, key, fact)
+        return f"{workflow}/{key}"
+
+    return loading()
+
+
 _LOADERS: Mapping[str, Callable[[Store, Mapping[str, Any]], Awaitable[str]]] = {
     "workflow": _load_workflow,
     "execution": _load_execution,
+    "verdict": _load_verdict,
+    "memory": _load_memory,
     "principal": _load_principal,
     "audit": _load_audit,
 }

@@ -1,4 +1,5 @@
-"""Blobs that nobody refers to any more: found by reading everything that may, and removed.
+"""Blobs that nobody refers to any more: found by reading everything that may, and removed. And
+what agents remember and nobody has added to for long.
 
 Whoever puts a blob that is there makes it young again, and what is young is never removed: what
 is referred to after everything was read has been put not long before.
@@ -13,6 +14,8 @@ from .archive.packing import every, gather, named_in
 from .mentions import mentioned
 
 if TYPE_CHECKING:
+    from ..graphs.memory import MemoryInfo
+    from ..graphs.ports import Store
     from .upkeep import KeptBlobs, KeptStore
 
 
@@ -39,6 +42,13 @@ async def unreferred(store: KeptStore, blobs: KeptBlobs, before: float) -> set[s
             named |= inside
             left += sorted(inside - files)
     return old - named - files
+
+
+async def unused(store: Store, before: str) -> AsyncIterator[MemoryInfo]:
+    """What was not added to at that time (RFC 3339) or later."""
+    async for memory in every(lambda after: store.memories(after=after)):
+        if memory.at < before:
+            yield memory
 
 
 async def _named(store: KeptStore) -> AsyncIterator[str]:

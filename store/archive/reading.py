@@ -74,6 +74,7 @@ class _Import:
         self.taken = taken
         self._store, self._blobs, self._reader, self._skip = store, blobs, reader, skip
         self._kept: set[str] = set()
+        self._verdicts: set[str] | None = None
 
     async def line(self, line: Line, rest: Iterator[Line]) -> None:
         match line["assay"]:
@@ -84,7 +85,7 @@ class _Import:
                 await self._blob(line["sha256"], line["size"], rest)
             case "execution":
                 await self._execution(line["row"], rest)
-            case "workflow" | "principal" | "audit" as kind:
+            case "workflow" | "verdict" | "memory" | "principal" | "audit" as kind:
                 await self._beside(kind, {**line, "format": DOCUMENT})
             case kind:
                 raise self._reader.wrong(f"there is no place for a line of {kind!r} here")
@@ -120,6 +121,12 @@ class _Import:
 
     async def _beside(self, kind: str, document: Line) -> None:
         store = self._store
+        if kind == "verdict":
+            if self._verdicts is None:
+                said = every(lambda after: store.verdicts(after=after))
+                self._verdicts = {verdict.id async for verdict in said}
+            if document["verdict"]["id"] in self._verdicts:
+                return
         if kind == "audit":
             wanted = {**document["entry"], "id": 0}
             target = wanted["target"]

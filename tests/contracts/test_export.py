@@ -22,6 +22,7 @@ from assay.graphs.errors import (
 )
 from assay.graphs.execution import Status
 from assay.graphs.lease import SlotRequest
+from assay.graphs.memory import Fact, Turn
 from assay.graphs.question import Answer
 from assay.graphs.stored import (
     ArtifactInfo,
@@ -30,6 +31,7 @@ from assay.graphs.stored import (
     Entry,
     Principal,
 )
+from assay.graphs.verdicts import Case, Source, Verdict
 from assay.store.connect import connect
 from assay.store.export import export, export_all, load
 
@@ -266,3 +268,52 @@ async def test_what_is_no_export_is_refused(elsewhere: Store, document: Any, say
 async def test_what_does_not_exist_is_not_exported(store: Store) -> None:
     with pytest.raises(ExecutionNotFound):
         await export(store, "nothing")
+
+
+async def test_what_was_said_of_answers_and_what_is_remembered_goes_along(
+    store: Store, elsewhere: Store
+) -> None:
+    here, there = store, elsewhere
+    said = [
+        Verdict(
+            *(f"v/{n}", "w", "s", "m", "p", n > 0, Source.VERIFY, "e", "s", "2026-11-21T09:30:00Z"),
+            case=Case({"mail": "☃"}, "later") if n else None,
+        )
+        for n in range(3)
+    ]
+    turns = [Turn(f"e/{n}", "Hi?", f"Hi {n}.", f"2026-11-21T09:30:0{n}Z") for n in range(3)]
+    facts = [Fact(f"f{n}", str(n), f"2026-11-21T09:30:0{n}Z") for n in range(3)]
+    for verdict in said:
+        await here.judge(verdict)
+    for turn, fact in zip(turns, facts, strict=True):
+        await here.remember("w", "ann", turn)
+        await here.note("w", "ann", fact)
+    newer = Fact("f1", "since", "2026-11-22T09:30:00Z")
+    await there.note("w", "ann", newer)
+
+    for _ in range(2):
+        for document in [document async for document in export_all(here)]:
+            await load(there, sent(document))
+
+    assert list((await there.verdicts()).items) == said[::-1]
+    assert list(await there.remembered("w", "ann", limit=10)) == turns
+    assert sorted(await there.facts("w", "ann"), key=lambda f: f.name) == [
+        *(facts[0], newer, facts[2])
+    ]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"assay": "verdict", "verdict": {}},
+        {"assay": "verdict", "verdict": {"id": "x", "source": "nobody"}},
+        {"assay": "memory", "workflow": "w", "key": 7, "turns": [], "facts": []},
+        {"assay": "memory", "workflow": "w", "key": "k", "turns": [{}], "facts": []},
+        {"assay": "memory", "workflow": "w", "key": "k", "turns": None, "facts": []},
+    ],
+)
+async def test_a_damaged_verdict_or_memory_is_refused(
+    elsewhere: Store, content: dict[str, Any]
+) -> None:
+    with pytest.raises(InvalidInput, match="damaged"):
+        await load(elsewhere, {"format": 1, **content})
