@@ -274,7 +274,7 @@ async def test_killed_while_another_model_stands_in_the_first_is_not_asked_again
 
 def asked_again(asked: Asked) -> int:
     """How often the model has been told what was wrong."""
-    return sum(message["role"] == "user" for message in asked.messages) - 1
+    return [message["role"] for message in asked.messages].count("user") - 1
 
 
 CHECK = {"checks": [{"condition": "output.size() > 5", "message": "too short"}], "attempts": 3}
