@@ -18,10 +18,12 @@ import orjson
 from ..graphs.errors import InvalidInput, NotPossible, WorkflowNotFound
 from ..graphs.execution import Execution
 from ..graphs.memory import TURNS, Fact, Turn
+from ..graphs.firing import Lane, Trigger
 from ..graphs.question import Question
 from ..graphs.scoring import LOOKED_AT
 from ..graphs.stored import ArtifactInfo, AuditEntry, Commit, Entry, Principal
 from ..graphs.verdicts import Verdict
+from .firing import firing_of
 
 if TYPE_CHECKING:
     from ..graphs.ports import Store
@@ -67,6 +69,13 @@ async def export_all(store: Store) -> AsyncIterator[dict[str, Any]]:
         yield _document("verdict", verdict=asdict(verdict))
     async for memory in memories(store):
         yield _document("memory", **memory)
+    # What has yet to start something comes behind all that tells what was started.
+    async for trigger in _all(lambda after: store.triggers(after=after)):
+        yield _document("trigger", trigger=asdict(trigger))
+    async for lane in _all(lambda after: store.lanes(after=after)):
+        yield _document("lane", lane=asdict(lane))
+    async for firing in _all(lambda after: store.firings(after=after)):
+        yield _document("firing", firing=asdict(firing))
     async for principal in _all(lambda after: store.principals(after=after)):
         yield _document("principal", principal=asdict(principal))
     audit = [entry async for entry in _all(lambda after: store.audit(after=after))]
@@ -104,7 +113,8 @@ async def load(store: Store, document: Any) -> str:
 
     Raises `InvalidInput` when it is no such document, `StoreError` when an execution of that
     id is there already, `WorkflowConflict` when that version of a workflow is another one, and
-    `NotPossible` for an open execution whose slot is taken.
+    `NotPossible` for an open execution whose slot is taken, and for a trigger, a lane or a firing
+    of an id that is there.
     """
     written, kind = None, None
     if isinstance(document, Mapping):
@@ -159,6 +169,23 @@ def _load_workflow(store: Store, document: Mapping[str, Any]) -> Awaitable[str]:
         return f"{definition.name}@{definition.version}"
 
     return loading()
+
+
+def _load_trigger(store: Store, document: Mapping[str, Any]) -> Awaitable[str]:
+    given = _named(document["trigger"], "id", "workflow", "type")
+    trigger = replace(Trigger(**given), revision=0)
+    return _new("Trigger", trigger.id, lambda: store.put_trigger(trigger))
+
+
+def _load_lane(store: Store, document: Mapping[str, Any]) -> Awaitable[str]:
+    lane = replace(Lane(**_named(document["lane"], "id", "trigger", "at")), revision=0)
+    return _new("Lane", lane.id, lambda: store.put_lane(lane))
+
+
+def _load_firing(store: Store, document: Mapping[str, Any]) -> Awaitable[str]:
+    given = _named(document["firing"], "id", "trigger", "at", "execution_id", "lane")
+    firing = firing_of(given, revision=0)
+    return _new("Firing", firing.id, lambda: store.put_firing(firing))
 
 
 def _load_principal(store: Store, document: Mapping[str, Any]) -> Awaitable[str]:
@@ -216,6 +243,9 @@ _LOADERS: Mapping[str, Callable[[Store, Mapping[str, Any]], Awaitable[str]]] = {
     "execution": _load_execution,
     "verdict": _load_verdict,
     "memory": _load_memory,
+    "trigger": _load_trigger,
+    "lane": _load_lane,
+    "firing": _load_firing,
     "principal": _load_principal,
     "audit": _load_audit,
 }
@@ -268,6 +298,20 @@ async def _allowed_in(store: Store, execution: Execution) -> Execution:
             "which is taken; import it when the others have ended."
         )
     return replace(execution, slot=replace(slot, overflow="queue"))
+
+
+def _named(given: Mapping[str, Any], *texts: str) -> Mapping[str, Any]:
+    """What is given, if these are texts in it; else raises `TypeError` or `KeyError`."""
+    for name in texts:
+        if not isinstance(given[name], str):
+            raise TypeError(f"{name} is no text")
+    return given
+
+
+async def _new(kind: str, id: str, put: Callable[[], Awaitable[bool]]) -> str:
+    if not await put():
+        raise NotPossible(f"{kind} {id} is there already; delete it first.")
+    return id
 
 
 def _document(kind: str, **content: Any) -> dict[str, Any]:

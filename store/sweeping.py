@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
+import orjson
+
 from .archive.packing import every, gather, named_in
 from .mentions import mentioned
 
@@ -54,6 +56,9 @@ async def unused(store: Store, before: str) -> AsyncIterator[MemoryInfo]:
 async def _named(store: KeptStore) -> AsyncIterator[str]:
     async for execution in every(lambda after: store.executions(after=after)):
         for sha256 in named_in(await gather(store, execution)):
+            yield sha256
+    async for trigger in every(lambda after: store.triggers(after=after)):
+        for sha256 in mentioned(orjson.dumps([trigger.document, trigger.memory], default=dict)):
             yield sha256
     async for text in store.asides():
         for sha256 in mentioned(text):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -11,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from ...graphs.errors import StoreError
+from ...graphs.errors import NotPossible, StoreError
 from ...graphs.execution import Execution
 from ...graphs.lease import Command, Message
 from ...graphs.question import Question
@@ -87,6 +88,9 @@ class _Import:
                 await self._execution(line["row"], rest)
             case "workflow" | "verdict" | "memory" | "principal" | "audit" as kind:
                 await self._beside(kind, {**line, "format": DOCUMENT})
+            case "trigger" | "lane" | "firing" as kind:
+                with contextlib.suppress(NotPossible):  # it is there, as it was or further
+                    await self._beside(kind, {**line, "format": DOCUMENT})
             case kind:
                 raise self._reader.wrong(f"there is no place for a line of {kind!r} here")
 

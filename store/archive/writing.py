@@ -95,6 +95,13 @@ async def _write_shelves(store: KeptStore, archive: Writer) -> None:
         archive.line("verdict", verdict=asdict(verdict))
     async for memory in memories(store):
         archive.line("memory", **memory)
+    # What has yet to start something comes behind all that tells what was started.
+    async for trigger in every(lambda after: store.triggers(after=after)):
+        archive.line("trigger", trigger=asdict(trigger))
+    async for lane in every(lambda after: store.lanes(after=after)):
+        archive.line("lane", lane=asdict(lane))
+    async for firing in every(lambda after: store.firings(after=after)):
+        archive.line("firing", firing=asdict(firing))
     async for principal in every(lambda after: store.principals(after=after)):
         archive.line("principal", principal=asdict(principal))
     async for entry in every(lambda after: store.audit(after=after)):

@@ -21,6 +21,7 @@ from assay.graphs.errors import (
     WorkflowNotFound,
 )
 from assay.graphs.execution import Status
+from assay.graphs.firing import Firing, FiringStatus, Lane, Trigger
 from assay.graphs.lease import SlotRequest
 from assay.graphs.memory import Fact, Turn
 from assay.graphs.question import Answer
@@ -170,19 +171,37 @@ async def test_everything_arrives(store: Store, elsewhere: Store) -> None:
     await store.put_principal(
         Principal("p", "Ann", "admin", ("a", "b"), "hash", profile="standard")
     )
+    off = Trigger("build.cron", "build", "cron", {"é": [1]}, "9", enabled=False, next_at=6.0)
+    await store.put_trigger(replace(off, enabled=True))
+    await store.put_trigger(replace(off, revision=1))
+    lane = Lane("l", "build.cron", "at", {"held": ["e00"]}, lasting=True)
+    await store.put_lane(lane)
+    fired = [
+        Firing(f"f{n}", "build.cron", "build", f"at{n}", f"e0{n}", {"n": n}, status=status, due=n)
+        for n, status in enumerate(FiringStatus)
+    ]
+    for each in fired:
+        await store.put_firing(replace(each, attempts=1, merged=("a",), attributes={"a": "b"}))
     for number in range(3):
         await store.record(AuditEntry(f"at{number}", "p", "stop", "e", data={"n": number}))
 
     documents = [sent(document) async for document in export_all(store)]
     loaded = [await load(elsewhere, document) for document in documents]
 
-    assert {"build@9", "build@10", "e00", "e59", "p", "e"} <= set(loaded)
+    assert {"build@9", "build@10", "e00", "e59", "p", "e", "build.cron", "l", "f0"} <= set(loaded)
     infos = [(i.name, i.version, i.digest) for i in (await store.workflows()).items]
     assert [(i.name, i.version, i.digest) for i in (await elsewhere.workflows()).items] == infos
     assert (await elsewhere.workflow("build"))["version"] == "10"
     assert len((await elsewhere.executions(limit=100)).items) == 60
+    assert (await elsewhere.triggers()).items == [off]
+    assert (await elsewhere.lanes()).items == [lane]
+    assert (await elsewhere.firings()).items == (await store.firings()).items
+    assert await elsewhere.due_firings(99.0) == await store.due_firings(99.0) != []
     assert (await elsewhere.principals()).items == (await store.principals()).items
     assert [e.at for e in (await elsewhere.audit()).items] == ["at2", "at1", "at0"]
+    for kind in ("trigger", "lane", "firing"):
+        with pytest.raises(NotPossible, match="is there already"):
+            await load(elsewhere, next(d for d in documents if d["assay"] == kind))
 
 
 async def test_a_registered_version_is_not_overwritten(store: Store, elsewhere: Store) -> None:
@@ -245,6 +264,24 @@ async def test_a_damaged_document_is_refused_as_a_whole(
         await load(elsewhere, {**whole, **damage})
     assert (await elsewhere.executions()).items == []
     assert await load(elsewhere, whole) == "e"
+
+
+@pytest.mark.parametrize(
+    ("kind", "wrong"),
+    [
+        ("trigger", {"id": "t", "workflow": "w"}),
+        ("trigger", {"id": 5, "workflow": "w", "type": "cron"}),
+        ("trigger", {"id": "t", "workflow": "w", "type": "cron", "odd": 1}),
+        ("trigger", []),
+        ("lane", {"id": "l", "trigger": "t", "at": None}),
+        ("firing", {"id": "f", "trigger": "t", "at": "", "execution_id": "e", "lane": ""}),
+    ],
+)
+async def test_a_damaged_trigger_or_firing_is_refused(
+    elsewhere: Store, kind: str, wrong: Any
+) -> None:
+    with pytest.raises(InvalidInput, match=f"{kind} is damaged"):
+        await load(elsewhere, {"assay": kind, "format": 1, kind: wrong})
 
 
 @pytest.mark.parametrize(
