@@ -21,7 +21,6 @@ from assay.graphs.errors import (
     NotPossible,
 )
 from assay.graphs.execution import Status
-from assay.graphs.firing import Firing, Lane, Trigger
 from assay.graphs.lease import Command, Message, SlotRequest
 from assay.graphs.ports import Store
 from assay.graphs.question import Answer
@@ -345,49 +344,6 @@ async def test_a_sweep_removes_what_nobody_refers_to_and_nothing_else(
         assert await blobs.get(sha256)
     assert await blobs.put(b"2" * 1000) == gone
     assert await blobs.get(gone) == b"2" * 1000
-
-
-async def test_what_triggers_were_fired_with_is_not_swept(
-    store: Kept, blobs: Kept, monkeypatch: Any
-) -> None:
-    monkeypatch.setattr(FirestoreBlobs, "fresh", 0.0)
-    payload, large, document, memory, lane, gone = [
-        await blobs.put(f"{n}".encode() * 1000) for n in range(6)
-    ]
-    at = "2026-11-21T09:30:00Z"
-    trigger = Trigger("t", "build", "file", {"with": {"x": document}}, memory={"seen": [memory]})
-    await store.put_trigger(trigger)
-    await store.put_lane(Lane("l", "t", at, {"held": [lane]}))
-    await store.put_firing(Firing("f", "t", "build", at, "e", {"file": {"sha256": payload}}))
-    much = {"file": large, "text": "so much that it is kept compressed " * 1000}
-    await store.put_firing(Firing("g", "t", "build", at, "e2", much))
-    assert await unreferred(store, blobs, time.time() + 60) == {gone}
-
-
-async def test_triggers_and_firings_go_with_an_archive_of_the_whole_store(
-    store: Kept, blobs: Kept, others: FolderBlobs, elsewhere: KeptStore
-) -> None:
-    at = "2026-11-21T09:30:00Z"
-    off = Trigger("t", "build", "cron", {"schedule": "@daily"}, enabled=False, next_at=5.0)
-    await store.put_trigger(off)
-    await store.put_lane(Lane("l", "t", at, {"held": ["e"]}))
-    for n in range(3):
-        await store.put_firing(Firing(f"f{n}", "t", "build", at, f"e{n}", {"n": n}, due=float(n)))
-    data = await archived(store, blobs)
-    taken = await read(elsewhere, others, io.BytesIO(data), "x")
-    assert taken.others == {"trigger": 1, "lane": 1, "firing": 3}
-    assert (await elsewhere.triggers()).items == [off]
-    assert await elsewhere.lane("l") == await store.lane("l")
-    assert await elsewhere.due_firings(9.0) == await store.due_firings(9.0)
-    # Once more leaves what has gone on there meanwhile as it is.
-    on = replace(off, enabled=True, revision=1)
-    (first, *_) = await elsewhere.due_firings(9.0)
-    claimed = replace(first, due=90.0, revision=1)
-    assert await elsewhere.put_trigger(on)
-    assert await elsewhere.put_firing(claimed)
-    assert not (await read(elsewhere, others, io.BytesIO(data), "x")).others
-    assert await elsewhere.trigger("t") == on
-    assert await elsewhere.firing(first.id) == claimed
 
 
 async def test_what_is_put_again_is_not_removed(store: Kept, blobs: Kept, monkeypatch: Any) -> None:
