@@ -17,8 +17,8 @@ import orjson
 
 from ..graphs.errors import InvalidInput, NotPossible, WorkflowNotFound
 from ..graphs.execution import Execution
-from ..graphs.memory import TURNS, Fact, Turn
 from ..graphs.firing import Lane, Trigger
+from ..graphs.memory import TURNS, Fact, Turn
 from ..graphs.question import Question
 from ..graphs.scoring import LOOKED_AT
 from ..graphs.stored import ArtifactInfo, AuditEntry, Commit, Entry, Principal
@@ -69,13 +69,8 @@ async def export_all(store: Store) -> AsyncIterator[dict[str, Any]]:
         yield _document("verdict", verdict=asdict(verdict))
     async for memory in memories(store):
         yield _document("memory", **memory)
-    # What has yet to start something comes behind all that tells what was started.
-    async for trigger in _all(lambda after: store.triggers(after=after)):
-        yield _document("trigger", trigger=asdict(trigger))
-    async for lane in _all(lambda after: store.lanes(after=after)):
-        yield _document("lane", lane=asdict(lane))
-    async for firing in _all(lambda after: store.firings(after=after)):
-        yield _document("firing", firing=asdict(firing))
+    async for kind, row in triggering(store):
+        yield _document(kind, **{kind: row})
     async for principal in _all(lambda after: store.principals(after=after)):
         yield _document("principal", principal=asdict(principal))
     audit = [entry async for entry in _all(lambda after: store.audit(after=after))]
@@ -106,6 +101,22 @@ async def memories(store: Store) -> AsyncIterator[dict[str, Any]]:
             "turns": [asdict(turn) for turn in turns],
             "facts": [asdict(fact) for fact in reversed(facts)],
         }
+
+
+async def triggering(store: Store) -> AsyncIterator[tuple[str, dict[str, Any]]]:
+    """What starts executions, by kind; it comes behind all that tells what was started.
+
+    A lane of no trigger is about this store, such as how far its log has been read.
+    """
+    known = set()
+    async for trigger in _all(lambda after: store.triggers(after=after)):
+        known.add(trigger.id)
+        yield "trigger", asdict(trigger)
+    async for lane in _all(lambda after: store.lanes(after=after)):
+        if lane.trigger in known:
+            yield "lane", asdict(lane)
+    async for firing in _all(lambda after: store.firings(after=after)):
+        yield "firing", asdict(firing)
 
 
 async def load(store: Store, document: Any) -> str:

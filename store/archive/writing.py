@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, BinaryIO
 
 from ...graphs.execution import timestamp
-from ..export import entry_to_dict, memories, verdicts
+from ..export import entry_to_dict, memories, triggering, verdicts
 from .lines import Writer
 from .packing import definitions, every, gather, named_in, undriven, with_blobs
 
@@ -95,13 +95,8 @@ async def _write_shelves(store: KeptStore, archive: Writer) -> None:
         archive.line("verdict", verdict=asdict(verdict))
     async for memory in memories(store):
         archive.line("memory", **memory)
-    # What has yet to start something comes behind all that tells what was started.
-    async for trigger in every(lambda after: store.triggers(after=after)):
-        archive.line("trigger", trigger=asdict(trigger))
-    async for lane in every(lambda after: store.lanes(after=after)):
-        archive.line("lane", lane=asdict(lane))
-    async for firing in every(lambda after: store.firings(after=after)):
-        archive.line("firing", firing=asdict(firing))
+    async for kind, row in triggering(store):
+        archive.line(kind, **{kind: row})
     async for principal in every(lambda after: store.principals(after=after)):
         archive.line("principal", principal=asdict(principal))
     async for entry in every(lambda after: store.audit(after=after)):

@@ -67,6 +67,7 @@ async def test_triggers_and_firings_go_with_an_archive_of_the_whole_store(
     off = Trigger("t", "build", "cron", {"schedule": "@daily"}, enabled=False, next_at=5.0)
     await store.put_trigger(off)
     await store.put_lane(Lane("l", "t", at, {"held": ["e"]}))
+    await store.put_lane(Lane("watch", "nobody", at, {"cursor": "of this store"}))
     for n in range(3):
         await store.put_firing(Firing(f"f{n}", "t", "build", at, f"e{n}", {"n": n}, due=float(n)))
     stream = io.BytesIO()
