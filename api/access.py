@@ -45,8 +45,6 @@ class Operation(StrEnum):
     READ_ARTIFACTS = "artifacts.read"
     READ_SLOTS = "slots.read"
     READ_STATS = "stats.read"
-    READ_MEMORIES = "memories.read"
-    FORGET_MEMORY = "memories.forget"
     INVALIDATE_CACHE = "cache.invalidate"
     READ_KEYS = "keys.read"
     CREATE_KEY = "keys.create"
@@ -83,7 +81,6 @@ _NEEDS = {
             Operation.DELETE_WORKFLOW,
             Operation.DELETE_EXECUTION,
             Operation.INVALIDATE_CACHE,
-            Operation.FORGET_MEMORY,
         ),
         Role.EDITOR,
     ),

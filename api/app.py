@@ -8,7 +8,7 @@ import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
-from functools import cache, partial
+from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
@@ -28,17 +28,18 @@ from ..graphs.secrets import Secrets, public
 from ..graphs.services import Services
 from ..graphs.skills import skills as built_in_skills
 from ..graphs.steps import kinds
-from ..graphs.trigger import TriggerKind
 from ..graphs.workflow import Workflow
 from ..graphs.workspace.bounds import Workspaces
 from ..store.buses import connect_bus
 from ..store.connect import connect
 from .settings import Settings, read_settings
+from .triggering import trigger_kinds, trigger_service
 
 if TYPE_CHECKING:
     from ..graphs.providers.langgraph import LangGraphProvider
     from ..store.bus import LocalBus
     from ..store.pubsub.bus import PubSubBus
+    from ..triggers.service import TriggerService
 
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -111,9 +112,16 @@ class App:
         """Let executions be started with a provider. Raises `ProviderConflict`."""
         self._services.providers.register(provider)
 
+    @cached_property
+    def triggers(self) -> TriggerService:
+        """What starts executions without being asked each time, while it is `running`."""
+        return trigger_service(self.manager)
+
     async def register(self, workflow: Definition) -> Workflow:
-        """Keep a definition under its name and version, for good."""
-        return await self.manager.register(workflow)
+        """Keep a definition under its name and version, for good, and its triggers."""
+        registered = await self.manager.register(workflow)
+        await self.triggers.desk.declare(registered.name, by="")
+        return registered
 
     async def start(
         self,
@@ -134,7 +142,7 @@ class App:
         return await self.manager.resume(execution_id)
 
     async def forget(self, workflow: str, key: str) -> int:
-        """Forget what agents of the workflow remember under that key; how many turns and facts."""
+        """Forget what agents of the workflow remember under that key; how many turns."""
         return await self._services.store.forget(workflow, key)
 
     async def run(self, workflow: Definition, inputs: Mapping[str, Any] | None = None) -> Execution:
@@ -151,14 +159,6 @@ def loader(catalogue: Catalogue | None = None, known: Registry[StepKind] | None 
     """A loader of the language with all registered kinds; needs no store and no LangGraph."""
     language = Language(known or kinds(), trigger_kinds)
     return Loader(language, default_engine, catalogue or built_in())
-
-
-@cache
-def trigger_kinds() -> Registry[TriggerKind]:
-    """Every kind of trigger there is."""
-    from ..triggers.kinds import kinds
-
-    return kinds()
 
 
 def built_in() -> Catalogue:

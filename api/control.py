@@ -14,17 +14,15 @@ from ..graphs.errors import (
     InvalidInput,
     QuestionNotFound,
     StoreError,
-    WorkflowNotFound,
 )
 from ..graphs.execution import Execution, Status, new_id
-from ..graphs.stored import Page, WorkflowInfo
-from .access import Operation, covers, most
+from ..graphs.stored import Page
+from .access import Operation, covers
 from .administering import Stats
-from .admission import admit, called, displaces
 from .deciding import MOST, Asker, size
 from .digest import digest_of
 from .feed import Placed, Where, cursor_of, events_of_all
-from .judging import Judging
+from .registering import Registering
 from .streams import follow
 
 if TYPE_CHECKING:
@@ -32,13 +30,10 @@ if TYPE_CHECKING:
 
     from ..graphs.event import Event
     from ..graphs.forking import Fork
-    from ..graphs.launching import Source
     from ..graphs.lease import Slot
     from ..graphs.ports import Store
-    from ..graphs.program import Program
     from ..graphs.question import Question
     from ..graphs.stored import ArtifactInfo
-    from ..graphs.workflow import Workflow
 
 __all__ = ["MOST", "Asker", "Begun", "Control", "Stats"]
 
@@ -56,75 +51,13 @@ class Begun(NamedTuple):
     replayed: bool = False
 
 
-class Control(Judging):
+class Control(Registering):
     """Everything that one asker may do. Cheap to make: one for each request.
 
     Each method raises `NotAuthorized` when the asker's role does not allow it, and the error
     of a thing that is not there for what no scope of the asker covers. A change is audited
     with the rule that decided, before the caller is answered.
     """
-
-    async def workflows(self, *, after: str | None = None, limit: int = 50) -> Page[WorkflowInfo]:
-        """Registered versions by name, newest version first."""
-        self._allow(Operation.READ_WORKFLOWS)
-
-        async def name(info: WorkflowInfo) -> str:
-            return info.name
-
-        return await self._page(self._manager.workflows, name, after, limit)
-
-    async def workflow(self, name: str, version: str | None = None) -> Mapping[str, Any]:
-        """The document of a version, of the newest one when none is named."""
-        self._allow(Operation.READ_WORKFLOWS)
-        self._there(name)
-        return await self._store.workflow(name, version)
-
-    async def versions(
-        self, name: str, *, after: str | None = None, limit: int = 50
-    ) -> Page[WorkflowInfo]:
-        """The versions of a workflow, newest first. Raises `WorkflowNotFound`."""
-        self._allow(Operation.READ_WORKFLOWS)
-        self._there(name)
-        page = await self._store.workflows(name=name, after=after, limit=size(limit))
-        if after is None and not page.items:
-            raise WorkflowNotFound.named(name)
-        return page
-
-    async def validate(self, document: Source | Mapping[str, Any]) -> Program:
-        """The program a definition means. Raises `InvalidSpec` with every problem in it."""
-        self._allow(Operation.VALIDATE_WORKFLOW)
-        program = await self._manager.load(document)
-        admit(program, document)
-        return program
-
-    async def register(self, document: Source | Mapping[str, Any]) -> Workflow:
-        """Keep a definition; the same again changes nothing. Raises `WorkflowConflict`."""
-        program = await self._manager.load(document)
-        admit(program, document)
-        name = program.workflow.name
-        # Whoever may start it has the workflows run that its steps name.
-        beyond = [n for n in (name, *called(program)) if not covers(self.asker.principal, n)]
-        what = {"version": program.workflow.version, "digest": program.workflow.digest}
-        return await self._change(
-            Operation.REGISTER_WORKFLOW,
-            beyond[0] if beyond else name,
-            name,
-            partial(self._manager.register, document),
-            what,
-            refused=displaces(program) if self.asker.principal.scopes else "",
-        )
-
-    async def delete_workflow(self, name: str, version: str | None = None) -> int:
-        """Forget one version or all that nothing runs on; how many are gone."""
-        self._there(name)
-        await self._store.workflow(name, version)
-        return await self._change(
-            Operation.DELETE_WORKFLOW,
-            name,
-            name,
-            partial(self._manager.delete_workflow, name, version),
-            {"version": version},
-        )
 
     async def start(
         self,
@@ -181,10 +114,6 @@ class Control(Judging):
             if (begun := await self._begun(first)) is None:
                 raise
             return Begun(begun, replayed=True)
-
-    @property
-    def _profile(self) -> str:
-        return most(self.asker.principal)
 
     async def _begun(self, id: str) -> Execution | None:
         try:

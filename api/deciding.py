@@ -13,11 +13,13 @@ from weakref import WeakKeyDictionary
 from ..graphs.errors import ExecutionNotFound, InvalidInput, NotAuthorized, WorkflowNotFound
 from ..graphs.execution import Execution, timestamp
 from ..graphs.stored import AuditEntry, Page, Principal
-from .access import Decision, Operation, covers, decide
+from .access import Decision, Operation, covers, decide, most
 from .seal import Seal
+from .triggering import trigger_service
 
 if TYPE_CHECKING:
     from ..graphs.manager import Manager
+    from ..triggers.desk import Desk as Triggers
 
 T = TypeVar("T")
 
@@ -42,10 +44,15 @@ class Deciding:
     """One asker before one store: what they may not see is not there, and nothing is changed
     without an entry in the audit."""
 
-    def __init__(self, manager: Manager, asker: Asker) -> None:
+    def __init__(self, manager: Manager, asker: Asker, triggers: Triggers | None = None) -> None:
         self._manager = manager
         self._store = manager.store
+        self._triggers = triggers or trigger_service(manager).desk
         self.asker = asker
+
+    @property
+    def _profile(self) -> str:
+        return most(self.asker.principal)
 
     def may(self, operation: Operation, workflow: str | None = None) -> bool:
         return bool(decide(self.asker.principal, operation, workflow))

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from assay.api.app import trigger_kinds
+from assay.api.triggering import trigger_kinds
 from assay.graphs.language import Language
 from assay.graphs.steps import kinds
 

@@ -234,6 +234,7 @@ class Execution:
     fuse: bool = True
     provider: str = HERE
     profile: str = ""
+    firing: str = ""
     created_at: str = ""
     updated_at: str = ""
     started_at: str | None = None
@@ -300,7 +301,7 @@ class Execution:
 _GIVEN = (
     *("id", "workflow", "version", "digest", "inputs", "env"),
     *("origin", "priority", "slot", "pins", "workspace", "fuse", "provider", "profile"),
-    "created_at",
+    *("firing", "created_at"),
 )
 _CHANGING = tuple(f.name for f in fields(Execution) if f.name not in (*_GIVEN, "steps"))
 

@@ -22,6 +22,7 @@ from .ports import Workflows
 from .profiles import profile as profile_of
 from .program import Program
 from .scope import Scope
+from .trigger import BoundTrigger
 from .workflow import Workflow
 from .workspace.bounds import Workspaces
 from .workspace.place import mount, notices, place
@@ -83,6 +84,9 @@ class Launches:
         name, _, version = definition.partition("@")
         document = await self._store.workflow(name, version or None)
         return self._program(document, name)
+
+    def trigger(self, document: Mapping[str, Any], id: str, workflow: Workflow) -> BoundTrigger:
+        return self._loader.trigger(document, id, workflow)
 
     def _program(self, document: Mapping[str, Any], name: str = "workflow") -> Program:
         """Loaded once: a definition of equal content is the same program."""

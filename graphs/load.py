@@ -15,6 +15,8 @@ from .lint import lint
 from .program import Program
 from .prompts import with_prompts
 from .rules import Catalogue
+from .trigger import BoundTrigger
+from .triggering import bind_trigger
 from .validation import bind
 from .workflow import Workflow
 
@@ -66,6 +68,12 @@ class Loader:
     def workflow(self, workflow: Workflow) -> Program:
         """A workflow that was loaded before."""
         return self.mapping(workflow.document, workflow.name)
+
+    def trigger(self, value: Mapping[str, Any], id: str, workflow: Workflow) -> BoundTrigger:
+        """A trigger that was made apart from the workflow's definition; raises `InvalidSpec`."""
+        document = read_value(value, f"trigger {id}")
+        spec = self._language.trigger(document)
+        return bind_trigger(id, spec, workflow, document, self._engine)
 
     def _program(self, document: Document) -> Program:
         workflow = self._language.workflow(document)

@@ -65,10 +65,10 @@ class Manager:
         self.services = services
         self.provider = provider
         self.default = services.providers.get(default).name()
-        self._launches = Launches(services.store, loader, surroundings)
-        self._forks = Forks(services, self._launches)
+        self.launches = Launches(services.store, loader, surroundings)
+        self._forks = Forks(services, self.launches)
         self.leaves = False
-        provider.launches(self._launches.of)
+        provider.launches(self.launches.of)
 
     @property
     def store(self) -> Store:
@@ -76,7 +76,7 @@ class Manager:
 
     async def load(self, definition: Definition) -> Program:
         """The program a definition means; raises `InvalidSpec` or `WorkflowNotFound`."""
-        return await self._launches.load(definition)
+        return await self.launches.load(definition)
 
     async def register(self, definition: Definition) -> Workflow:
         """Keep a definition under its name and version, for good.
@@ -114,9 +114,11 @@ class Manager:
         id: str = "",
         provider: str = "",
         profile: str = "",
+        firing: str = "",
     ) -> Execution:
         """Begin an execution; returns it `queued`, as soon as it is durable. `id`: of `new_id`;
-        `provider`: what executes it; `profile`: what no step of it exceeds (empty: any).
+        `provider`: what executes it; `profile`: what no step of it exceeds (empty: any);
+        `firing`: the id of what began it.
 
         Raises `InvalidSpec`, `InvalidInput`, `WorkflowNotFound`, `ProviderNotFound`, `NotAllowed`
         or `ConcurrencyLimit`; then nothing has been started. A file or mapping is run as it is,
@@ -125,9 +127,9 @@ class Manager:
         program = await self.load(definition)
         accepted = accept_inputs(program.workflow, inputs or {})
         beside = Path(definition).parent if isinstance(definition, str | Path) else Path()
-        launch = await self._launches.launch(program, beside, fuse)
-        queued = self._launches.queued(launch, accepted, provider or self.default, bounded(profile))
-        execution = replace(queued, priority=priority, id=id or queued.id)
+        launch = await self.launches.launch(program, beside, fuse)
+        queued = self.launches.queued(launch, accepted, provider or self.default, bounded(profile))
+        execution = replace(queued, priority=priority, id=id or queued.id, firing=firing)
         return await self._begin(execution, launch)
 
     async def _begin(

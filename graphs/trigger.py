@@ -89,6 +89,11 @@ class TriggerSpec(Model):
         del workflow
         return ()
 
+    def merged(self, first: Any, then: Any) -> Any:
+        """The payload of a firing that stands for two, with `overlap: merge`: the later one."""
+        del first
+        return then
+
 
 class Fire(Protocol):
     """Fires one trigger."""

@@ -16,7 +16,7 @@ from ...graphs.registry import Registry
 from ...graphs.rules import Catalogue
 from ...graphs.skills import skills
 from ...graphs.steps import kinds
-from ..app import trigger_kinds
+from ..triggering import trigger_kinds
 from .exits import INVALID, OK
 from .output import Output
 from .text import plural

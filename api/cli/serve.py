@@ -74,12 +74,16 @@ async def serve(
                 each.manager.leaves = count > 0
                 if not count:
                     each.manager.serve()
+            firing = await stack.enter_async_context(AsyncExitStack())
+            for each in tenants.apps:
+                await firing.enter_async_context(each.triggers.running())
             url = await stack.enter_async_context(served(app, address))
             beside = beginning(count, tenants.names, duty.grace, environ, err)
             others = await stack.enter_async_context(beside)
             if not quiet:
                 out.line(f"serving at {url}; Ctrl-C ends it in order")
             await stop.wait()
+            await firing.aclose()
             err.line(f"stopping …: steps have {duty.grace:g} s to end; the rest goes on elsewhere")
             await asyncio.gather(drain(tenants.apps, duty.grace, stop), others.end(stop))
     return OK

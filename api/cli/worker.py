@@ -6,7 +6,7 @@ import asyncio
 import os
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
 from ...graphs.errors import StoreUnavailable
@@ -68,16 +68,22 @@ async def worker(
         async with (
             open_app(store, home=home, environ=environ) as app,
             _healthy(app, duty) as url,
+            AsyncExitStack() as triggers,
         ):
             if attached:
                 await _attach(stop)
             telling = asyncio.create_task(_tell(app.manager, out, json=json, quiet=quiet))
             app.provider.serve(rings=duty.audience is None)
+            firing = await triggers.enter_async_context(AsyncExitStack())
+            if not attached:  # whoever began it fires them
+                await firing.enter_async_context(app.triggers.running())
             if url and not quiet:
                 err.line(f"how it is: {url}/readyz")
             if not json and not quiet:
                 out.line(f"working as {app.manager.store.worker}; Ctrl-C ends it in order")
-            if await _until_enough(app, duty, stop):
+            enough = await _until_enough(app, duty, stop)
+            await firing.aclose()
+            if enough:
                 if not attached:
                     err.line(
                         f"stopping …: steps have {duty.grace:g} s to end; "

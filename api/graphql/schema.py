@@ -12,7 +12,6 @@ from .access import AccessMutations
 from .events import EventSubscriptions
 from .executions import ExecutionQueries
 from .limits import Limits
-from .memories import MemoryMutations, MemoryQueries
 from .models import ModelMutations, ModelQueries
 from .problems import Problem
 from .questions import QuestionMutations, QuestionQueries
@@ -24,14 +23,7 @@ from .workflows import WorkflowMutations, WorkflowQueries
 
 
 @strawberry.type(description="What can be read.")
-class Query(
-    WorkflowQueries,
-    ExecutionQueries,
-    QuestionQueries,
-    ShelfQueries,
-    ModelQueries,
-    MemoryQueries,
-):
+class Query(WorkflowQueries, ExecutionQueries, QuestionQueries, ShelfQueries, ModelQueries):
     pass
 
 
@@ -42,7 +34,6 @@ class Mutation(
     QuestionMutations,
     ShelfMutations,
     ModelMutations,
-    MemoryMutations,
     AccessMutations,
 ):
     pass

@@ -31,7 +31,8 @@ class Desk:
         self.farewell = Farewell()
 
     def control(self, asker: Asker) -> Control:
-        return Control(self.tenants.app(asker.tenant).manager, asker)
+        app = self.tenants.app(asker.tenant)
+        return Control(app.manager, asker, app.triggers.desk)
 
     async def let_in(self, connection: HTTPConnection, surface: str) -> Control:
         """What the sender of a request may do. Raises `NotAuthenticated`, `RateLimited`."""

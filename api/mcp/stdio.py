@@ -43,7 +43,7 @@ async def serve(stop: asyncio.Event, patience: float | None = None) -> None:
 
 
 async def _talk(app: App, patience: float) -> None:
-    owner = Owner(Control(app.manager, Asker(LOCAL, "mcp")))
+    owner = Owner(Control(app.manager, Asker(LOCAL, "mcp"), app.triggers.desk))
     listening = Listening(owner)
     server = build(owner, listening, patience)
     lines = cast("anyio.AsyncFile[str]", Lines())  # nothing else is asked of it

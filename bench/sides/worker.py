@@ -70,7 +70,7 @@ async def offer(app: assay.App) -> float:
 
     The house has no such call yet: whoever begins an execution drives it as long as it can.
     """
-    launches = app.manager._launches
+    launches = app.manager.launches
     launch = await launches.launch(await launches.load(DOCUMENT), Path(), True)
     execution = launches.queued(launch, {})
     store = app.manager.store

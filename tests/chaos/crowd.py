@@ -128,9 +128,9 @@ class Crowd:
         manager = self._app.manager
         file = WORKFLOWS / f"{case.workflow}.yaml"
         program = await manager.load(file)
-        launch = await manager._launches.launch(program, file.parent, True)
+        launch = await manager.launches.launch(program, file.parent, True)
         inputs = accept_inputs(program.workflow, {"n": case.n, "case": case.name})
-        execution = manager._launches.queued(launch, inputs)
+        execution = manager.launches.queued(launch, inputs)
         for each in programs(launch):
             await manager.store.keep(each.workflow)
         await manager.store.create(execution, beginning(execution).entries, "")

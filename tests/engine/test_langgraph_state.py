@@ -55,7 +55,7 @@ async def graph_of(house: House, execution: assay.Execution) -> Any:
     manager = house.app.manager
     provider = manager.provider
     assert isinstance(provider, LangGraphProvider)
-    definition = provider.definition(await manager._launches.of(execution))
+    definition = provider.definition(await manager.launches.of(execution))
     return definition.block.graph(manager.store.checkpointer())
 
 

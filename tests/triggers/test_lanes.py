@@ -1,0 +1,134 @@
+"""Whose turn it is among firings of one lane, in any order that time may bring."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from assay.graphs.firing import Firing, FiringStatus
+from assay.graphs.trigger import Throttle, TriggerSpec
+from assay.triggers.lanes import Drop, Go, Merge, State, Stop, Verdict, Wait, decide
+
+QUEUE = TriggerSpec(overlap="queue")
+
+
+def firing(n: int) -> Firing:
+    return Firing(f"f{n:03}", "w.t", "w", f"2026-01-01T00:00:{n:02}Z", f"e{n:03}")
+
+
+def turn(state: State, n: int, spec: TriggerSpec, now: float = 0.0, *ended: int) -> Any:
+    return decide(state, firing(n), spec, now, {f"e{each:03}" for each in ended})
+
+
+def verdicts(spec: TriggerSpec, *, ended: bool) -> list[Verdict]:
+    """Of two firings, the first of which has begun an execution."""
+    state, first = turn(State(), 1, spec)
+    _, second = turn(state, 2, spec, 0.0, *((1,) if ended else ()))
+    return [first, second]
+
+
+@pytest.mark.parametrize(
+    ("overlap", "becomes"),
+    [
+        ("parallel", Go()),
+        ("reject", Drop("execution e001 has not ended, and `overlap` is `reject`")),
+        ("replace", Stop(["e001"])),
+        ("queue", Wait(2.0, ["e001"])),
+        ("merge", Wait(2.0, ["e001"])),
+    ],
+)
+def test_a_second_firing_while_the_first_runs(overlap: Any, becomes: Verdict) -> None:
+    spec = TriggerSpec(overlap=overlap)
+
+    assert verdicts(spec, ended=False) == [Go(), becomes]
+    assert verdicts(spec, ended=True) == [Go(), Go()]
+
+
+def test_a_third_firing_joins_the_one_that_waits() -> None:
+    spec = TriggerSpec(overlap="merge")
+    state, _ = turn(State(), 1, spec)
+    state, _ = turn(state, 2, spec)
+
+    assert turn(state, 3, spec)[1] == Merge("f002", carry=True)
+    assert turn(state, 2, spec)[1] == Wait(2.0, ["e001"]), "asked again, it still waits"
+
+
+def test_a_decision_that_a_crash_cut_off_is_made_again() -> None:
+    state, _ = turn(State(), 1, QUEUE)
+
+    assert turn(state, 1, QUEUE) == (state, Go())
+
+
+def test_a_burst_begins_once_with_the_last_when_it_is_quiet() -> None:
+    spec = TriggerSpec(debounce="10s")  # type: ignore[arg-type]
+    state, first = turn(State(), 1, spec, 0.0)
+    state, second = turn(state, 2, spec, 5.0)
+
+    assert (first, second) == (Wait(10.0), Wait(15.0))
+    assert turn(state, 1, spec, 10.0)[1] == Merge("f002", carry=False)
+    assert turn(state, 2, spec, 14.0)[1] == Wait(15.0)
+    assert turn(state, 2, spec, 15.0)[1] == Go()
+
+
+def test_what_came_late_does_not_take_the_place_of_what_came_last() -> None:
+    spec = TriggerSpec(debounce="10s")  # type: ignore[arg-type]
+    state, _ = turn(State(), 2, spec, 0.0)
+
+    assert turn(state, 1, spec, 1.0)[1] == Merge("f002", carry=False)
+
+
+def test_a_throttle_drops_what_is_too_much_and_forgets_with_time() -> None:
+    spec = TriggerSpec(throttle=Throttle(limit=2, per="1m"))  # type: ignore[arg-type]
+    state, _ = turn(State(), 1, spec, 0.0)
+    state, _ = turn(state, 2, spec, 30.0)
+    state, third = turn(state, 3, spec, 50.0)
+
+    assert third == Drop("throttled: 2 began within 60 s; the next may in 10.0 s")
+    assert turn(state, 2, spec, 55.0)[1] == Go(), "what was counted is not counted twice"
+    assert turn(state, 4, spec, 61.0)[1] == Go()
+
+
+def test_a_queue_has_an_end() -> None:
+    state, _ = turn(State(), 0, QUEUE)
+    full = replace(state, waiting=tuple((f"2025-{n:04}", f"g{n:04}") for n in range(1000)))
+
+    assert isinstance(turn(full, 1, QUEUE)[1], Drop)
+
+
+def test_a_trigger_that_queues_no_more_strands_nobody() -> None:
+    state, _ = turn(State(), 1, QUEUE)
+    state, _ = turn(state, 2, QUEUE)
+
+    assert turn(state, 3, TriggerSpec(overlap="reject"), 0.0, 1)[1] == Go()
+
+
+@given(st.lists(st.tuples(st.integers(1, 6), st.booleans()), max_size=60))
+def test_whatever_the_order_one_runs_at_a_time_and_in_order(steps: list[tuple[int, bool]]) -> None:
+    """`steps`: which firing is looked at, and whether what runs has ended by then."""
+    state, begun, running, over = State(), list[int](), list[int](), set[int]()
+    seen = set[int]()
+    for n, ends in steps:
+        if ends and running:
+            over.add(running.pop())
+        if n in begun:
+            continue
+        waiting = [int(id[1:]) for _, id in state.waiting]
+        state, verdict = turn(state, n, QUEUE, 0.0, *over)
+        seen.add(n)
+        if verdict == Go():
+            assert not running
+            assert not waiting or waiting[0] == n
+            running.append(n)
+            begun.append(n)
+        else:
+            assert isinstance(verdict, Wait)
+        assert State.from_dict(state.to_dict()) == state
+    assert seen == {*begun, *(int(id[1:]) for _, id in state.waiting)}, "nobody is forgotten"
+
+
+def test_the_status_says_whether_somebody_has_yet_to_look() -> None:
+    assert [s for s in FiringStatus if s.open] == [FiringStatus.PENDING, FiringStatus.WAITING]

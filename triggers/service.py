@@ -1,0 +1,141 @@
+"""What runs within whoever serves: the dispatcher, and everything that listens."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any
+
+from ..graphs.errors import AssayError, NotPossible, StoreError, TriggerNotFound
+from ..graphs.firing import Firing, Trigger
+from .desk import Desk
+from .dispatch import Dispatcher
+from .listing import every
+
+REFRESH = 5.0
+"""Seconds between two looks at which triggers there are."""
+
+GRACE = 5.0
+"""Seconds in which what is under way may end."""
+
+_LONGEST = 60.0
+
+_log = logging.getLogger("assay.triggers")
+
+Loop = Callable[[], Awaitable[None]]
+
+
+class TriggerService:
+    """Fires triggers, and starts what they start, while `running`.
+
+    Whatever listens is begun again when it fails: after a second, later after a minute.
+    """
+
+    def __init__(self, desk: Desk) -> None:
+        self.desk = desk
+        self.dispatcher = Dispatcher(desk)
+        self._loops: dict[str, Loop] = {}
+        self._listening: dict[tuple[str, int], asyncio.Task[None]] = {}
+        self._look = asyncio.Event()
+        self._heard: list[Callable[[], None]] = [self._look.set]
+        desk.changed = self._changed
+
+    def add(self, name: str, loop: Loop) -> None:
+        """Have it run, too; before `running`."""
+        self._loops[name] = loop
+
+    def on_change(self, call: Callable[[], None]) -> None:
+        """Call it whenever triggers were changed in this process."""
+        self._heard.append(call)
+
+    def _changed(self) -> None:
+        for call in self._heard:
+            call()
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Within, triggers fire. What is under way at the end has a moment to end."""
+        loops = {"listeners": self._listen, **self._loops}
+        tasks = [
+            asyncio.create_task(self._kept_up(name, loop), name=f"triggers: {name}")
+            for name, loop in loops.items()
+        ]
+        dispatching = asyncio.create_task(self._kept_up("dispatcher", self.dispatcher.run))
+        try:
+            yield
+        finally:
+            await _ended(tasks)
+            await _ended([*self._listening.values()])
+            self._listening.clear()
+            await self.dispatcher.drain(GRACE)
+            await _ended([dispatching])
+
+    async def _kept_up(self, name: str, loop: Loop) -> None:
+        failures = 0
+        while True:
+            began = asyncio.get_running_loop().time()
+            try:
+                await loop()
+                return
+            except asyncio.CancelledError:
+                raise
+            except AssayError as error:
+                _log.warning("%s: %s", name, error)
+            except Exception:
+                _log.exception("%s failed", name)
+            lasted = asyncio.get_running_loop().time() - began
+            failures = 1 if lasted > _LONGEST else failures + 1
+            await asyncio.sleep(min(_LONGEST, 2.0 ** (failures - 1)))
+
+    async def _listen(self) -> None:
+        """One task for each enabled trigger whose kind listens."""
+        while True:
+            self._look.clear()
+            try:
+                wanted = {
+                    (trigger.id, trigger.revision): trigger
+                    async for trigger in every(lambda after: self.desk.store.triggers(after=after))
+                    if trigger.enabled and trigger.type in self.desk.kinds
+                }
+                await self._adjust(wanted)
+            except StoreError as error:
+                _log.warning("triggers cannot be read: %s", error)
+            try:
+                async with asyncio.timeout(REFRESH):
+                    await self._look.wait()
+            except TimeoutError:
+                pass
+
+    async def _adjust(self, wanted: Mapping[tuple[str, int], Trigger]) -> None:
+        gone = [self._listening.pop(key) for key in [*self._listening] if key not in wanted]
+        await _ended(gone)
+        for key, trigger in wanted.items():
+            if key not in self._listening:
+                hear = partial(self._hear, trigger)
+                self._listening[key] = asyncio.create_task(self._kept_up(trigger.id, hear))
+
+    async def _hear(self, trigger: Trigger) -> None:
+        kind = self.desk.kinds.get(trigger.type)
+
+        async def fire(
+            payload: Any,
+            *,
+            attributes: Mapping[str, str] | None = None,
+            id: str | None = None,
+            depth: int = 0,
+        ) -> Firing:
+            return await self.desk.fire(trigger, payload, attributes=attributes, id=id, depth=depth)
+
+        try:
+            await kind.listen(trigger, await self.desk.spec(trigger), fire)
+        except (TriggerNotFound, NotPossible) as error:
+            _log.info("%s listens no more: %s", trigger.id, error)
+
+
+async def _ended(tasks: list[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
