@@ -87,6 +87,8 @@ class LangChainAgents:
         reach = Reach(task.workspace, bounds, self._environ, task.limits, remembers)
         if not task.servers:
             return await self._run(task, leash, reach)
+        if any(server.command for server in task.servers) and bounds.minimum > Rung.NONE:
+            await leash.held(bounds)
         mcp = await asyncio.to_thread(_mcp)
         async with mcp.offered(task, reach, leash) as (offers, notices):
             return await self._run(task, leash, reach, offers, notices)

@@ -65,9 +65,9 @@ class CliAgents:
         program = cli.command or configured(self._environ).get(cli.format, [cli.format])
         check_there(program[0], task.workspace, env)
         if bounds.minimum > Rung.NONE:
-            said = await leash.held(bounds)
-            needs = "one that asks its model over the network needs `security_profile: trusted`"
-            notices = (*notices, f"{said}; {needs}")
+            needs = "`security_profile: trusted`"
+            network = f"a command line that asks its model over the network needs {needs}"
+            notices = (*notices, await leash.held(bounds), network)
         hold = await asyncio.to_thread(bounds.hold, task.workspace, env)
         form = None if task.schema is None else AnswerForm(task.schema)
         place = Place(

@@ -15,10 +15,12 @@ ACTION = "programs.held"
 
 
 async def held(call: Call, bounds: Profile) -> str:
-    """One sentence on how programs run under the profile here. That they do is in the audit before
-    the first of them begins, with the profile and the rung. Raises `NotAllowed`."""
+    """One sentence on how programs run under the profile here, which the execution says. That
+    they do is in the audit before the first of them begins, with the profile and the rung.
+    Raises `NotAllowed`."""
     said = await asyncio.to_thread(bounds.said)  # the first to ask tries what the machine has
     rung, run = bounds.rung(), call.run
+    call.notice(said)
     if rung is Rung.NONE or (bounds.name, rung) in run.held_as:
         return said
     run.held_as.add((bounds.name, rung))

@@ -90,7 +90,7 @@ async def _confined(call: Call, private: Path) -> tuple[Mapping[str, str], Hold 
     # The first to ask tries what the machine has.
     hold = await asyncio.to_thread(bounds.hold, call.workspace, environ, [private])
     if hold is not None:
-        call.notice(await held(call, bounds))
+        await held(call, bounds)
     return environ, hold
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -107,6 +107,38 @@ async def test_a_command_that_an_operator_began_is_contained(
     assert "no step of it is more than 'restricted'" in why
     assert "they work in a folder of its own" in why
     assert (await audited(served, "executions.start"))["profile"] == "restricted"
+
+
+_AGENT = {"id": "s", "type": "agent", "prompt": "Work.", "security_profile": "trusted"}
+STARTING: Mapping[str, Callable[[str], dict[str, Any]]] = {
+    "a shell step": shell,
+    "a command line": lambda command: {
+        **_AGENT,
+        "runtime": "cli",
+        "cli": {"format": "text", "command": ["bash", "-c", f"{command}; echo done"]},
+    },
+    "a server of tools": lambda command: {
+        **_AGENT,
+        "mcp": [{"name": "box", "command": ["bash", "-c", command], "allow": ["*"]}],
+    },
+}
+
+
+@HELD
+@pytest.mark.parametrize("kind", STARTING)
+async def test_whatever_starts_a_program_is_bound(
+    served: Served, tmp_path: Path, kind: str
+) -> None:
+    """An operator's reaches nothing outside; an admin's does, else this would show nothing."""
+    place = tmp_path / "owned"
+    step = STARTING[kind](f"echo owned > {place}")
+    async with asking(served, "operator") as operator, asking(served, "admin") as admin:
+        held = await run(served, operator, step)
+        assert not place.exists()
+        await run(served, admin, step)
+        assert place.exists()
+
+    assert any("security profile 'restricted': its programs run" in n for n in held.notices)
 
 
 @HELD
