@@ -15,6 +15,8 @@ from langchain.agents.middleware.pii import (
 )
 from langchain_core.messages import AIMessage, BaseMessage
 
+from .telephones import detect_phone
+
 Detector = Callable[[str], list[PIIMatch]]
 
 _DETECTORS: Mapping[str, Detector] = {
@@ -23,6 +25,7 @@ _DETECTORS: Mapping[str, Detector] = {
     "ip": detect_ip,
     "mac_address": detect_mac_address,
     "url": detect_url,
+    "phone": detect_phone,
 }
 
 

@@ -33,7 +33,7 @@ class Guardrails(Model):
         default=FLOOR,
         description="Of several models the cheapest is asked that is probably good so often.",
     )
-    redact: list[Literal["email", "credit_card", "ip", "mac_address", "url"]] = Field(
+    redact: list[Literal["email", "credit_card", "ip", "mac_address", "phone", "url"]] = Field(
         default=[], description="Personal data that the model does not read."
     )
     ask_before: list[str] = Field(

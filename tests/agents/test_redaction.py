@@ -54,6 +54,7 @@ async def test_nothing_is_left_out_unless_it_is_asked_for(desk: Desk) -> None:
 @pytest.mark.parametrize(
     ("kind", "text", "read"),
     [
+        ("phone", "call +49 30 123456!", "call [phone left out]!"),
         ("ip", "from 10.0.0.7.", "from [ip left out]."),
         ("mac_address", "at 00:1A:2B:3C:4D:5E", "at [mac_address left out]"),
         ("url", f"see https://x.example/?m={MAIL} now", "see [url left out] now"),
@@ -82,9 +83,9 @@ async def test_a_step_says_what_its_agent_may_not_read() -> None:
 
 
 def test_a_kind_that_nobody_can_find_is_refused() -> None:
-    (problem,) = problems("- {id: a, type: agent, prompt: x, guardrails: {redact: [phone]}}")
+    (problem,) = problems("- {id: a, type: agent, prompt: x, guardrails: {redact: [shoe_size]}}")
 
-    assert "phone" in problem.message
+    assert "shoe_size" in problem.message
 
 
 def test_for_a_program_that_reads_by_itself_it_is_refused() -> None:
