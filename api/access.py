@@ -41,7 +41,11 @@ class Operation(StrEnum):
     ANSWER_QUESTION = "questions.answer"
     SEND_EVENT = "events.send"
     RECORD_FEEDBACK = "feedback.record"
-    READ_SCHEDULES = "schedules.read"
+    READ_TRIGGERS = "triggers.read"
+    CREATE_TRIGGER = "triggers.create"
+    DELETE_TRIGGER = "triggers.delete"
+    SWITCH_TRIGGER = "triggers.switch"
+    FIRE_TRIGGER = "triggers.fire"
     READ_ARTIFACTS = "artifacts.read"
     READ_SLOTS = "slots.read"
     READ_STATS = "stats.read"
@@ -72,6 +76,8 @@ _NEEDS = {
             Operation.ANSWER_QUESTION,
             Operation.SEND_EVENT,
             Operation.RECORD_FEEDBACK,
+            Operation.SWITCH_TRIGGER,
+            Operation.FIRE_TRIGGER,
         ),
         Role.OPERATOR,
     ),
@@ -81,6 +87,8 @@ _NEEDS = {
             Operation.DELETE_WORKFLOW,
             Operation.DELETE_EXECUTION,
             Operation.INVALIDATE_CACHE,
+            Operation.CREATE_TRIGGER,
+            Operation.DELETE_TRIGGER,
         ),
         Role.EDITOR,
     ),

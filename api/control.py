@@ -22,8 +22,8 @@ from .administering import Stats
 from .deciding import MOST, Asker, size
 from .digest import digest_of
 from .feed import Placed, Where, cursor_of, events_of_all
-from .registering import Registering
 from .streams import follow
+from .triggers import Triggering
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,7 +51,7 @@ class Begun(NamedTuple):
     replayed: bool = False
 
 
-class Control(Registering):
+class Control(Triggering):
     """Everything that one asker may do. Cheap to make: one for each request.
 
     Each method raises `NotAuthorized` when the asker's role does not allow it, and the error

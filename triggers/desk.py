@@ -21,6 +21,7 @@ from ..graphs.errors import (
 )
 from ..graphs.execution import new_id
 from ..graphs.firing import Firing, FiringStatus, Trigger, firing_id
+from ..graphs.profiles import bounded
 from ..graphs.registry import Registry
 from ..graphs.trigger import BoundTrigger, TriggerKind, TriggerSpec
 from ..graphs.triggering import numbered
@@ -274,8 +275,9 @@ class Desk:
         self.fired(firing)
         return firing
 
-    async def replay(self, firing_id: str) -> Firing:
-        """Try a firing again that is dead, or was dropped or skipped, with another execution.
+    async def replay(self, firing_id: str, *, by: str = "", profile: str = "") -> Firing:
+        """Try a firing again that is dead, or was dropped or skipped, with another execution,
+        which exceeds neither the firing's profile nor this one.
 
         Raises `FiringNotFound`, `NotPossible` for one that is not."""
         again = (FiringStatus.DEAD, FiringStatus.DROPPED, FiringStatus.SKIPPED)
@@ -287,6 +289,8 @@ class Desk:
                 kept,
                 status=FiringStatus.PENDING,
                 execution_id=new_id(),
+                by=by or kept.by,
+                profile=bounded(kept.profile, profile),
                 due=self.now(),
                 attempts=0,
                 reason="",

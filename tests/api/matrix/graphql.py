@@ -9,6 +9,7 @@ import httpx
 
 from assay.api.access import Operation
 
+from ..roles import TRIGGERS
 from .asks import About, Ask, Caller, Told
 from .rest import DEFINITION, bearer
 
@@ -104,7 +105,7 @@ class GraphQL:
 
     name = "graphql"
     asks = ASKS
-    lacks = frozenset({O.DELETE_EXECUTION, O.READ_SCHEDULES, O.READ_KEYS})
+    lacks = frozenset({O.DELETE_EXECUTION, O.READ_KEYS, *TRIGGERS})
 
     def __init__(self, url: str) -> None:
         self._http = httpx.AsyncClient(base_url=url, timeout=60)

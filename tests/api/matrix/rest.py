@@ -10,6 +10,7 @@ import httpx
 
 from assay.api.access import Operation
 
+from ..roles import TRIGGERS
 from .asks import About, Ask, Caller, Told
 
 O = Operation  # noqa: E741
@@ -86,7 +87,7 @@ class Rest:
 
     name = "rest"
     asks = ASKS
-    lacks = frozenset({O.READ_SCHEDULES})
+    lacks = TRIGGERS
 
     def __init__(self, url: str) -> None:
         self._http = httpx.AsyncClient(base_url=url, timeout=60)

@@ -9,6 +9,7 @@ from websockets.asyncio.client import ClientConnection
 
 from assay.api.access import Operation
 
+from ..roles import TRIGGERS
 from .asks import About, Ask, Caller, Told
 from .doors import OUT, heard, opened
 from .rest import DEFINITION
@@ -84,7 +85,7 @@ class Ws:
 
     name = "ws"
     asks = ASKS
-    lacks = frozenset({O.READ_SCHEDULES})
+    lacks = TRIGGERS
 
     def __init__(self, url: str) -> None:
         self._url = f"{url}/v1/ws"
