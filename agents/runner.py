@@ -17,6 +17,7 @@ from ..graphs.registry import Registry
 from ..graphs.sandbox import Rung
 from ..graphs.thinking import AgentAnswer, AgentTask, Leash
 from .answers import AnswerForm
+from .candidates import Candidates
 from .catalogue import NamedAgent, find_agent, named_agents
 from .coders import CliAgents, wants_cli
 from .models import DEMO, DEMO_NOTICE, Model, ModelSettings, build_model
@@ -113,12 +114,8 @@ class LangChainAgents:
         conversation = await asyncio.to_thread(
             importlib.import_module, f"{__package__}.conversation"
         )
-        failed = []
-        for candidate, spec in enumerate(task.models or (None,)):
-            known = leash.recall(f"failed[{candidate}]")
-            if known is not None:
-                failed.append(known["why"])
-                continue
+        candidates = Candidates(task.models, leash)
+        for candidate, spec in candidates:
             model = await self._model(spec)
             briefing: Briefing = conversation.Briefing(
                 model=model,
@@ -139,19 +136,14 @@ class LangChainAgents:
             try:
                 outcome: Outcome = await conversation.converse(briefing, leash)
             except ModelFailed as error:
-                if candidate + 1 >= len(task.models):
-                    raise
-                why = f"{error.message}; asked {task.models[candidate + 1]!r} instead"
-                # Should it be well again after a crash, what the next has thought still counts.
-                await leash.keep(f"failed[{candidate}]", {"why": why})
-                failed.append(why)
+                await candidates.gave_way(candidate, error)
                 continue
             break
         return AgentAnswer(
             value=outcome.answer,
             cost=outcome.cost,
             model=model.name,
-            notices=(*notices, *failed, *_notices(model, outcome)),
+            notices=(*notices, *candidates.said, *_notices(model, outcome)),
             tool_calls=tuple(outcome.tool_calls),
             transcript=outcome.transcript,
         )

@@ -20,6 +20,7 @@ from ...graphs.profiles import Profile
 from ...graphs.sandbox import Rung
 from ...graphs.thinking import AgentAnswer, AgentTask, CommandLine, Leash
 from ..answers import REPAIRS, AnswerForm, Unfit
+from ..candidates import Candidates
 from ..catalogue import NamedAgent
 from ..models import DEMO
 from ..prices import Prices
@@ -73,8 +74,8 @@ class CliAgents:
         place = Place(
             *(task.workspace, env, task.limits, hold, task.max_iterations, task.max_tool_calls)
         )
-        failed: list[str] = []
-        for candidate, spec in enumerate(task.models or (None,)):
+        candidates = Candidates(task.models, leash)
+        for candidate, spec in candidates:
             asker = _Asker(
                 partial(_dialect, cli),
                 program,
@@ -94,9 +95,7 @@ class CliAgents:
             try:
                 value, said = await asker.converse(task, form)
             except ModelFailed as error:
-                if candidate + 1 >= len(task.models):
-                    raise
-                failed.append(f"{error.message}; asked {task.models[candidate + 1]!r} instead")
+                await candidates.gave_way(candidate, error)
                 continue
             break
         talk = asker.talk
@@ -104,7 +103,7 @@ class CliAgents:
             value=value,
             cost=talk.spent,
             model=spec or cli.format,
-            notices=(*notices, *failed, *talk.notices),
+            notices=(*notices, *candidates.said, *talk.notices),
             tool_calls=tuple(talk.tool_calls),
             transcript=({"session": talk.session, "said": said},),
         )

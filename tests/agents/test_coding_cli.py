@@ -275,6 +275,18 @@ async def test_the_next_model_is_asked_when_one_fails(coder: Coder) -> None:
     assert any("asked 'b' instead" in notice for notice in answered.notices)
 
 
+async def test_one_that_has_given_way_is_not_asked_again_after_a_crash(coder: Coder) -> None:
+    """It is well by then; the next one goes on in its session all the same."""
+    ear = coder.desk.ear
+    await coder.run([{"exit": 1}], simply("Here."), models=["a", "b"])
+    ear.kept = {name: kept for name, kept in ear.kept.items() if not name.startswith("cli[")}
+    again = await coder.run([], [], simply("Here again."), models=["a", "b"])
+    assert (again.value, again.model, len(coder.cli.starts)) == ("Here again.", "b", 3)
+    assert coder.cli.starts[-1].after("--model") == "b"
+    assert coder.cli.starts[-1].told.startswith("You were interrupted.")
+    assert any("asked 'b' instead" in notice for notice in again.notices)
+
+
 async def test_a_program_that_is_not_there_is_named(desk: Desk) -> None:
     agents = desk.keep(LangChainAgents({**environ(), "ASSAY_CLI_CLAUDE": "no-such-program"}))
     with pytest.raises(ConfigurationError, match=r"'no-such-program'.*ASSAY_CLI_CLAUDE"):
