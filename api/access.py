@@ -49,6 +49,8 @@ class Operation(StrEnum):
     READ_ARTIFACTS = "artifacts.read"
     READ_SLOTS = "slots.read"
     READ_STATS = "stats.read"
+    READ_MEMORIES = "memories.read"
+    FORGET_MEMORY = "memories.forget"
     INVALIDATE_CACHE = "cache.invalidate"
     READ_KEYS = "keys.read"
     CREATE_KEY = "keys.create"
@@ -89,6 +91,7 @@ _NEEDS = {
             Operation.INVALIDATE_CACHE,
             Operation.CREATE_TRIGGER,
             Operation.DELETE_TRIGGER,
+            Operation.FORGET_MEMORY,
         ),
         Role.EDITOR,
     ),

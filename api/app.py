@@ -142,7 +142,7 @@ class App:
         return await self.manager.resume(execution_id)
 
     async def forget(self, workflow: str, key: str) -> int:
-        """Forget what agents of the workflow remember under that key; how many turns."""
+        """Forget what agents of the workflow remember under that key; how many turns and facts."""
         return await self._services.store.forget(workflow, key)
 
     async def run(self, workflow: Definition, inputs: Mapping[str, Any] | None = None) -> Execution:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ..graphs.errors import InvalidInput
 from ..graphs.scoring import ModelStats, feedback, model_stats
 from .access import Operation, covers
-from .administering import Administering
+from .remembering import Remembering
 
 if TYPE_CHECKING:
     from ..graphs.verdicts import Verdict
@@ -18,7 +18,7 @@ LONGEST = 2_000
 """Characters of a comment."""
 
 
-class Judging(Administering):
+class Judging(Remembering):
     """The part of `Control` that learns from people, and says what was learned."""
 
     async def record_feedback(

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 PAYLOAD_LIMIT = 512 * 1024
 """Bytes of JSON of a firing's payload and attributes; of what a trigger or a lane keeps as well."""
 
+KEPT = 30 * 24 * 3600.0
+"""Seconds for which what came of a firing is told, and what comes again is known."""
+
 
 @dataclass(frozen=True, slots=True)
 class Trigger:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -16,8 +17,13 @@ import orjson
 
 from ..graphs.errors import InvalidInput, NotPossible, WorkflowNotFound
 from ..graphs.execution import Execution
+from ..graphs.firing import Lane, Trigger
+from ..graphs.memory import TURNS, Fact, Turn
 from ..graphs.question import Question
+from ..graphs.scoring import LOOKED_AT
 from ..graphs.stored import ArtifactInfo, AuditEntry, Commit, Entry, Principal
+from ..graphs.verdicts import Verdict
+from .firing import firing_of
 
 if TYPE_CHECKING:
     from ..graphs.ports import Store
@@ -59,6 +65,12 @@ async def export_all(store: Store) -> AsyncIterator[dict[str, Any]]:
         yield _document("workflow", document=dict(document), description=info.description)
     async for execution in _all(lambda after: store.executions(after=after)):
         yield await export(store, execution.id)
+    async for verdict in verdicts(store):
+        yield _document("verdict", verdict=asdict(verdict))
+    async for memory in memories(store):
+        yield _document("memory", **memory)
+    async for kind, row in triggering(store):
+        yield _document(kind, **{kind: row})
     async for principal in _all(lambda after: store.principals(after=after)):
         yield _document("principal", principal=asdict(principal))
     audit = [entry async for entry in _all(lambda after: store.audit(after=after))]
@@ -66,12 +78,54 @@ async def export_all(store: Store) -> AsyncIterator[dict[str, Any]]:
         yield _document("audit", entry=asdict(entry))
 
 
+async def verdicts(store: Store) -> AsyncIterator[Verdict]:
+    """What was said of answers, oldest first: the newest of each step that anybody looks at."""
+    newest: list[Verdict] = []
+    seen: Counter[tuple[str, str]] = Counter()
+    async for verdict in _all(lambda after: store.verdicts(after=after)):
+        seen[verdict.workflow, verdict.step] += 1
+        if seen[verdict.workflow, verdict.step] <= LOOKED_AT:
+            newest.append(verdict)
+    for verdict in reversed(newest):
+        yield verdict
+
+
+async def memories(store: Store) -> AsyncIterator[dict[str, Any]]:
+    """What agents remember, whole, key by key."""
+    async for info in _all(lambda after: store.memories(after=after)):
+        turns = await store.remembered(info.workflow, info.key, limit=TURNS)
+        facts = await store.facts(info.workflow, info.key)
+        yield {
+            "workflow": info.workflow,
+            "key": info.key,
+            "turns": [asdict(turn) for turn in turns],
+            "facts": [asdict(fact) for fact in reversed(facts)],
+        }
+
+
+async def triggering(store: Store) -> AsyncIterator[tuple[str, dict[str, Any]]]:
+    """What starts executions, by kind; it comes behind all that tells what was started.
+
+    A lane of no trigger is about this store, such as how far its log has been read.
+    """
+    known = set()
+    async for trigger in _all(lambda after: store.triggers(after=after)):
+        known.add(trigger.id)
+        yield "trigger", asdict(trigger)
+    async for lane in _all(lambda after: store.lanes(after=after)):
+        if lane.trigger in known:
+            yield "lane", asdict(lane)
+    async for firing in _all(lambda after: store.firings(after=after)):
+        yield "firing", asdict(firing)
+
+
 async def load(store: Store, document: Any) -> str:
     """Put a document of `export` or `export_all` into a store; the id of what it holds.
 
     Raises `InvalidInput` when it is no such document, `StoreError` when an execution of that
     id is there already, `WorkflowConflict` when that version of a workflow is another one, and
-    `NotPossible` for an open execution whose slot is taken.
+    `NotPossible` for an open execution whose slot is taken, and for a trigger, a lane or a firing
+    of an id that is there.
     """
     written, kind = None, None
     if isinstance(document, Mapping):
@@ -128,6 +182,23 @@ def _load_workflow(store: Store, document: Mapping[str, Any]) -> Awaitable[str]:
     return loading()
 
 
+def _load_trigger(store: Store, document: Mapping[str, Any]) -> Awaitable[str]:
+    given = _named(document["trigger"], "id", "workflow", "type")
+    trigger = replace(Trigger(**given), revision=0)
+    return _new("Trigger", trigger.id, lambda: store.put_trigger(trigger))
+
+
+def _load_lane(store: Store, document: Mapping[str, Any]) -> Awaitable[str]:
+    lane = replace(Lane(**_named(document["lane"], "id", "trigger", "at")), revision=0)
+    return _new("Lane", lane.id, lambda: store.put_lane(lane))
+
+
+def _load_firing(store: Store, document: Mapping[str, Any]) -> Awaitable[str]:
+    given = _named(document["firing"], "id", "trigger", "at", "execution_id", "lane")
+    firing = firing_of(given, revision=0)
+    return _new("Firing", firing.id, lambda: store.put_firing(firing))
+
+
 def _load_principal(store: Store, document: Mapping[str, Any]) -> Awaitable[str]:
     given = document["principal"]
     principal = Principal(**{**given, "scopes": tuple(given["scopes"])})
@@ -149,9 +220,43 @@ def _load_audit(store: Store, document: Mapping[str, Any]) -> Awaitable[str]:
     return loading()
 
 
+def _load_verdict(store: Store, document: Mapping[str, Any]) -> Awaitable[str]:
+    verdict = Verdict.from_dict(document["verdict"])
+
+    async def loading() -> str:
+        await store.judge(verdict)
+        return verdict.id
+
+    return loading()
+
+
+def _load_memory(store: Store, document: Mapping[str, Any]) -> Awaitable[str]:
+    workflow, key = document["workflow"], document["key"]
+    turns = [Turn(**turn) for turn in document["turns"]]
+    facts = [Fact(**fact) for fact in document["facts"]]
+    if not (isinstance(workflow, str) and isinstance(key, str)):
+        raise TypeError("workflow and key are texts")
+
+    async def loading() -> str:
+        for turn in turns:
+            await store.remember(workflow, key, turn)
+        known = {fact.name: fact.at for fact in await store.facts(workflow, key)}
+        for fact in facts:
+            if known.get(fact.name, "") < fact.at:  # what was noted here since stays
+                await store.note(workflow, key, fact)
+        return f"{workflow}/{key}"
+
+    return loading()
+
+
 _LOADERS: Mapping[str, Callable[[Store, Mapping[str, Any]], Awaitable[str]]] = {
     "workflow": _load_workflow,
     "execution": _load_execution,
+    "verdict": _load_verdict,
+    "memory": _load_memory,
+    "trigger": _load_trigger,
+    "lane": _load_lane,
+    "firing": _load_firing,
     "principal": _load_principal,
     "audit": _load_audit,
 }
@@ -204,6 +309,20 @@ async def _allowed_in(store: Store, execution: Execution) -> Execution:
             "which is taken; import it when the others have ended."
         )
     return replace(execution, slot=replace(slot, overflow="queue"))
+
+
+def _named(given: Mapping[str, Any], *texts: str) -> Mapping[str, Any]:
+    """What is given, if these are texts in it; else raises `TypeError` or `KeyError`."""
+    for name in texts:
+        if not isinstance(given[name], str):
+            raise TypeError(f"{name} is no text")
+    return given
+
+
+async def _new(kind: str, id: str, put: Callable[[], Awaitable[bool]]) -> str:
+    if not await put():
+        raise NotPossible(f"{kind} {id} is there already; delete it first.")
+    return id
 
 
 def _document(kind: str, **content: Any) -> dict[str, Any]:

@@ -1,4 +1,5 @@
-"""Blobs that nobody refers to any more: found by reading everything that may, and removed.
+"""Blobs that nobody refers to any more: found by reading everything that may, and removed. And
+what agents remember and nobody has added to for long.
 
 Whoever puts a blob that is there makes it young again, and what is young is never removed: what
 is referred to after everything was read has been put not long before.
@@ -9,10 +10,14 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
+import orjson
+
 from .archive.packing import every, gather, named_in
 from .mentions import mentioned
 
 if TYPE_CHECKING:
+    from ..graphs.memory import MemoryInfo
+    from ..graphs.ports import Store
     from .upkeep import KeptBlobs, KeptStore
 
 
@@ -41,9 +46,19 @@ async def unreferred(store: KeptStore, blobs: KeptBlobs, before: float) -> set[s
     return old - named - files
 
 
+async def unused(store: Store, before: str) -> AsyncIterator[MemoryInfo]:
+    """What was not added to at that time (RFC 3339) or later."""
+    async for memory in every(lambda after: store.memories(after=after)):
+        if memory.at < before:
+            yield memory
+
+
 async def _named(store: KeptStore) -> AsyncIterator[str]:
     async for execution in every(lambda after: store.executions(after=after)):
         for sha256 in named_in(await gather(store, execution)):
+            yield sha256
+    async for trigger in every(lambda after: store.triggers(after=after)):
+        for sha256 in mentioned(orjson.dumps([trigger.document, trigger.memory], default=dict)):
             yield sha256
     async for text in store.asides():
         for sha256 in mentioned(text):

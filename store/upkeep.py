@@ -68,7 +68,8 @@ class KeptStore(Store, Protocol):
         """What lies in the execution's inbox, oldest first, whoever holds its lease."""
 
     def asides(self) -> AsyncIterator[bytes]:
-        """What is kept beside executions and may name blobs: cached results, events, mail."""
+        """What is kept beside executions and may name blobs: cached results, events, mail,
+        what triggers were fired with."""
 
     def faults(self) -> AsyncIterator[Finding]:
         """What is wrong where the port does not reach, such as records of no execution."""

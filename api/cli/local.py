@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import getpass
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +22,7 @@ from .site import Ear, Plan
 
 if TYPE_CHECKING:
     from ...graphs.lease import Slot
+    from ...graphs.memory import MemoryInfo
     from ...graphs.ports import Store
     from ...graphs.program import Program
     from ...graphs.question import Question
@@ -142,6 +143,16 @@ class LocalRecords:
 
         return await model_stats(self._store, workflow, step)
 
+    async def memories(self, workflow: str | None) -> AsyncGenerator[MemoryInfo]:
+        after: str | None = None
+        while True:
+            page = await self._store.memories(workflow=workflow, after=after)
+            for memory in page.items:
+                yield memory
+            after = page.cursor
+            if after is None:
+                return
+
 
 class LocalSite(LocalRecords):
     """An app, with all that drives executions."""
@@ -238,3 +249,6 @@ class LocalSite(LocalRecords):
         execution, said = await self.row(id), {"by": self.me, "comment": comment}
         verdict = await feedback(self._store, self._blobs, execution, path, passed=passed, **said)
         return verdict.model
+
+    async def forget_memory(self, workflow: str, key: str) -> int:
+        return await self._store.forget(workflow, key)

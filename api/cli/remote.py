@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +26,7 @@ from .site import Ear, Plan
 if TYPE_CHECKING:
     from ...graphs.event import Event
     from ...graphs.lease import Slot
+    from ...graphs.memory import MemoryInfo
     from ...graphs.program import Program
     from ...graphs.question import Question
     from ...graphs.scoring import ModelStats
@@ -119,6 +120,12 @@ class RemoteSite:
 
     async def model_stats(self, workflow: str | None, step: str | None) -> Sequence[ModelStats]:
         return await self._client.model_stats(workflow, step)
+
+    def memories(self, workflow: str | None) -> AsyncGenerator[MemoryInfo]:
+        return self._client.memories(workflow)
+
+    async def forget_memory(self, workflow: str, key: str) -> int:
+        return await self._client.forget_memory(workflow, key)
 
     async def load(self, definition: str) -> Program | None:
         """A file is registered: the server runs what it keeps."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from ...graphs.execution import Execution
     from ...graphs.forking import Again
     from ...graphs.lease import Slot
+    from ...graphs.memory import MemoryInfo
     from ...graphs.program import Program
     from ...graphs.question import Question
     from ...graphs.scoring import ModelStats
@@ -71,6 +72,7 @@ class Records(Protocol):
 
     async def slots(self, key: str | None) -> Sequence[Slot]: ...
     async def model_stats(self, workflow: str | None, step: str | None) -> Sequence[ModelStats]: ...
+    def memories(self, workflow: str | None) -> AsyncGenerator[MemoryInfo]: ...
 
 
 class Site(Records, Protocol):
@@ -125,3 +127,6 @@ class Site(Records, Protocol):
     async def send_event(self, name: str, payload: Any, key: str | None) -> Sequence[str]: ...
     async def feedback(self, id: str, path: str, *, passed: bool, comment: str) -> str:
         """The model whose answer it is."""
+
+    async def forget_memory(self, workflow: str, key: str) -> int:
+        """How many turns and facts there were."""

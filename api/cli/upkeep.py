@@ -6,6 +6,8 @@ import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING, cast
 
+from ...graphs.firing import KEPT
+from ...graphs.units import format_time
 from ...store.checking import check as find_faults
 from ...store.migrating import index_commands, layout_of
 from ...store.migrating import migrate as bring_up_to_date
@@ -58,10 +60,15 @@ async def check(*, deep: bool, json: bool) -> int:
 
 
 async def sweep(*, grace: float, check: bool, json: bool) -> int:
-    """Blobs that were last written `grace` seconds ago or earlier. Raises `StoreError`."""
-    before = time.time() - grace
+    """Blobs that were last written `grace` seconds ago or earlier, and what is old of firings.
+
+    Raises `StoreError`.
+    """
+    before, forgotten = time.time() - grace, 0
     async with open_kept() as (store, plain):
         blobs = cast("KeptBlobs", plain)
+        if not check:
+            forgotten = await store.prune_firings(format_time(time.time() - KEPT))
         found = sorted(await unreferred(store, blobs, before))
         if not check:
             found = [sha256 for sha256 in found if await blobs.remove(sha256, before)]
@@ -69,6 +76,8 @@ async def sweep(*, grace: float, check: bool, json: bool) -> int:
     if json:
         out.json(found)
         return OK
+    if forgotten:
+        out.line(f"forgot {plural(forgotten, 'old firing')} of triggers")
     for sha256 in found:
         out.line(f"{did} {sha256}")
     out.line(f"{did} {plural(len(found), 'file')}")

@@ -7,6 +7,7 @@ from datetime import timedelta
 from functools import partial
 
 from ...graphs.lease import Slot
+from ...graphs.memory import MemoryInfo
 from ...graphs.scoring import ModelStats
 from ...graphs.stored import AuditEntry, Principal
 from ..administering import Stats
@@ -41,6 +42,16 @@ class Administration(Asking):
         place = f"/v1/executions/{segment(execution_id)}/feedback"
         found = await self._server.ask("POST", place, json=body, again=True)
         return str(found["model"])
+
+    def memories(self, workflow: str | None = None) -> AsyncGenerator[MemoryInfo]:
+        """Of which keys agents (of that workflow) remember something."""
+        return self._listed("/v1/memories", partial(record, MemoryInfo), workflow=workflow)
+
+    async def forget_memory(self, workflow: str, key: str) -> int:
+        """Forget the conversation and the facts under a key; how many turns and facts."""
+        place = f"/v1/memories/{segment(workflow)}"
+        found = await self._server.ask("DELETE", place, params={"key": key}, again=True)
+        return int(found["deleted"])
 
     async def invalidate_cache(self, prefix: str = "") -> int:
         """Forget the cached results whose step's path or key begins so; how many."""

@@ -42,7 +42,7 @@ SECONDS = 30.0
 """How long a query or a mutation may take."""
 
 LISTS = {
-    **dict.fromkeys(("workflows", "executions", "steps", "artifacts", "audit"), FIRST),
+    **dict.fromkeys(("workflows", "executions", "steps", "artifacts", "audit", "memories"), FIRST),
     "events": FIRST,
     "questions": OPEN_QUESTIONS,
     "files": FILES,

@@ -12,6 +12,7 @@ from .access import AccessMutations
 from .events import EventSubscriptions
 from .executions import ExecutionQueries
 from .limits import Limits
+from .memories import MemoryMutations, MemoryQueries
 from .models import ModelMutations, ModelQueries
 from .problems import Problem
 from .questions import QuestionMutations, QuestionQueries
@@ -23,7 +24,14 @@ from .workflows import WorkflowMutations, WorkflowQueries
 
 
 @strawberry.type(description="What can be read.")
-class Query(WorkflowQueries, ExecutionQueries, QuestionQueries, ShelfQueries, ModelQueries):
+class Query(
+    WorkflowQueries,
+    ExecutionQueries,
+    QuestionQueries,
+    ShelfQueries,
+    ModelQueries,
+    MemoryQueries,
+):
     pass
 
 
@@ -34,6 +42,7 @@ class Mutation(
     QuestionMutations,
     ShelfMutations,
     ModelMutations,
+    MemoryMutations,
     AccessMutations,
 ):
     pass

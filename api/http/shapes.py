@@ -317,6 +317,12 @@ class Artifact(BaseModel):
     kept_at: str
 
 
+class Memory(BaseModel):
+    workflow: str
+    key: str = Field(description="Whose it is, or what about.")
+    at: str = Field(description="When it was last added to.")
+
+
 class Invalidate(Given):
     prefix: Annotated[str, Field(max_length=1000)] = Field(
         default="", description="Of a step's path or key; empty: everything."

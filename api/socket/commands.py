@@ -17,7 +17,15 @@ from starlette.responses import Response
 
 from ...graphs.errors import AssayError
 from ..control import Control
-from ..http.rest import administration, definitions, executions, keeping, models, questions
+from ..http.rest import (
+    administration,
+    definitions,
+    executions,
+    keeping,
+    memories,
+    models,
+    questions,
+)
 
 _OVER_HTTP = frozenset({"get_artifact"})
 """What gives bytes, which are no JSON."""
@@ -148,7 +156,7 @@ def _request(definition: Mapping[str, Any] | str) -> Request:
 
 def _commands() -> dict[str, Command]:
     found = {}
-    for subject in (definitions, executions, questions, keeping, models, administration):
+    for subject in (definitions, executions, questions, keeping, models, memories, administration):
         for route in subject.router.routes:
             if isinstance(route, APIRoute) and route.name not in _OVER_HTTP:
                 found[route.name] = Command(route.endpoint, _model(route.endpoint))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -11,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from ...graphs.errors import StoreError
+from ...graphs.errors import NotPossible, StoreError
 from ...graphs.execution import Execution
 from ...graphs.lease import Command, Message
 from ...graphs.question import Question
@@ -74,6 +75,7 @@ class _Import:
         self.taken = taken
         self._store, self._blobs, self._reader, self._skip = store, blobs, reader, skip
         self._kept: set[str] = set()
+        self._verdicts: set[str] | None = None
 
     async def line(self, line: Line, rest: Iterator[Line]) -> None:
         match line["assay"]:
@@ -84,8 +86,11 @@ class _Import:
                 await self._blob(line["sha256"], line["size"], rest)
             case "execution":
                 await self._execution(line["row"], rest)
-            case "workflow" | "principal" | "audit" as kind:
+            case "workflow" | "verdict" | "memory" | "principal" | "audit" as kind:
                 await self._beside(kind, {**line, "format": DOCUMENT})
+            case "trigger" | "lane" | "firing" as kind:
+                with contextlib.suppress(NotPossible):  # it is there, as it was or further
+                    await self._beside(kind, {**line, "format": DOCUMENT})
             case kind:
                 raise self._reader.wrong(f"there is no place for a line of {kind!r} here")
 
@@ -120,6 +125,12 @@ class _Import:
 
     async def _beside(self, kind: str, document: Line) -> None:
         store = self._store
+        if kind == "verdict":
+            if self._verdicts is None:
+                said = every(lambda after: store.verdicts(after=after))
+                self._verdicts = {verdict.id async for verdict in said}
+            if document["verdict"]["id"] in self._verdicts:
+                return
         if kind == "audit":
             wanted = {**document["entry"], "id": 0}
             target = wanted["target"]

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, BinaryIO
 
 from ...graphs.execution import timestamp
-from ..export import entry_to_dict
+from ..export import entry_to_dict, memories, triggering, verdicts
 from .lines import Writer
 from .packing import definitions, every, gather, named_in, undriven, with_blobs
 
@@ -91,6 +91,12 @@ async def _write_shelves(store: KeptStore, archive: Writer) -> None:
     for info in sorted(infos, key=lambda info: info.registered_at):
         document = dict(await store.workflow(info.name, info.version))
         archive.line("workflow", document=document, description=info.description)
+    async for verdict in verdicts(store):
+        archive.line("verdict", verdict=asdict(verdict))
+    async for memory in memories(store):
+        archive.line("memory", **memory)
+    async for kind, row in triggering(store):
+        archive.line(kind, **{kind: row})
     async for principal in every(lambda after: store.principals(after=after)):
         archive.line("principal", principal=asdict(principal))
     async for entry in every(lambda after: store.audit(after=after)):

@@ -49,6 +49,8 @@ async def asides(database: Database) -> AsyncIterator[bytes]:
         (names.CACHE, "document"),
         (names.SIGNALS, "document"),
         (names.INBOX, "told"),
+        (names.FIRINGS, "payload"),
+        (names.LANES, "document"),
     ):
         async for found in database.walk(database.all(collection).select([field])):
             data = bytes(found[field])

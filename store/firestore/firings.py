@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ...graphs.errors import FiringNotFound, InvalidInput
 from ..firing import about, firing_of, firing_texts
 from ..records import fetch_size, page, revive
-from . import names, revisions
+from . import names
 from .database import MOST_WRITES, Conflict, again, where
 from .values import pack, squeeze, unpack
 
@@ -22,12 +22,13 @@ if TYPE_CHECKING:
     from ...graphs.firing import Firing, FiringStatus
     from ...graphs.stored import Page
     from .database import Database, Found
+    from .revisions import Revisions
 
 _CURSOR = re.compile(r".* [0-9a-f]{32}", re.DOTALL)
 _SORTED = ("id", "trigger", "at", "due", "lane")
 
 
-async def put(database: Database, firing: Firing) -> bool:
+async def put(database: Database, revisions: Revisions, firing: Firing) -> bool:
     what = f"Firing {firing.id} of {firing.trigger}"
     payload, attributes = (squeeze(text.encode(), what) for text in firing_texts(firing))
     told = {name: getattr(firing, name) for name in _SORTED}
@@ -45,7 +46,7 @@ async def put(database: Database, firing: Firing) -> bool:
         "attributes": attributes,
     }
     place = database.at(names.FIRINGS, names.name(firing.id))
-    return await revisions.put(database, place, fields, firing.revision, what)
+    return await revisions.put(place, fields, firing.revision, what)
 
 
 async def find(database: Database, firing_id: str) -> Firing:
@@ -80,9 +81,12 @@ async def listing(
     return page(rows, limit, lambda row: row["moment"], _parse)
 
 
-async def due(database: Database, now: float, limit: int) -> Sequence[Firing]:
+async def due(database: Database, revisions: Revisions, now: float, limit: int) -> Sequence[Firing]:
     query = where(database.all(names.FIRINGS), "due", "<=", now).order_by("due")
-    return [_parse(each) for each in await database.find(query.limit(fetch_size(limit) - 1))]
+    rows = await database.find(query.limit(fetch_size(limit) - 1))
+    for row in rows:
+        revisions.saw(database.at(names.FIRINGS, row.id), row)
+    return [_parse(row) for row in rows]
 
 
 async def prune(database: Database, before: str) -> int:

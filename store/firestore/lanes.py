@@ -9,16 +9,17 @@ from typing import TYPE_CHECKING, Any
 from ...graphs.firing import Lane
 from ..firing import lane_text
 from ..records import fetch_size, page, revive
-from . import firings, names, revisions
+from . import firings, names
 from .database import MOST_WRITES, Conflict, where
 from .values import pack, unpack
 
 if TYPE_CHECKING:
     from ...graphs.stored import Page
     from .database import Database, Found
+    from .revisions import Revisions
 
 
-async def put(database: Database, lane: Lane) -> bool:
+async def put(database: Database, revisions: Revisions, lane: Lane) -> bool:
     lane_text(lane)
     what = f"Lane {lane.id} of {lane.trigger}"
     fields = {
@@ -29,12 +30,16 @@ async def put(database: Database, lane: Lane) -> bool:
         "document": pack({each.name: getattr(lane, each.name) for each in fields_of(lane)}, what),
     }
     place = database.at(names.LANES, names.name(lane.id))
-    return await revisions.put(database, place, fields, lane.revision, what)
+    return await revisions.put(place, fields, lane.revision, what)
 
 
-async def find(database: Database, lane_id: str) -> Lane | None:
-    (found,) = await database.get(database.at(names.LANES, names.name(lane_id)))
-    return None if found is None else _parse(found)
+async def find(database: Database, revisions: Revisions, lane_id: str) -> Lane | None:
+    place = database.at(names.LANES, names.name(lane_id))
+    (found,) = await database.get(place)
+    if found is None:
+        return None
+    revisions.saw(place, found)
+    return _parse(found)
 
 
 async def listing(database: Database, after: str | None, limit: int) -> Page[Lane]:

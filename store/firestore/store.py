@@ -38,6 +38,7 @@ from .database import Database, where
 from .drive import Drive
 from .many import Many
 from .names import Clock
+from .revisions import Revisions
 from .triggering import Triggering
 from .workers import TTL, Workers
 
@@ -83,6 +84,7 @@ class FirestoreStore(Many, Triggering):
         self.name = database.name
         self._database = database
         self._workers = workers
+        self._revisions = Revisions(database)
         self._clock = Clock()
         self._drives: dict[tuple[str, int, int], Drive] = {}
         self._latest: dict[str, Drive] = {}

@@ -12,15 +12,17 @@ if TYPE_CHECKING:
     from ...graphs.firing import Firing, FiringStatus, Lane, Trigger
     from ...graphs.stored import Page
     from .database import Database
+    from .revisions import Revisions
 
 
 class Triggering:
     """The part of a store that keeps triggers and their firings."""
 
     _database: Database
+    _revisions: Revisions
 
     async def put_trigger(self, trigger: Trigger) -> bool:
-        return await triggers.put(self._database, trigger)
+        return await triggers.put(self._database, self._revisions, trigger)
 
     async def trigger(self, trigger_id: str) -> Trigger:
         return await triggers.find(self._database, trigger_id)
@@ -40,7 +42,7 @@ class Triggering:
         await triggers.delete(self._database, trigger_id)
 
     async def put_firing(self, firing: Firing) -> bool:
-        return await firings.put(self._database, firing)
+        return await firings.put(self._database, self._revisions, firing)
 
     async def firing(self, firing_id: str) -> Firing:
         return await firings.find(self._database, firing_id)
@@ -56,7 +58,7 @@ class Triggering:
         return await firings.listing(self._database, trigger, status, after, limit)
 
     async def due_firings(self, now: float, *, limit: int = 100) -> Sequence[Firing]:
-        return await firings.due(self._database, now, limit)
+        return await firings.due(self._database, self._revisions, now, limit)
 
     async def prune_firings(self, before: str) -> int:
         count = await firings.prune(self._database, before)
@@ -64,10 +66,10 @@ class Triggering:
         return count
 
     async def lane(self, lane_id: str) -> Lane | None:
-        return await lanes.find(self._database, lane_id)
+        return await lanes.find(self._database, self._revisions, lane_id)
 
     async def put_lane(self, lane: Lane) -> bool:
-        return await lanes.put(self._database, lane)
+        return await lanes.put(self._database, self._revisions, lane)
 
     async def lanes(self, *, after: str | None = None, limit: int = 100) -> Page[Lane]:
         return await lanes.listing(self._database, after, limit)

@@ -9,16 +9,17 @@ from ...graphs.errors import TriggerNotFound
 from ...graphs.firing import Trigger
 from ..firing import due_cursor, due_place, one_of, trigger_texts
 from ..records import fetch_size, page, revive
-from . import lanes, names, revisions
+from . import lanes, names
 from .database import where
 from .values import pack, unpack
 
 if TYPE_CHECKING:
     from ...graphs.stored import Page
     from .database import Database, Found
+    from .revisions import Revisions
 
 
-async def put(database: Database, trigger: Trigger) -> bool:
+async def put(database: Database, revisions: Revisions, trigger: Trigger) -> bool:
     trigger_texts(trigger)
     what, id = f"Trigger {trigger.id}", names.indexed(trigger.id)
     told = {each.name: getattr(trigger, each.name) for each in fields_of(trigger)}
@@ -30,7 +31,7 @@ async def put(database: Database, trigger: Trigger) -> bool:
         "document": pack(told, what),
     }
     place = database.at(names.TRIGGERS, names.name(trigger.id))
-    return await revisions.put(database, place, fields, trigger.revision, what)
+    return await revisions.put(place, fields, trigger.revision, what)
 
 
 async def find(database: Database, trigger_id: str) -> Trigger:

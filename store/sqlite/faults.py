@@ -18,6 +18,8 @@ _ASIDES: tuple[tuple[str, str, str, str | int], ...] = (
     ("cache", "document", "key", ""),
     ("signals", "document", "key", 0),
     ("inbox", "data", "id", 0),
+    ("firings", "payload", "key", 0),
+    ("lanes", "document", "id", ""),
 )
 """Table, column, key, and what is below every key."""
 _GAPS = """SELECT e.id, j.before, j.first FROM (

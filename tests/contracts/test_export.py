@@ -21,7 +21,9 @@ from assay.graphs.errors import (
     WorkflowNotFound,
 )
 from assay.graphs.execution import Status
+from assay.graphs.firing import Firing, FiringStatus, Lane, Trigger
 from assay.graphs.lease import SlotRequest
+from assay.graphs.memory import Fact, Turn
 from assay.graphs.question import Answer
 from assay.graphs.stored import (
     ArtifactInfo,
@@ -30,6 +32,7 @@ from assay.graphs.stored import (
     Entry,
     Principal,
 )
+from assay.graphs.verdicts import Case, Source, Verdict
 from assay.store.connect import connect
 from assay.store.export import export, export_all, load
 
@@ -168,19 +171,37 @@ async def test_everything_arrives(store: Store, elsewhere: Store) -> None:
     await store.put_principal(
         Principal("p", "Ann", "admin", ("a", "b"), "hash", profile="standard")
     )
+    off = Trigger("build.cron", "build", "cron", {"é": [1]}, "9", enabled=False, next_at=6.0)
+    await store.put_trigger(replace(off, enabled=True))
+    await store.put_trigger(replace(off, revision=1))
+    lane = Lane("l", "build.cron", "at", {"held": ["e00"]}, lasting=True)
+    await store.put_lane(lane)
+    fired = [
+        Firing(f"f{n}", "build.cron", "build", f"at{n}", f"e0{n}", {"n": n}, status=status, due=n)
+        for n, status in enumerate(FiringStatus)
+    ]
+    for each in fired:
+        await store.put_firing(replace(each, attempts=1, merged=("a",), attributes={"a": "b"}))
     for number in range(3):
         await store.record(AuditEntry(f"at{number}", "p", "stop", "e", data={"n": number}))
 
     documents = [sent(document) async for document in export_all(store)]
     loaded = [await load(elsewhere, document) for document in documents]
 
-    assert {"build@9", "build@10", "e00", "e59", "p", "e"} <= set(loaded)
+    assert {"build@9", "build@10", "e00", "e59", "p", "e", "build.cron", "l", "f0"} <= set(loaded)
     infos = [(i.name, i.version, i.digest) for i in (await store.workflows()).items]
     assert [(i.name, i.version, i.digest) for i in (await elsewhere.workflows()).items] == infos
     assert (await elsewhere.workflow("build"))["version"] == "10"
     assert len((await elsewhere.executions(limit=100)).items) == 60
+    assert (await elsewhere.triggers()).items == [off]
+    assert (await elsewhere.lanes()).items == [lane]
+    assert (await elsewhere.firings()).items == (await store.firings()).items
+    assert await elsewhere.due_firings(99.0) == await store.due_firings(99.0) != []
     assert (await elsewhere.principals()).items == (await store.principals()).items
     assert [e.at for e in (await elsewhere.audit()).items] == ["at2", "at1", "at0"]
+    for kind in ("trigger", "lane", "firing"):
+        with pytest.raises(NotPossible, match="is there already"):
+            await load(elsewhere, next(d for d in documents if d["assay"] == kind))
 
 
 async def test_a_registered_version_is_not_overwritten(store: Store, elsewhere: Store) -> None:
@@ -246,6 +267,24 @@ async def test_a_damaged_document_is_refused_as_a_whole(
 
 
 @pytest.mark.parametrize(
+    ("kind", "wrong"),
+    [
+        ("trigger", {"id": "t", "workflow": "w"}),
+        ("trigger", {"id": 5, "workflow": "w", "type": "cron"}),
+        ("trigger", {"id": "t", "workflow": "w", "type": "cron", "odd": 1}),
+        ("trigger", []),
+        ("lane", {"id": "l", "trigger": "t", "at": None}),
+        ("firing", {"id": "f", "trigger": "t", "at": "", "execution_id": "e", "lane": ""}),
+    ],
+)
+async def test_a_damaged_trigger_or_firing_is_refused(
+    elsewhere: Store, kind: str, wrong: Any
+) -> None:
+    with pytest.raises(InvalidInput, match=f"{kind} is damaged"):
+        await load(elsewhere, {"assay": kind, "format": 1, kind: wrong})
+
+
+@pytest.mark.parametrize(
     ("document", "says"),
     [
         ({}, "no export"),
@@ -266,3 +305,52 @@ async def test_what_is_no_export_is_refused(elsewhere: Store, document: Any, say
 async def test_what_does_not_exist_is_not_exported(store: Store) -> None:
     with pytest.raises(ExecutionNotFound):
         await export(store, "nothing")
+
+
+async def test_what_was_said_of_answers_and_what_is_remembered_goes_along(
+    store: Store, elsewhere: Store
+) -> None:
+    here, there = store, elsewhere
+    said = [
+        Verdict(
+            *(f"v/{n}", "w", "s", "m", "p", n > 0, Source.VERIFY, "e", "s", "2026-11-21T09:30:00Z"),
+            case=Case({"mail": "☃"}, "later") if n else None,
+        )
+        for n in range(3)
+    ]
+    turns = [Turn(f"e/{n}", "Hi?", f"Hi {n}.", f"2026-11-21T09:30:0{n}Z") for n in range(3)]
+    facts = [Fact(f"f{n}", str(n), f"2026-11-21T09:30:0{n}Z") for n in range(3)]
+    for verdict in said:
+        await here.judge(verdict)
+    for turn, fact in zip(turns, facts, strict=True):
+        await here.remember("w", "ann", turn)
+        await here.note("w", "ann", fact)
+    newer = Fact("f1", "since", "2026-11-22T09:30:00Z")
+    await there.note("w", "ann", newer)
+
+    for _ in range(2):
+        for document in [document async for document in export_all(here)]:
+            await load(there, sent(document))
+
+    assert list((await there.verdicts()).items) == said[::-1]
+    assert list(await there.remembered("w", "ann", limit=10)) == turns
+    assert sorted(await there.facts("w", "ann"), key=lambda f: f.name) == [
+        *(facts[0], newer, facts[2])
+    ]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"assay": "verdict", "verdict": {}},
+        {"assay": "verdict", "verdict": {"id": "x", "source": "nobody"}},
+        {"assay": "memory", "workflow": "w", "key": 7, "turns": [], "facts": []},
+        {"assay": "memory", "workflow": "w", "key": "k", "turns": [{}], "facts": []},
+        {"assay": "memory", "workflow": "w", "key": "k", "turns": None, "facts": []},
+    ],
+)
+async def test_a_damaged_verdict_or_memory_is_refused(
+    elsewhere: Store, content: dict[str, Any]
+) -> None:
+    with pytest.raises(InvalidInput, match="damaged"):
+        await load(elsewhere, {"format": 1, **content})

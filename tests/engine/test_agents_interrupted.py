@@ -270,3 +270,73 @@ async def test_killed_while_another_model_stands_in_the_first_is_not_asked_again
     assert (ended.status, ended.steps["fix"].output) == ("completed", "Here.")
     assert ended.cost.calls == 2
     assert any("asked 'second' instead" in notice for notice in ended.notices)
+
+
+def asked_again(asked: Asked) -> int:
+    """How often the model has been told what was wrong."""
+    return [message["role"] for message in asked.messages].count("user") - 1
+
+
+CHECK = {"checks": [{"condition": "output.size() > 5", "message": "too short"}], "attempts": 3}
+SCHEMA = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
+ROUNDS: Mapping[str, Mapping[str, Any]] = {
+    "verify": {"verify": CHECK},
+    "a form": {"output": SCHEMA},
+}
+
+
+@pytest.mark.parametrize("at", [1, 2])
+@pytest.mark.parametrize("refused_by", ROUNDS)
+async def test_killed_while_an_answer_is_mended_no_earlier_one_is_asked_for_again(
+    tmp_path: Path, refused_by: str, at: int
+) -> None:
+    running: list[int] = []
+
+    def script(asked: Asked) -> Reply:
+        if asked_again(asked) == at and running:
+            os.kill(running.pop(), signal.SIGKILL)
+        return Reply('{"n": 1}' if asked_again(asked) == 2 else "bad")
+
+    with ScriptedModel(script) as server:
+        gone = await left(tmp_path, server, FIRST, work(**ROUNDS[refused_by]), running)
+        async with gone.open() as app:
+            await app.resume(gone.id)
+            ended = await app.wait(gone.id)
+
+    assert ended.status == "completed", ended.error
+    assert sorted(map(asked_again, server.requests)) == sorted([0, 1, 2, at])
+    assert ended.cost.calls == 3
+
+
+async def test_killed_while_an_assertion_is_repaired_no_earlier_answer_is_asked_for_again(
+    tmp_path: Path,
+) -> None:
+    running: list[int] = []
+
+    def script(asked: Asked) -> Reply:
+        if "it is short" not in json.dumps(asked.messages):
+            return Reply("bad")
+        if running:
+            os.kill(running.pop(), signal.SIGKILL)
+        return Reply("long enough")
+
+    check = {
+        "id": "check",
+        "type": "assert",
+        "condition": "fix.output.size() > 5",
+        "message": "it is short",
+        "on_false": "repair",
+        "repair": True,
+    }
+    document = work()
+    document["steps"].append(check)
+    with ScriptedModel(script) as server:
+        gone = await left(tmp_path, server, FIRST, document, running)
+        async with gone.open() as app:
+            await app.resume(gone.id)
+            ended = await app.wait(gone.id)
+
+    assert ended.status == "completed", ended.error
+    assert [ended.steps[path].output for path in ("fix", "fix~2")] == ["bad", "long enough"]
+    assert len(server.requests) == 3
+    assert ended.cost.calls == 2

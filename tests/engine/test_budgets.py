@@ -198,6 +198,25 @@ async def test_dollars_are_counted_by_a_table_of_prices(tmp_path: Path) -> None:
     assert codes(ended) == [None, None, *["budget_spent"] * 3]
 
 
+async def test_a_step_has_a_bound_of_its_own_in_dollars(tmp_path: Path) -> None:
+    """One turn costs 0.12 dollars: there is room for two, and not for a third."""
+    table = tmp_path / "prices.toml"
+    table.write_text(PRICES)
+    calls = [replace(Reply.calling("list_files"), usage=(100, 10))] * 9
+    with ScriptedModel(calls) as server:
+        async with open_house(tmp_path, settings(server, ASSAY_PRICES=str(table))) as house:
+            work = one(max_usd=0.45)
+            work["steps"][0]["tools"] = ["list_files"]
+            ended = await house.run(work)
+
+    error = ended.steps["say"].error
+    assert error is not None
+    assert (error.code, "may spend 0.45 USD" in error.message) == ("limit_reached", True)
+    assert 0 < (ended.cost.usd or 0.0) <= 0.45
+    assert ended.cost.usd == pytest.approx(0.12 * len(server.requests))
+    assert ended.steps["say"].cost == ended.cost
+
+
 async def test_a_bound_in_dollars_needs_a_price(tmp_path: Path) -> None:
     with ScriptedModel(lambda _: Reply("Said.")) as server:
         async with open_house(tmp_path, settings(server)) as house:

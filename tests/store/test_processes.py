@@ -15,6 +15,7 @@ from tests.stored import begun, entry, journal, parked
 
 from assay.graphs.errors import LeaseLost
 from assay.graphs.execution import Status
+from assay.graphs.firing import firing_id
 from assay.graphs.stored import Commit
 from assay.store.connect import connect
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.anyio
 
 COMMITTER = Path(__file__).with_name("committer.py")
+FIRER = Path(__file__).with_name("firer.py")
 Process = asyncio.subprocess.Process
 
 
@@ -111,6 +113,42 @@ async def test_a_process_that_dies_at_a_commit_has_it_or_has_it_not(
     assert output.split() == [b"ready", b"1", b"2", b"3"]
     async with opened(url) as store:
         assert await kept(store) == ({1, 2, 3} if place == "before" else {1, 2, 3, 4})
+
+
+async def test_a_firing_has_one_execution_however_many_processes_put_it_and_die(
+    tmp_path: Path,
+) -> None:
+    url, count = f"sqlite:///{tmp_path}/store.db", 500
+    pipe = asyncio.subprocess.PIPE
+    dies: dict[str, list[str]] = {"a": ["100"], "b": [], "c": []}
+    firers = [
+        await asyncio.create_subprocess_exec(
+            sys.executable,
+            FIRER,
+            *(url, name, str(count), *last),
+            stdin=pipe,
+            stdout=pipe,
+            stderr=pipe,
+        )
+        for name, last in dies.items()
+    ]
+    for firer in firers:
+        assert await line(firer) == "ready"
+    for firer in firers:
+        assert firer.stdin is not None
+        firer.stdin.write(b"\n")
+    said = {}
+    for name, firer in zip("abc", firers, strict=True):
+        output, errors = await firer.communicate()
+        assert errors == b""
+        said[name] = output.decode().split("\n")[:-1]
+    assert [firer.returncode for firer in firers] == [-signal.SIGKILL, 0, 0]
+    async with opened(url) as store:
+        for number in range(count):
+            id = (await store.firing(firing_id("t", str(number)))).execution_id
+            told = [f"{name}-{number}" for name in "abc" if str(number) in said[name]]
+            assert told in ([id], []), "what was told is what is kept"
+            assert told or id.startswith("a"), "only the one that died could not tell"
 
 
 # Takeover

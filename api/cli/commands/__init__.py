@@ -9,7 +9,19 @@ from typing import Annotated
 
 import typer
 
-from . import agents, bus, control, definitions, keeping, keys, records, running, serving, store
+from . import (
+    agents,
+    bus,
+    control,
+    definitions,
+    keeping,
+    keys,
+    memory,
+    records,
+    running,
+    serving,
+    store,
+)
 
 app = typer.Typer(
     name="assay",
@@ -27,6 +39,7 @@ for subject in (running, control, records, definitions, keeping, serving, agents
 app.add_typer(bus.app, name="bus")
 app.add_typer(store.app, name="store")
 app.add_typer(keys.app, name="keys")
+app.add_typer(memory.app, name="memory")
 
 
 def main() -> None:

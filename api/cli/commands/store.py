@@ -116,7 +116,7 @@ def sweep(
     ] = False,
     json: Json = False,
 ) -> None:
-    """Remove files and large values that no execution refers to any more."""
+    """Remove files and large values that nothing refers to any more, and old firings."""
     from ..upkeep import sweep as sweep_store
 
     raise run(sweep_store(grace=grace * 3600, check=check, json=json))

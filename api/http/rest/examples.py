@@ -196,6 +196,7 @@ SHAPES: Final[Mapping[str, Any]] = {
         "size": 10,
         "kept_at": _AT,
     },
+    "Memory": {"workflow": "helpdesk", "key": "ada", "at": _AT},
     "Invalidate": {"prefix": "build"},
     "Holding": {
         "key": "Ada",

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import secrets
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from assay.graphs.execution import timestamp
+from assay.graphs.firing import Firing, FiringStatus
+from assay.store.connect import connect
 from assay.store.sqlite.database import known_version
 
 from .conftest import Tell, Told
@@ -214,6 +219,28 @@ def test_a_sweep_removes_what_a_deleted_execution_left(
     )
     assert stores.at(one, "store", "sweep").out == f"removed {blob.name}\nremoved 1 file\n"
     assert not blob.exists()
+
+
+def test_a_sweep_forgets_old_firings_with_the_files_that_they_name(
+    stores: Stores, one: str, desk: Path
+) -> None:
+    async def fire() -> str:
+        store = await connect(one)
+        sha256 = await store.blobs(desk / "one" / "blobs").put(b"what came")
+        times = {"old": "2020-01-01T00:00:00Z", "young": timestamp()}
+        for id, at in times.items():
+            firing = Firing(id, "t", "asks", at, id, {"sha256": sha256 if id == "old" else ""})
+            await store.put_firing(replace(firing, status=FiringStatus.STARTED))
+        await store.close()
+        return sha256
+
+    sha256 = asyncio.run(fire())
+    (blob,) = [path for path in desk.glob("one/blobs/??/*") if path.is_file()]
+    os.utime(blob, (1, 1))
+    assert stores.at(one, "store", "sweep", "--check").out == "nobody refers to 0 files\n"
+    told = stores.at(one, "store", "sweep").out
+    assert told == f"forgot 1 old firing of triggers\nremoved {sha256}\nremoved 1 file\n"
+    assert stores.at(one, "store", "sweep").out == "removed 0 files\n"
 
 
 def test_a_migration_says_what_is_to_be_deployed(stores: Stores, one: str, cloud: str) -> None:

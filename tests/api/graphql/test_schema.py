@@ -29,11 +29,11 @@ NOT_YET = {"schedules", "triggers"} | {
 }
 PROMISED = {
     "Query": "workflow workflows validateWorkflow execution executions questions schedules "
-    "triggers providers artifacts cacheStats modelStats slots audit",
+    "triggers providers artifacts cacheStats modelStats memories slots audit",
     "Mutation": "registerWorkflow deleteWorkflow startExecution startExecutions stopExecution "
     "pauseExecution resumeExecution retryExecution forkExecution answerQuestion sendEvent "
     "setScheduleEnabled createTrigger deleteTrigger fireTrigger createApiKey revokeApiKey "
-    "invalidateCache recordFeedback",
+    "invalidateCache recordFeedback forgetMemory",
     "Subscription": "executionEvents events",
 }
 

@@ -16,7 +16,8 @@ from tests.api.http.conftest import Served, serving
 from assay.api.access import Operation, Role
 from assay.api.http.front import Front
 from assay.api.keys import issue
-from assay.graphs.execution import Execution, Status
+from assay.graphs.execution import Execution, Status, timestamp
+from assay.graphs.memory import Fact
 
 from .asks import Caller, Reach, Things
 
@@ -64,7 +65,7 @@ NOTHING: Things = {
 _SPIED = (
     *("workflows", "definitions", "executions", "journal", "slots", "inbox", "questions"),
     *("signals", "artifacts", "cache", "principals", "firsts", "verdicts", "turns", "triggers"),
-    *("firings", "lanes"),
+    *("firings", "lanes", "facts", "memories"),
 )
 
 
@@ -166,6 +167,8 @@ class World:
             "ended": (await self._ended("team-quick")).id,
             "judged": (await self._ended("team-thinks")).id,
             "new": "team-new",
+            "memory": (await self._remembered("team-thinks", "team-memory")),
+            **(await self.fresh(Operation.FORGET_MEMORY)),
             "key": (await self.fresh(Operation.REVOKE_KEY))["key"],
         }
         ours = [(await self._ended(name)).id for name in FENCES]
@@ -199,6 +202,9 @@ class World:
             new = issue(f"somebody {number}", Role.VIEWER)
             await self._manager.store.put_principal(new.principal)
             return {"key": new.principal.id}
+        if operation is Operation.FORGET_MEMORY:
+            await self._remembered("team-thinks", "ann")
+            return {"remembers": "team-thinks"}
         if operation is Operation.INVALIDATE_CACHE:
             self.ours.cached(f"key-{number}")
             return {}
@@ -209,6 +215,11 @@ class World:
             return {"paused": waiting.id}
         (question,) = (await self._manager.questions(execution_id=waiting.id)).items
         return {"execution": waiting.id, "question": question.id}
+
+    async def _remembered(self, workflow: str, key: str) -> str:
+        fact = Fact("size", "39", timestamp())
+        await self._manager.store.note(workflow, key, fact)
+        return key
 
     async def _ended(self, workflow: str) -> Execution:
         started = await self._manager.start(workflow)

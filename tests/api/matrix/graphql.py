@@ -68,6 +68,7 @@ ASKS = [
     read(O.READ_SLOTS, _LIST, "slots { executionId }", "execution"),
     read(O.READ_STATS, About.NOTHING, "cacheStats { results }"),
     read(O.READ_STATS, About.NOTHING, "modelStats { model rate lately }"),
+    read(O.READ_MEMORIES, _LIST, "memories(first: 100) { nodes { workflow key } }", "memory"),
     read(O.READ_AUDIT, _STORE, "audit { nodes { id } }"),
     change(
         O.REGISTER_WORKFLOW,
@@ -91,6 +92,7 @@ ASKS = [
         "",
         'recordFeedback(executionId: "{judged}", path: "think", passed: true)',
     ),
+    change(O.FORGET_MEMORY, About.NAME, "", 'forgetMemory(workflow: "{remembers}", key: "ann")'),
     change(O.SEND_EVENT, _STORE, "", 'sendEvent(name: "paid")'),
     change(O.INVALIDATE_CACHE, _STORE, "", "invalidateCache"),
     change(O.CREATE_KEY, _STORE, "", 'createApiKey(name: "k", role: VIEWER)'),

@@ -181,7 +181,7 @@ def _bare(uri: str) -> str:
     return re.sub(r"{[?][^}]*}|/plan$", "", re.sub(r"{[a-z]+}", "{}", uri)).replace("/{}/{}", "/{}")
 
 
-_NOTHING_THERE = (Operation.INVALIDATE_CACHE, Operation.REVOKE_KEY)
+_NOTHING_THERE = (Operation.INVALIDATE_CACHE, Operation.REVOKE_KEY, Operation.FORGET_MEMORY)
 """What changes nothing where there is nothing of it."""
 
 

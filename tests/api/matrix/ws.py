@@ -72,6 +72,8 @@ ASKS = [
     run(O.READ_SLOTS, _LIST, "list_slots", "execution"),
     run(O.READ_STATS, About.NOTHING, "get_stats"),
     run(O.READ_STATS, About.NOTHING, "list_model_stats"),
+    run(O.READ_MEMORIES, _LIST, "list_memories", "memory", limit=100),
+    run(O.FORGET_MEMORY, About.NAME, "forget_memory", workflow="{remembers}", key="ann"),
     run(O.INVALIDATE_CACHE, _STORE, "invalidate_cache", prefix=""),
     run(O.READ_KEYS, _STORE, "list_keys", limit=100),
     run(O.CREATE_KEY, _STORE, "create_key", name="k", role="viewer"),

@@ -10,6 +10,7 @@ import pytest
 from tests.stored import begun, entry, execution, journal, question
 
 from assay.graphs.execution import Status
+from assay.graphs.firing import Firing, Lane
 from assay.graphs.lease import Command, Message
 from assay.graphs.stored import ArtifactInfo, Commit
 from assay.store.firestore.store import FirestoreStore
@@ -82,3 +83,20 @@ async def test_whoever_takes_over_looks_for_the_end_of_the_journal_once(
     for number in range(3, 8):
         await firestore.commit(Commit(lease, entry(number)))
     assert calls == {"query": 1, "commit": 5}
+
+
+async def test_whoever_has_seen_a_firing_claims_it_without_another_look(
+    firestore: FirestoreStore, calls: Counter[str]
+) -> None:
+    await firestore.put_firing(Firing("f", "t", "w", "at", "e", due=1.0))
+    assert calls == {"commit": 1}
+    calls.clear()
+    (due,) = await firestore.due_firings(1.0)
+    assert await firestore.put_firing(replace(due, due=2.0, revision=1))
+    assert await firestore.put_firing(replace(due, due=None, revision=2))
+    assert calls == {"query": 1, "commit": 2}
+    await firestore.put_lane(Lane("l", "t", "at"))
+    calls.clear()
+    assert await firestore.lane("l")
+    assert await firestore.put_lane(Lane("l", "t", "at", revision=1))
+    assert calls == {"get": 1, "commit": 1}

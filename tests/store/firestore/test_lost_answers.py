@@ -15,6 +15,7 @@ from tests.stored import begun, entry, execution, journal, parked, question
 
 from assay.graphs.errors import StoreError, StoreUnavailable
 from assay.graphs.execution import Status
+from assay.graphs.firing import Firing, Lane, Trigger
 from assay.graphs.lease import SlotRequest
 from assay.graphs.question import Answer, Signal, Wait
 from assay.graphs.stored import ArtifactInfo, Commit
@@ -132,6 +133,24 @@ async def test_an_event_is_told_although_its_sender_heard_nothing(
     assert await store.signals("done", None, since=0) == [signal]
     assert await store.claim("e", store.worker)
     assert len(await store.inbox(store.worker)) == 1
+
+
+async def test_what_was_put_first_was_put_although_its_writer_heard_nothing(
+    line: Wire, store: FirestoreStore
+) -> None:
+    async def put_all(revision: int) -> list[bool]:
+        return [
+            await store.put_firing(Firing("f", "t", "w", "at", "e", revision=revision)),
+            await store.put_trigger(Trigger("t", "w", "cron", revision=revision)),
+            await store.put_lane(Lane("l", "t", "at", revision=revision)),
+        ]
+
+    assert await unheard(line, lambda: put_all(0)) == [True, True, True]
+    assert await put_all(0) == [False, False, False]
+    line.lost.clear()
+    assert await unheard(line, lambda: put_all(1)) == [True, True, True]
+    assert await put_all(1) == [False, False, False]
+    assert await put_all(2) == [True, True, True]
 
 
 async def test_a_store_that_cannot_be_reached_says_so_and_is_used_again_later(
