@@ -8,7 +8,7 @@ from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
 from .graphql import mounting as graphql
-from .http import probes, rest
+from .http import chat, probes, rest
 from .http.asking import Desk
 from .http.bodies import Bodies
 from .http.front import Front
@@ -41,6 +41,7 @@ def application(tenants: Tenants, identity: Identity, front: Front | None = None
     socket.mount(app)
     probes.mount(app, tenants, desk.metrics)
     mcp.mount(app)
+    chat.mount(app)
     _guard(app, desk)
     return app
 

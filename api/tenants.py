@@ -78,8 +78,13 @@ class Tenants:
     async def any_key(self) -> bool:
         """Whether anybody has ever been given a key that is still there."""
         for app in self.apps:
-            if (await app.manager.store.principals(limit=1)).items:
-                return True
+            after = None
+            while True:
+                page = await app.manager.store.principals(after=after, limit=100)
+                if any(each.key_hash for each in page.items):
+                    return True
+                if (after := page.cursor) is None:
+                    break
         return False
 
     def _open(self, name: str) -> AbstractAsyncContextManager[App]:

@@ -166,6 +166,9 @@ class Executions(Protocol):
     async def holder(self, execution_id: str) -> str | None:
         """The living worker that holds the lease, if there is one."""
 
+    async def alive(self, worker: str) -> bool:
+        """Whether the store of that worker is open, and its process lives."""
+
     async def slots(self, key: str | None = None) -> Sequence[Slot]:
         """Who holds units of the key (of all keys), then who waits, in order of turn."""
 

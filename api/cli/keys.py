@@ -38,9 +38,9 @@ async def create(
     json: bool,
 ) -> int:
     """A new key, told this one time. Raises `InvalidInput`, `ConfigurationError`."""
-    lasts = _lasts(expires)
+    time = lasts(expires)
     async with _open(tenant) as kept:
-        issued = await kept.create_key(name, role, scopes, lasts, profile)
+        issued = await kept.create_key(name, role, scopes, time, profile)
     principal, out = issued.principal, Output()
     if json:
         out.json({**_about(principal), "secret": issued.secret})
@@ -157,7 +157,7 @@ async def _record(store: Store, done: Operation, id: str, data: dict[str, Any]) 
     await store.record(entry)
 
 
-def _lasts(text: str | None) -> timedelta | None:
+def lasts(text: str | None) -> timedelta | None:
     if text is None:
         return None
     try:

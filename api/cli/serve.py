@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...graphs.errors import ConfigurationError
+from ..chatting import chat_desk
 from ..duty import read_duty
 from ..http.front import read_front
 from ..http.gate import loopback
@@ -28,6 +29,9 @@ from .workers import read_workers
 from .workers import workers as beginning
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ..http.asking import Desk
     from ..identity import Identity
 
 
@@ -74,6 +78,7 @@ async def serve(
                 each.manager.leaves = count > 0
                 if not count:
                     each.manager.serve()
+            await _chat(tenants, settings.environ, app.state.desk, stack)
             firing = await stack.enter_async_context(AsyncExitStack())
             for each in tenants.apps:
                 await firing.enter_async_context(each.triggers.running())
@@ -87,6 +92,17 @@ async def serve(
             err.line(f"stopping …: steps have {duty.grace:g} s to end; the rest goes on elsewhere")
             await asyncio.gather(drain(tenants.apps, duty.grace, stop), others.end(stop))
     return OK
+
+
+async def _chat(
+    tenants: Tenants, environ: Mapping[str, str], desk: Desk, stack: AsyncExitStack
+) -> None:
+    """People who write to bots are heard, as far as the settings say."""
+    chat = chat_desk(tenants.app(), environ)
+    if chat is not None:
+        stack.push_async_callback(chat.close)
+        tenants.app().triggers.add("chat", chat.run)
+        desk.chat = chat
 
 
 async def _safe(host: str, who: Identity) -> None:

@@ -15,6 +15,7 @@ from .pace import Pace
 from .requests import note
 
 if TYPE_CHECKING:
+    from ...triggers.chat.desk import ChatDesk
     from ..identity import Identity
     from ..tenants import Tenants
 
@@ -29,6 +30,8 @@ class Desk:
         self.pace = Pace(self.front)
         self.metrics = Metrics()
         self.farewell = Farewell()
+        self.chat: ChatDesk | None = None
+        """What takes in what people say to bots, of the server's own store."""
 
     def control(self, asker: Asker) -> Control:
         app = self.tenants.app(asker.tenant)

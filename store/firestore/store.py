@@ -211,6 +211,9 @@ class FirestoreStore(Many, Triggering):
     async def holder(self, execution_id: str) -> str | None:
         return await claims.holder(self._database, self._workers, execution_id)
 
+    async def alive(self, worker: str) -> bool:
+        return await self._workers.alive(names.name(worker))
+
     async def slots(self, key: str | None = None) -> Sequence[Slot]:
         return await slots.listing(self._database, key)
 

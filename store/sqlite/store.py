@@ -219,6 +219,9 @@ class SqliteStore(Judging, Remembering, Triggering):
             partial(leases.holder, execution_id=execution_id, alive=self._workers.alive)
         )
 
+    async def alive(self, worker: str) -> bool:
+        return await self._read(lambda _: self._workers.alive(worker))
+
     async def slots(self, key: str | None = None) -> Sequence[Slot]:
         return await self._read(partial(slots.listing, key=key))
 

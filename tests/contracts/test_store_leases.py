@@ -66,6 +66,15 @@ async def test_a_lease_that_was_given_back_is_free_for_others(
     assert await one.claim(of.id, one.worker) is None
 
 
+async def test_others_know_which_workers_are_alive(two_stores: tuple[Store, Store]) -> None:
+    one, other = two_stores
+    assert await one.alive(one.worker)
+    assert await other.alive(one.worker)
+    assert not await one.alive("nobody")
+    await one.close()
+    assert not await other.alive(one.worker)
+
+
 async def test_a_worker_whose_store_was_closed_loses_its_leases(
     two_stores: tuple[Store, Store],
 ) -> None:

@@ -82,6 +82,12 @@ class ChatTrigger(TriggerSpec):
     def heard_on(self, platform: str) -> bool:
         return self.platforms is None or platform in self.platforms
 
+    def merged(self, first: Any, then: Any) -> Any:
+        """The later one, with the texts of both, one below the other."""
+        texts = {"text", *(pattern.rest for pattern in self.patterns if pattern.rest)}
+        both = {name for name in texts if name in first and name in then}
+        return {**then, **{name: f"{first[name]}\n{then[name]}" for name in both}}
+
     def misfits(self, workflow: Workflow) -> Iterator[tuple[Where, str]]:
         """Patterns whose captures go nowhere, or that leave a required input without a value."""
         if self.with_ is not None:

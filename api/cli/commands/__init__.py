@@ -12,6 +12,7 @@ import typer
 from . import (
     agents,
     bus,
+    chat,
     control,
     definitions,
     keeping,
@@ -40,6 +41,7 @@ app.add_typer(bus.app, name="bus")
 app.add_typer(store.app, name="store")
 app.add_typer(keys.app, name="keys")
 app.add_typer(memory.app, name="memory")
+app.add_typer(chat.app, name="chat")
 
 
 def main() -> None:

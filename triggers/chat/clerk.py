@@ -1,0 +1,333 @@
+"""Deals with one letter: finds out what is meant, and does it, as far as the person may.
+
+Each thing that is done here comes to the same when it is done again after a crash.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from ...graphs.errors import (
+    AssayError,
+    InvalidSpec,
+    NotAuthorized,
+    PlatformRefused,
+    PlatformUnavailable,
+    StoreError,
+    WorkflowNotFound,
+)
+from ...graphs.firing import Firing, FiringStatus
+from ...graphs.question import Question
+from ..listing import every
+from . import cards, meaning, router
+from .adapter import Action, Card, Conversation, Message
+from .commands import Commands
+from .letters import TakenOverError
+from .letters import letter as letter_of
+from .meaning import Fit, Heard
+from .posting import Post
+from .threads import Thread, note, thread
+from .trigger import ChatTrigger, converted
+
+if TYPE_CHECKING:
+    from ..desk import Desk
+    from .adapter import ChatAdapter
+    from .letters import Letter
+    from .powers import Known, Powers
+    from .router import Router
+    from .telling import Teller
+
+DONE = FiringStatus.SKIPPED
+"""Of a letter that began nothing."""
+
+
+class Clerk:
+    """Reads letters of every platform."""
+
+    def __init__(
+        self,
+        desk: Desk,
+        adapters: Mapping[str, ChatAdapter],
+        known: Known,
+        teller: Teller,
+        router: Router | None,
+    ) -> None:
+        self._desk = desk
+        self._adapters = adapters
+        self._known = known
+        self._teller = teller
+        self._router = router
+        self._commands = Commands(desk.manager)
+
+    async def read(self, letter: Letter) -> None:
+        """Until it is closed, or has begun something. Raises `StoreError`,
+        `PlatformUnavailable`, `TakenOverError`."""
+        try:
+            powers = await self._known(letter.person)
+            if isinstance(letter.came, Message):
+                await self._message(letter, letter.came, powers)
+            else:
+                await self._action(letter, letter.came, powers)
+        except (StoreError, PlatformUnavailable, PlatformRefused, TakenOverError):
+            raise
+        except AssayError as error:
+            await self._reply(letter, Card(f"⚠️ {_sentence(error)}"), alone=True)
+
+    async def _message(self, letter: Letter, message: Message, powers: Powers | None) -> None:
+        here = await thread(self._desk.store, message.conversation)
+        if not (message.mention or (here.ours and message.conversation.thread)):
+            await letter.close(DONE, "it was said to others")
+            return
+        every_one = await self._heard(message.conversation.platform)
+        command = meaning.command(message.text)
+        fits = meaning.fitting(message.text, every_one)
+        if powers is None:
+            if message.mention or command or fits:
+                await self._reply(letter, cards.stranger(letter.person), alone=True)
+            else:
+                await letter.close(DONE, "a stranger said it to others")
+            return
+        heard = [each for each in every_one if powers.begins(each.trigger.workflow)]
+        if command is not None:
+            card = await self._commands.do(command, powers, here, heard, self._teller)
+            await self._reply(letter, card)
+        elif await self._answered(letter, message, powers, here, fits):
+            return
+        elif fits:
+            await self._fitted(letter, powers, fits)
+        else:
+            await self._own_words(letter, message, powers, here, heard)
+
+    async def _answered(
+        self,
+        letter: Letter,
+        message: Message,
+        powers: Powers,
+        here: Thread,
+        fits: Sequence[Fit],
+    ) -> bool:
+        """Whether it was the answer that something in the thread waits for."""
+        if any(fit.weight for fit in fits):
+            return False
+        asked = [q for q in await self._commands.questions(here) if q.schema is not None]
+        if len(asked) != 1:
+            return False
+        question = await powers.answer(asked[0].id, meaning.answer_of(asked[0], message.text))
+        await self._took(letter, question)
+        return True
+
+    async def _took(self, letter: Letter, question: Question) -> None:
+        """The question's own message says how it was answered."""
+        self._teller.wake(question.execution_id, asks=True)
+        await letter.close(DONE, f"it answered question {question.id}")
+
+    async def _fitted(self, letter: Letter, powers: Powers, fits: Sequence[Fit]) -> None:
+        allowed = [fit for fit in fits if powers.begins(fit.heard.trigger.workflow)]
+        if not allowed:
+            raise NotAuthorized(
+                f"You may not start {fits[0].heard.trigger.workflow!r}; ask whoever runs this "
+                "server to let you"
+            )
+        if len(allowed) == 1:
+            await self._begin(letter, powers, allowed[0].heard, allowed[0].captured)
+        else:
+            await self._offer(letter, [(fit.heard, fit.captured) for fit in allowed])
+
+    async def _own_words(
+        self,
+        letter: Letter,
+        message: Message,
+        powers: Powers,
+        here: Thread,
+        heard: Sequence[Heard],
+    ) -> None:
+        last = next((each for each in heard if each.trigger.id == here.trigger), None)
+        if last and (more := meaning.continued(message.text, last, here.captured)) is not None:
+            await self._begin(letter, powers, last, more)
+        elif not message.mention:
+            await letter.close(DONE, "it was said to others")
+        elif self._router is None or not heard or not message.text.strip():
+            await self._reply(letter, cards.not_understood(heard))
+        else:
+            guess = await self._router.guess(letter, message.text, heard)
+            if guess.heard is not None:
+                await self._begin(letter, powers, guess.heard, None)
+            elif guess.sure:
+                await self._reply(letter, cards.not_understood(heard))
+            else:
+                await self._offer(letter, [(each, None) for each in heard[:8]])
+
+    async def _offer(
+        self, letter: Letter, choices: Sequence[tuple[Heard, Mapping[str, str] | None]]
+    ) -> None:
+        """Ask which of them is meant, by buttons."""
+        named = router.names([heard for heard, _ in choices])
+        offered = [
+            {"trigger": heard.trigger.id, "name": name, "captured": captured}
+            for (name, heard), (_, captured) in zip(named.items(), choices, strict=True)
+        ]
+        await letter.keep(choices=offered)
+        about = [(name, heard.about) for name, heard in named.items()]
+        await self._reply(letter, cards.which(about, letter.id))
+
+    async def _action(self, letter: Letter, action: Action, powers: Powers | None) -> None:
+        if powers is None:
+            await self._reply(letter, cards.stranger(letter.person), alone=True)
+            return
+        kind, _, rest = action.value.partition(":")
+        id, _, number = rest.partition(":")
+        match kind:
+            case "ok" | "no":
+                question = await powers.answer(id, approved=kind == "ok")
+                await self._took(letter, question)
+            case "ch" if number.isdecimal():
+                asked = await self._desk.store.question(id)
+                chosen = meaning.options(asked)[int(number) : int(number) + 1]
+                question = await powers.answer(id, *chosen)
+                await self._took(letter, question)
+            case "pick" if number.isdecimal():
+                await self._picked(letter, powers, id, int(number))
+            case _:
+                await letter.close(DONE, "a button that is not ours")
+
+    async def _picked(self, letter: Letter, powers: Powers, id: str, number: int) -> None:
+        """One of several that were offered for an earlier letter; the first click counts."""
+        asked = await letter_of(self._desk.store, id)
+        choices = asked.told.choices
+        if number >= len(choices) or not isinstance(asked.came, Message):
+            await letter.close(DONE, "a button that is not ours")
+            return
+        if asked.told.picked not in (None, number):
+            name = choices[asked.told.picked]["name"]
+            await self._reply(letter, Card(f"It was {name!r} that was chosen already."), alone=True)
+            return
+        choice = choices[number]
+        every_one = await self._heard(letter.came.conversation.platform)
+        heard = next((h for h in every_one if h.trigger.id == choice["trigger"]), None)
+        if heard is None or not powers.begins(heard.trigger.workflow):
+            raise WorkflowNotFound(f"{choice['name']!r} can no longer be started here")
+        if asked.told.picked is None:
+            await asked.keep(picked=number)
+        post = Post(self._adapters[asked.told.conversation.platform], asked)
+        await post.put("reply", cards.picked(choice["name"], powers.name))
+        await letter.keep(conversation=asked.told.conversation)
+        await self._begin(letter, powers, heard, choice["captured"], asked=asked)
+
+    async def _begin(
+        self,
+        letter: Letter,
+        powers: Powers,
+        heard: Heard,
+        captured: Mapping[str, str] | None,
+        *,
+        asked: Letter | None = None,
+    ) -> None:
+        """Fire the trigger for what was said, once; what becomes of it is told from then on.
+
+        `captured` None: it is to be read from the text. `asked` is the letter with the text,
+        where this one is only a click.
+        """
+        source = asked or letter
+        assert isinstance(source.came, Message)
+        if captured is None:
+            given = await self._given(letter, source.came, heard)
+            if given is None:
+                return
+        else:
+            given = converted(heard.workflow, captured)
+        conversation = await self._opened(letter, heard)
+        fire = partial(self._fire, source, source.came, conversation, heard, given)
+        firing = await powers.begin(heard.trigger.workflow, fire)
+        text = {name: str(value) for name, value in given.items()}
+        about = (firing.execution_id, heard.trigger.id, captured if captured is not None else text)
+        await note(self._desk.store, conversation, *about)
+        await letter.begun(
+            trigger=heard.trigger.id,
+            workflow=heard.trigger.workflow,
+            firing=firing.id,
+            execution=firing.execution_id,
+        )
+
+    async def _given(
+        self, letter: Letter, message: Message, heard: Heard
+    ) -> Mapping[str, Any] | None:
+        """What the text says in other words; None when something is missing, which was told."""
+        given: Mapping[str, Any] = {}
+        if self._router is not None:
+            given = await self._router.read(letter, message.text, heard)
+        lacks = router.missing(heard, given)
+        if not lacks:
+            return given
+        said = next((f" Say `{p.text}`." for p in heard.spec.patterns), "")
+        names = ", ".join(f"`{name}`" for name in lacks)
+        told = Card(f"To start **{heard.trigger.workflow}** I still need {names}.{said}")
+        await self._reply(letter, told)
+        return None
+
+    async def _opened(self, letter: Letter, heard: Heard) -> Conversation:
+        """The thread of what begins; what was said outside of one opens it."""
+        post = Post(self._adapters[letter.told.conversation.platform], letter)
+        if not letter.told.conversation.thread:
+            await post.put("status", Card(f"⏳ **{heard.trigger.workflow}** begins"))
+        return letter.told.conversation
+
+    async def _fire(
+        self,
+        letter: Letter,
+        message: Message,
+        conversation: Conversation,
+        heard: Heard,
+        given: Mapping[str, Any],
+        by: str,
+        profile: str,
+    ) -> Firing:
+        person = message.person
+        payload = {
+            "text": message.text,
+            "conversation": conversation.key,
+            "platform": conversation.platform,
+            "channel": conversation.channel,
+            "person": person.name or person.id,
+            **given,
+        }
+        attributes = {
+            "platform": conversation.platform,
+            "team": conversation.team,
+            "channel": conversation.channel,
+            "thread": conversation.thread,
+            "person": person.id,
+            "name": person.name,
+        }
+        return await self._desk.fire(
+            heard.trigger, payload, attributes=attributes, id=letter.id, by=by, profile=profile
+        )
+
+    async def _reply(self, letter: Letter, card: Card, *, alone: bool = False) -> None:
+        """Say it, and be done with the letter; `alone`: to that person."""
+        post = Post(self._adapters[letter.told.conversation.platform], letter)
+        await post.put("reply", card, only=letter.person if alone else None)
+        await letter.close(DONE, "it was answered")
+
+    async def _heard(self, platform: str) -> Sequence[Heard]:
+        """The chat triggers that are heard there, in the order of their ids."""
+        found = []
+        store = self._desk.store
+        async for trigger in every(lambda after: store.triggers(type="chat", after=after)):
+            if not trigger.enabled:
+                continue
+            try:
+                bound = await self._desk.bound(trigger)
+                document = await store.workflow(trigger.workflow, trigger.version)
+                workflow = (await self._desk.manager.load(document)).workflow
+            except (InvalidSpec, WorkflowNotFound):
+                continue  # it says so wherever triggers are listed
+            if isinstance(bound.spec, ChatTrigger) and bound.spec.heard_on(platform):
+                found.append(Heard(trigger, bound.spec, workflow))
+        return found
+
+
+def _sentence(error: AssayError) -> str:
+    text = error.message.strip()
+    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "?", "!")) else ".")

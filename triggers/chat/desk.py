@@ -1,0 +1,185 @@
+"""The chat desk: what people say is written down first, then read, then told about."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
+from weakref import WeakValueDictionary
+
+from ...graphs.errors import (
+    AssayError,
+    NotRegistered,
+    PlatformRefused,
+    PlatformUnavailable,
+    StoreError,
+)
+from ...graphs.firing import FiringStatus
+from .clerk import Clerk
+from .lead import Lead
+from .letters import Letter, TakenOverError, open_letters, write_down
+from .telling import Teller
+
+if TYPE_CHECKING:
+    from ..desk import Desk
+    from .adapter import Acknowledgement, ChatAdapter, Incoming
+    from .powers import Known
+    from .router import Router
+
+LOOK = 1.0
+"""Seconds between two looks for letters that another process took in."""
+
+ATTEMPTS = 8
+"""How often a letter is read when reading it fails for now."""
+
+AT_ONCE = 32
+"""Letters that are read at once."""
+
+LONGEST = 60.0
+"""Seconds between two tries, at most."""
+
+_log = logging.getLogger("assay.chat")
+
+
+class ChatDesk:
+    """Everything that is said to bots of one store. Any number of processes may take in what
+    comes; one of them at a time deals with it."""
+
+    def __init__(
+        self,
+        desk: Desk,
+        adapters: Sequence[ChatAdapter],
+        known: Known,
+        router: Router | None = None,
+    ) -> None:
+        self._store = desk.store
+        self._adapters = {adapter.name: adapter for adapter in adapters}
+        self._teller = Teller(desk.manager, self._adapters)
+        self._clerk = Clerk(desk, self._adapters, known, self._teller, router)
+        self._lead = Lead(self._store, "tells")
+        self._bell = asyncio.Event()
+        self._busy: dict[str, asyncio.Task[None]] = {}
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._room = asyncio.Semaphore(AT_ONCE)
+
+    async def accept(
+        self, platform: str, headers: Mapping[str, str], body: bytes
+    ) -> Acknowledgement:
+        """Take one request of a platform; what was in it is durable when this returns.
+
+        Raises `NotRegistered` for a platform that is not set up, and as `ChatAdapter.accept`.
+        """
+        adapter = self._adapters.get(platform)
+        if adapter is None:
+            raise NotRegistered(f"no chat platform {platform!r} is set up here; see ASSAY_CHAT")
+        return await adapter.accept(headers, body, self.receive)
+
+    async def receive(self, came: Incoming) -> None:
+        """Durable when it returns. Raises `StoreUnavailable`, `InvalidInput`."""
+        await write_down(self._store, came)
+        self._bell.set()
+
+    async def run(self) -> None:
+        """Take in what comes and deal with it, until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._lead.run(self._work))
+            for adapter in self._adapters.values():
+                group.create_task(self._listen(adapter))
+
+    async def close(self) -> None:
+        for adapter in self._adapters.values():
+            await adapter.close()
+
+    async def _listen(self, adapter: ChatAdapter) -> None:
+        failures = 0
+        while True:
+            began = asyncio.get_running_loop().time()
+            try:
+                await adapter.listen(self.receive)
+                return
+            except AssayError as error:
+                _log.warning("%s: %s", adapter.name, error)
+            except Exception:
+                _log.exception("%s failed", adapter.name)
+            lasted = asyncio.get_running_loop().time() - began
+            failures = 1 if lasted > LONGEST else failures + 1
+            await asyncio.sleep(min(LONGEST, 2.0 ** (failures - 1)))
+
+    async def _work(self) -> None:
+        """What one process at a time does."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._teller.listen())
+                group.create_task(self._teller.watch())
+                group.create_task(self._look())
+        finally:
+            busy = [*self._busy.values()]
+            for task in busy:
+                task.cancel()
+            await asyncio.gather(*busy, return_exceptions=True)
+
+    async def _look(self) -> None:
+        for platform in self._adapters:
+            for letter in await open_letters(self._store, platform, FiringStatus.WAITING):
+                self._begin(letter, self._told)
+        while True:
+            self._bell.clear()
+            for platform in self._adapters:
+                for letter in await open_letters(self._store, platform, FiringStatus.PENDING):
+                    self._begin(letter, self._read)
+            try:
+                async with asyncio.timeout(max(LOOK, self._store.pace.listen)):
+                    await self._bell.wait()
+            except TimeoutError:
+                pass
+
+    def _begin(self, letter: Letter, deal: Callable[[Letter], Awaitable[None]]) -> None:
+        if letter.id in self._busy:
+            return
+        task = asyncio.ensure_future(self._dealt(letter, deal))
+        self._busy[letter.id] = task
+        task.add_done_callback(lambda _: self._busy.pop(letter.id, None))
+
+    async def _dealt(self, letter: Letter, deal: Callable[[Letter], Awaitable[None]]) -> None:
+        try:
+            await deal(letter)
+        except TakenOverError as error:
+            _log.info("%s", error)
+        except StoreError as error:
+            _log.warning("letter %s is left for later: %s", letter.id, error)
+        except Exception:
+            _log.exception("letter %s failed", letter.id)
+
+    async def _read(self, letter: Letter) -> None:
+        """Those of one conversation one after the other, as they came."""
+        turn = self._turns.setdefault(letter.came.conversation.key, asyncio.Lock())
+        async with turn, self._room:
+            await self._until_read(letter)
+        if letter.understood:
+            await self._told(letter)
+
+    async def _until_read(self, letter: Letter) -> None:
+        while letter.open and not letter.understood:
+            attempts = await letter.tried()
+            try:
+                await self._clerk.read(letter)
+                continue
+            except (TakenOverError, PlatformRefused) as error:
+                if isinstance(error, TakenOverError):
+                    raise
+                await letter.close(FiringStatus.DEAD, str(error))
+                continue
+            except (StoreError, PlatformUnavailable) as error:
+                why, wait = str(error), getattr(error, "wait", 0)
+                _log.warning("letter %s: %s", letter.id, why)
+            except Exception as error:
+                why, wait = f"{type(error).__name__}: {error}", 0
+                _log.exception("letter %s failed", letter.id)
+            if attempts >= ATTEMPTS:
+                await letter.close(FiringStatus.DEAD, f"given up after {attempts} attempts: {why}")
+                return
+            await asyncio.sleep(wait or min(LONGEST, 0.5 * 2.0**attempts))
+
+    async def _told(self, letter: Letter) -> None:
+        await self._teller.tell(letter)
