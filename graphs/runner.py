@@ -154,7 +154,7 @@ async def _attempts(
     feedback: Sequence[str],
     started: str,
 ) -> tuple[StepResult, Mapping[str, Mapping[str, Any]]]:
-    key = cache_key(bound, scope)
+    key = cache_key(bound, scope, frame.run.ceiling)
     if key is not None and (kept := await look_up(key, frame.run)) is not None:
         result = await restored(kept, bound, path, key, frame.run)
         if result is not None:

@@ -29,11 +29,12 @@ _APART = frozenset(
 """Fields that do not change what a step does."""
 
 
-def cache_key(bound: BoundStep, scope: Scope) -> str | None:
+def cache_key(bound: BoundStep, scope: Scope, ceiling: str = "") -> str | None:
     """SHA-256, lower-case hex, over what the result depends on; None: do not cache.
 
     That is the declared key, the rendered inputs, the step as it is written, and the
-    version (REQUIREMENTS F103). Without a declared key every rendered field counts.
+    version (REQUIREMENTS F103). Without a declared key every rendered field counts. Where no
+    step may exceed a profile, that counts as well: who may less forges nothing for who may more.
     """
     step = bound.step
     if step.cache is False or step.use_cache is False:
@@ -47,6 +48,8 @@ def cache_key(bound: BoundStep, scope: Scope) -> str | None:
         "step": step.model_dump(mode="json", exclude=set(_APART), exclude_unset=True),
         "inputs": inputs.render(scope) if inputs is not None else None,
     }
+    if ceiling:
+        depends["ceiling"] = ceiling
     if declared is not None:
         depends["key"] = declared.text(scope)
     else:

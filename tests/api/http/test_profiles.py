@@ -255,6 +255,27 @@ async def test_who_goes_on_with_anothers_is_bound_as_both(served: Served) -> Non
 
 
 @HELD
+async def test_what_one_of_less_has_cached_is_not_believed_by_one_of_more(
+    served: Served, tmp_path: Path
+) -> None:
+    """Nor the other way round: it may tell what only the other can read."""
+    build = shell("cat version; echo built > out", artifacts={"out": "out"}, cache=True)
+    prepare = {**shell("echo forged > version"), "id": "prepare"}
+    (tmp_path / "workspace" / "version").write_text("real\n")
+    async with asking(served, "editor") as editor, asking(served, "admin") as admin:
+        forged = await run(served, editor, prepare, build)
+        real = await run(served, admin, build)
+        again = [await run(served, admin, build), await run(served, editor, prepare, build)]
+
+    assert (forged.steps["s"].output, forged.steps["s"].cached) == ("forged", False)
+    assert (real.steps["s"].output, real.steps["s"].cached) == ("real", False)
+    assert [(each.steps["s"].output, each.steps["s"].cached) for each in again] == [
+        ("real", True),
+        ("forged", True),
+    ]
+
+
+@HELD
 async def test_files_follow_a_bound_execution_into_its_retry(served: Served) -> None:
     async with asking(served, "operator") as http:
         steps = [
