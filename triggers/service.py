@@ -13,6 +13,7 @@ from ..graphs.errors import AssayError, NotPossible, StoreError, TriggerNotFound
 from ..graphs.firing import Firing, Trigger
 from .desk import Desk
 from .dispatch import Dispatcher
+from .forgetting import forget
 from .listing import every
 
 REFRESH = 5.0
@@ -58,7 +59,12 @@ class TriggerService:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Within, triggers fire. What is under way at the end has a moment to end."""
-        loops = {"listeners": self._listen, **self._loops}
+        forgetting: Loop = partial(forget, self.desk)
+        loops: dict[str, Loop] = {
+            "listeners": self._listen,
+            "forgetting": forgetting,
+            **self._loops,
+        }
         tasks = [
             asyncio.create_task(self._kept_up(name, loop), name=f"triggers: {name}")
             for name, loop in loops.items()

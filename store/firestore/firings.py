@@ -49,10 +49,12 @@ async def put(database: Database, revisions: Revisions, firing: Firing) -> bool:
     return await revisions.put(place, fields, firing.revision, what)
 
 
-async def find(database: Database, firing_id: str) -> Firing:
-    (found,) = await database.get(database.at(names.FIRINGS, names.name(firing_id)))
+async def find(database: Database, revisions: Revisions, firing_id: str) -> Firing:
+    place = database.at(names.FIRINGS, names.name(firing_id))
+    (found,) = await database.get(place)
     if found is None:
         raise FiringNotFound.of(firing_id)
+    revisions.saw(place, found)
     return _parse(found)
 
 

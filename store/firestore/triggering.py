@@ -25,7 +25,7 @@ class Triggering:
         return await triggers.put(self._database, self._revisions, trigger)
 
     async def trigger(self, trigger_id: str) -> Trigger:
-        return await triggers.find(self._database, trigger_id)
+        return await triggers.find(self._database, self._revisions, trigger_id)
 
     async def triggers(
         self,
@@ -45,7 +45,7 @@ class Triggering:
         return await firings.put(self._database, self._revisions, firing)
 
     async def firing(self, firing_id: str) -> Firing:
-        return await firings.find(self._database, firing_id)
+        return await firings.find(self._database, self._revisions, firing_id)
 
     async def firings(
         self,

@@ -34,10 +34,12 @@ async def put(database: Database, revisions: Revisions, trigger: Trigger) -> boo
     return await revisions.put(place, fields, trigger.revision, what)
 
 
-async def find(database: Database, trigger_id: str) -> Trigger:
-    (found,) = await database.get(database.at(names.TRIGGERS, names.name(trigger_id)))
+async def find(database: Database, revisions: Revisions, trigger_id: str) -> Trigger:
+    place = database.at(names.TRIGGERS, names.name(trigger_id))
+    (found,) = await database.get(place)
     if found is None:
         raise TriggerNotFound.of(trigger_id)
+    revisions.saw(place, found)
     return _parse(found)
 
 

@@ -95,6 +95,10 @@ async def test_whoever_has_seen_a_firing_claims_it_without_another_look(
     assert await firestore.put_firing(replace(due, due=2.0, revision=1))
     assert await firestore.put_firing(replace(due, due=None, revision=2))
     assert calls == {"query": 1, "commit": 2}
+    calls.clear()
+    seen = await firestore.firing("f")
+    assert await firestore.put_firing(replace(seen, revision=3))
+    assert calls == {"get": 1, "commit": 1}
     await firestore.put_lane(Lane("l", "t", "at"))
     calls.clear()
     assert await firestore.lane("l")
