@@ -54,11 +54,15 @@ class App:
         services: Services,
         provider: LangGraphProvider,
         bus: LocalBus | PubSubBus,
+        *,
+        private: bool = False,
     ) -> None:
+        """`private`: notifications may go to addresses that are not public."""
         self.manager = manager
         self.provider = provider
         self.bus = bus
         self._services = services
+        self._private = private
 
     def kind(self, name: str, kind: StepKind) -> None:
         """Make steps of `type: <name>` possible in definitions loaded from now on."""
@@ -115,7 +119,7 @@ class App:
     @cached_property
     def triggers(self) -> TriggerService:
         """What starts executions without being asked each time, while it is `running`."""
-        return trigger_service(self.manager)
+        return trigger_service(self.manager, private=self._private)
 
     async def register(self, workflow: Definition) -> Workflow:
         """Keep a definition under its name and version, for good, and its triggers."""
@@ -266,4 +270,5 @@ async def _compose(
         Surroundings(workspace, environ, workspaces),
         default=settings.provider,
     )
-    return App(manager, services, provider, bus)
+    private = settings.environ.get("ASSAY_NOTIFY_PRIVATE") == "1"
+    return App(manager, services, provider, bus, private=private)

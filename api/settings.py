@@ -44,6 +44,8 @@ KNOWN = {
     "ASSAY_ORIGINS": "origins of other sites whose pages may ask a server, with commas (none)",
     "ASSAY_RATE": "how often one principal may ask a process (6000/minute), or off",
     "ASSAY_ADDRESS_RATE": "how often one address may ask a process (12000/minute), or off",
+    "ASSAY_HOOK_RATE": "how often one webhook may be fired at a process (6000/minute), or off",
+    "ASSAY_NOTIFY_PRIVATE": "1: notifications may also go to addresses that are not public",
     "ASSAY_MAX_BODY": "the largest body of a request (1MiB)",
     "ASSAY_SECRETS": "a folder with a secret in each file; ASSAY_SECRET_NAME is one of its own",
     "ASSAY_URL": "the server that commands and `assay.Client` ask (none: the store here)",

@@ -20,9 +20,14 @@ def trigger_kinds() -> Registry[TriggerKind]:
     return kinds()
 
 
-def trigger_service(manager: Manager) -> TriggerService:
-    """What fires the triggers of a store while it is `running`."""
+def trigger_service(manager: Manager, *, private: bool = False) -> TriggerService:
+    """What fires the triggers of a store while it is `running`; `private`: notifications may go
+    to addresses that are not public."""
     from ..triggers.desk import Desk
+    from ..triggers.notifications.notifier import tell
     from ..triggers.service import TriggerService
 
-    return TriggerService(Desk(manager, trigger_kinds()))
+    desk = Desk(manager, trigger_kinds())
+    service = TriggerService(desk)
+    tell(service, private=private)
+    return service

@@ -63,6 +63,8 @@ def page() -> str:
         "Repair",
         "Escalate",
         "Throttle",
+        "WebhookVerify",
+        "WebhookReply",
     )
     parts += [_section(name, definitions[name]) for name in used]
     return "\n".join(parts)
@@ -77,6 +79,7 @@ def _triggers(definitions: dict[str, Any]) -> list[str]:
         fields = kind["properties"].items()
         own = {n: p for n, p in fields if n != "type" and p != common.get(n)}
         parts.append(_section(f"`{name}` trigger", {**kind, "properties": own}))
+    parts.append(_section("Every notification", definitions["NotificationTrigger"]))
     return parts
 
 

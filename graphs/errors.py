@@ -65,6 +65,12 @@ class InvalidInput(AssayError):
     code = "invalid_input"
 
 
+class TooLarge(InvalidInput):
+    """What was sent has more bytes than its receiver takes."""
+
+    code = "too_large"
+
+
 class ConfigurationError(AssayError):
     """A setting is missing or wrong; the message says which, and how to set it."""
 

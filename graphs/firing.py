@@ -52,6 +52,7 @@ class FiringStatus(StrEnum):
     STARTED = "started"  # its execution has begun
     SKIPPED = "skipped"  # `if` was false
     DROPPED = "dropped"  # `overlap`, `throttle`, or a circle of events: see `reason`
+    DELIVERED = "delivered"  # a notification: its receiver has it
     MERGED = "merged"  # another firing, `into`, stands for it
     DEAD = "dead"  # it failed for good: see `reason`; it can be replayed
 

@@ -18,7 +18,7 @@ from .ports import StepKind
 from .prompts import names_a_file
 from .registry import Registry, nearest
 from .step import Model
-from .trigger import AnyTrigger, TriggerKind, TriggerSpec
+from .trigger import NOTIFICATION, AnyTrigger, TriggerKind, TriggerSpec
 from .workflow import Workflow
 
 _TRIGGER: TypeAdapter[Any] = TypeAdapter(AnyTrigger)
@@ -83,7 +83,11 @@ class Language:
             }
 
         definitions = {**schema["$defs"], "AnyStep": any_of(steps)}
+        notifies = others.pop(NOTIFICATION, None)
         definitions["AnyTrigger"] = any_of(others) if others else {"type": "object"}
+        definitions["AnyNotification"] = {"type": "object"}
+        if notifies is not None:
+            definitions["AnyNotification"] = {"$ref": refs[notifies, "validation"]["$ref"]}
         root = definitions.pop("Workflow")
         whole = {"$schema": SCHEMA_ID, **root, "$defs": dict(sorted(definitions.items()))}
         linked: dict[str, Any] = _linked(whole)
@@ -128,6 +132,9 @@ class Language:
         model: type[Model] | None = None
         if not where and not isinstance(kind, str):
             model = Workflow
+        elif where[:1] == ("notifications",) and len(where) == 2:
+            triggers = self.triggers()
+            model = triggers.get(NOTIFICATION).model if NOTIFICATION in triggers else None
         elif isinstance(kind, str) and len(where) in (0, 2) and where[:1] in ((), ("triggers",)):
             triggers = self.triggers()
             model = triggers.get(kind).model if kind in triggers else None
@@ -176,7 +183,7 @@ class Language:
             case "literal_error":
                 expected = error.get("ctx", {}).get("expected", "")
                 return f"{name}: {_shown(given)} is not one of {expected}"
-            case "step" | "trigger":
+            case "step" | "trigger" | "notification":
                 return f"{error['msg']}, not {_shown(given)}"
             case "value_error":
                 why = str(error.get("ctx", {}).get("error", error["msg"]))
@@ -206,7 +213,7 @@ def _linked(value: Any) -> Any:
         return [_linked(entry) for entry in value]
     if not isinstance(value, dict):
         return value
-    if value in ({"title": "AnyStep"}, {"title": "AnyTrigger"}):
+    if value in [{"title": each} for each in ("AnyStep", "AnyTrigger", "AnyNotification")]:
         return {"$ref": f"#/$defs/{value['title']}"}
     return {key: _linked(entry) for key, entry in value.items()}
 

@@ -32,6 +32,10 @@ PLACES: Mapping[str, tuple[str, ...]] = {"shell": ("env",), "http": ("headers", 
 """The fields of each kind in which a definition may name secrets; and those of MCP servers."""
 
 _OF_SERVERS = ("env", "headers")
+_OF_TRIGGERS = (
+    ("triggers", ("verify", "secret")),
+    *(("notifications", (field,)) for field in ("url", "secret", "headers")),
+)
 
 _REFERENCE = re.compile(r"secret://([A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?)?")
 _PROSE = ("name", "description")
@@ -221,6 +225,8 @@ def misplaced_secrets(workflow: Workflow, document: Document) -> Iterator[Proble
     for where, step in placed_steps(workflow.steps, ("steps",)):
         for index in range(len(getattr(step, "mcp", None) or ())):
             may |= {(*where, "mcp", index, field) for field in _OF_SERVERS}
+    for name, field_of_one in _OF_TRIGGERS:
+        may |= {(name, index, *field_of_one) for index in range(len(getattr(workflow, name)))}
     for where, text in _texts(document.value, (), set()):
         if SCHEME not in text or where[-1:] in [(word,) for word in _PROSE]:
             continue
@@ -228,7 +234,8 @@ def misplaced_secrets(workflow: Workflow, document: Document) -> Iterator[Proble
         if not allowed:
             message = (
                 "a secret can stand in `env` of a shell step, in `headers` and `body` of an http "
-                "step, and in `env` and `headers` of an MCP server; anywhere else it would be "
+                "step, in `env` and `headers` of an MCP server, in `verify` of a webhook, and in "
+                "`url`, `secret` and `headers` of a notification; anywhere else it would be "
                 "written down"
             )
         elif all(name for name in _REFERENCE.findall(text)):

@@ -26,6 +26,9 @@ NAMES = ("payload", "attributes", "trigger")
 """What the expressions of a trigger see: what came, text about it by lower-case name, and the
 trigger itself (`id type workflow at`)."""
 
+NOTIFICATION = "notification"
+"""The kind of trigger that an execution fires, and that tells somebody instead of starting one."""
+
 Overlap = Literal["queue", "reject", "replace", "parallel", "merge"]
 
 
@@ -126,9 +129,20 @@ class TriggerKind(Protocol):
 
 def _of_its_kind(value: object, info: ValidationInfo) -> object:
     """A trigger as the model of its kind; the context of validation finds the kinds."""
-    assert info.context is not None
     if not isinstance(value, Mapping):
         raise PydanticCustomError("trigger", "a trigger is a mapping with a `type`")
+    return _of_kind(value, info)
+
+
+def _notification(value: object, info: ValidationInfo) -> object:
+    """One of `notifications`: what it is need not be said."""
+    if not isinstance(value, Mapping):
+        raise PydanticCustomError("notification", "a notification is a mapping with a `url`")
+    return _of_kind({"type": NOTIFICATION, **value}, info)
+
+
+def _of_kind(value: Mapping[str, Any], info: ValidationInfo) -> object:
+    assert info.context is not None
     kinds, kind = info.context["triggers"](), value.get("type")
     if kind is None:
         raise PydanticCustomError("trigger_missing", "no `type`")
@@ -139,7 +153,13 @@ def _of_its_kind(value: object, info: ValidationInfo) -> object:
 
 if TYPE_CHECKING:
     AnyTrigger: TypeAlias = TriggerSpec
+    AnyNotification: TypeAlias = TriggerSpec
 else:
+    AnyNotification = Annotated[
+        Any,
+        PlainValidator(_notification),
+        WithJsonSchema({"title": "AnyNotification"}, mode="validation"),
+    ]
     AnyTrigger = Annotated[
         Any,
         PlainValidator(_of_its_kind),
@@ -147,6 +167,7 @@ else:
     ]
 
 Triggers = Annotated[tuple[AnyTrigger, ...], LAX, Field(max_length=100)]
+Notifications = Annotated[tuple[AnyNotification, ...], LAX, Field(max_length=20)]
 
 
 @dataclass(frozen=True, slots=True)

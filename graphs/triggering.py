@@ -14,7 +14,7 @@ from .fields import Where
 from .names import View
 from .registry import nearest
 from .step import Role
-from .trigger import NAMES, Bound, BoundTrigger, TriggerSpec
+from .trigger import NAMES, NOTIFICATION, Bound, BoundTrigger, TriggerSpec
 from .workflow import Workflow
 
 
@@ -25,7 +25,11 @@ def bind_triggers(
     binder = _binder(document, engine)
     bound: dict[str, BoundTrigger] = {}
     for index, (id, spec) in enumerate(numbered(workflow)):
-        where: Where = ("triggers", index)
+        apart = index - len(workflow.triggers)
+        where: Where = ("triggers", index) if apart < 0 else ("notifications", apart)
+        if (spec.kind == NOTIFICATION) is (apart < 0):
+            belongs = "notifications" if apart < 0 else "triggers"
+            binder.problem((*where, "type"), f"a {spec.kind} stands in `{belongs}`; put it there")
         if id in bound:
             binder.problem((*where, "id"), f"the trigger id {id!r} is used already; take another")
         for way, message in _misfits(spec, workflow):
@@ -52,9 +56,10 @@ def bind_trigger(
 
 
 def numbered(workflow: Workflow) -> Iterator[tuple[str, TriggerSpec]]:
-    """The triggers of a definition with their ids: `cron`, `cron-2` where none is given."""
+    """The triggers of a definition, then its notifications, with their ids: `cron`, `cron-2`
+    where none is given."""
     count: dict[str, int] = {}
-    for spec in workflow.triggers:
+    for spec in (*workflow.triggers, *workflow.notifications):
         count[spec.kind] = number = count.get(spec.kind, 0) + 1
         yield spec.id or (spec.kind if number == 1 else f"{spec.kind}-{number}"), spec
 

@@ -23,7 +23,7 @@ from .step import (
     StepLimits,
     Text,
 )
-from .trigger import Triggers
+from .trigger import Notifications, Triggers
 
 InputType = Literal["string", "number", "integer", "boolean", "array", "object"]
 OutputType = Literal["string", "number", "integer", "boolean", "array", "object", "artifact", "any"]
@@ -150,6 +150,7 @@ class Workflow(Model):
     budget: Budget | None = Field(default=None, description="What agents may spend.")
     panic: Panic | None = Field(default=None, description="Restarts after a system failure.")
     triggers: Triggers = Field(default=(), description="What starts it.")
+    notifications: Notifications = Field(default=(), description="Whom its executions tell.")
     workspace: Workspace = Field(default_factory=Workspace, description="Where files are.")
     steps: Block = Field(description="What it does, in order.")
 

@@ -23,7 +23,7 @@ from ..graphs.execution import new_id
 from ..graphs.firing import Firing, FiringStatus, Trigger, firing_id
 from ..graphs.profiles import bounded
 from ..graphs.registry import Registry
-from ..graphs.trigger import BoundTrigger, TriggerKind, TriggerSpec
+from ..graphs.trigger import NOTIFICATION, BoundTrigger, TriggerKind, TriggerSpec
 from ..graphs.triggering import numbered
 from .listing import every
 
@@ -78,7 +78,11 @@ class Desk:
         wanted: dict[str, tuple[TriggerSpec, Mapping[str, Any]]] = {}
         try:
             workflow = await self._workflow(name, None)
-            declared = workflow.document.get("triggers") or ()
+            tells = workflow.document.get("notifications") or ()
+            declared = [
+                *(workflow.document.get("triggers") or ()),
+                *({"type": NOTIFICATION, **each} for each in tells),
+            ]
             for (id, spec), document in zip(numbered(workflow), declared, strict=True):
                 wanted[f"{name}.{id}"] = (spec, document)
         except WorkflowNotFound:
@@ -245,17 +249,19 @@ class Desk:
         due: float | None = None,
         by: str = "",
         profile: str = "",
+        execution_id: str = "",
     ) -> Firing:
         """Write down that it fired; durable when this returns, whatever comes of it later.
 
         The same `id` of what came again is the same firing. `due` is when it is to begin, in
-        seconds since 1970; at once when None. Raises `NotPossible` for a trigger that is
-        switched off, `InvalidInput` for a payload that JSON cannot hold or that is too large.
+        seconds since 1970; at once when None. `execution_id` is what a notification tells of,
+        another one for all that begin one. Raises `NotPossible` for a trigger that is switched off,
+        `InvalidInput` for a payload that JSON cannot hold or that is too large.
         """
         if not trigger.enabled:
             raise NotPossible(f"the trigger {trigger.id!r} is switched off; enable it first")
         now = self.now()
-        execution = new_id()
+        execution = execution_id or new_id()
         came = execution if id is None else id
         firing = Firing(
             firing_id(trigger.id, came),
@@ -288,7 +294,7 @@ class Desk:
             fresh = replace(
                 kept,
                 status=FiringStatus.PENDING,
-                execution_id=new_id(),
+                execution_id=await self._again(kept),
                 by=by or kept.by,
                 profile=bounded(kept.profile, profile),
                 due=self.now(),
@@ -300,6 +306,14 @@ class Desk:
                 self.fired(fresh)
                 return fresh
         raise _busy(firing_id)
+
+    async def _again(self, firing: Firing) -> str:
+        """The execution that a firing names when it is tried again."""
+        try:
+            tells = (await self.store.trigger(firing.trigger)).type == NOTIFICATION
+        except TriggerNotFound:
+            tells = False
+        return firing.execution_id if tells else new_id()
 
     async def settled(self, firing: Firing, seconds: float, *, over: bool = False) -> Firing:
         """The firing when something has come of it, or as it is after so many seconds. One that

@@ -58,7 +58,8 @@ _ENDED = frozenset(
 
 _log = logging.getLogger("assay.triggers")
 
-Starter = Callable[[Firing, Trigger], Awaitable[None]]
+Outlet = Callable[[Firing, Trigger, "BoundTrigger"], Awaitable[Firing]]
+"""Does something else with a firing than begin an execution; returns what becomes of it."""
 
 
 class Dispatcher:
@@ -66,6 +67,7 @@ class Dispatcher:
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
+        self.outlets: dict[str, Outlet] = {}
         self._bell = asyncio.Event()
         self._handed: dict[str, None] = {}
         self._busy: dict[str, asyncio.Task[None]] = {}
@@ -215,6 +217,12 @@ class Dispatcher:
         scope = _scope(firing, trigger)
         if bound.when is not None and not firing.lane and not bound.when.render(scope):
             return _ended(firing, FiringStatus.SKIPPED, "`if` was false")
+        if (outlet := self.outlets.get(trigger.type)) is not None:
+            self._room.release()  # whoever is told may take their time
+            try:
+                return await outlet(firing, trigger, bound)
+            finally:
+                await self._room.acquire()
         if not lanes.needs_lane(bound.spec):
             return await self._started(firing, trigger, bound, scope)
         key = "" if bound.key is None else bound.key.text(scope)

@@ -7,9 +7,17 @@ from ..graphs.trigger import TriggerKind
 from .chat.trigger import Chat
 from .cron import Cron
 from .manual import Manual
+from .notifications.trigger import Notification
+from .webhooks.trigger import Webhook
 
 
 def kinds() -> Registry[TriggerKind]:
     """A registry of its own."""
-    built_in: dict[str, TriggerKind] = {"chat": Chat(), "cron": Cron(), "manual": Manual()}
+    built_in: dict[str, TriggerKind] = {
+        "chat": Chat(),
+        "cron": Cron(),
+        "manual": Manual(),
+        "notification": Notification(),
+        "webhook": Webhook(),
+    }
     return Registry("kind of trigger", built_in, group="assay.triggers")

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-import ipaddress
-import socket
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
 
 from pydantic import Field
 
+from ...graphs.addresses import addresses_of, is_public
 from ...graphs.errors import HttpFailed, LimitReached, NotAllowed
 from .reach import Reach, Tool, bounded
 
@@ -58,20 +56,12 @@ async def permit(url: str, reach: Reach) -> None:
         raise NotAllowed(f"{url!r} is not a web address; begin with http:// or https://")
     if reach.profile.network == "any":
         return
-    loop = asyncio.get_running_loop()
-    found = await loop.getaddrinfo(parts.hostname, parts.port, type=socket.SOCK_STREAM)
-    for *_, address in found:
-        if not _public(str(address[0])):
+    for address in await addresses_of(parts.hostname, parts.port):
+        if not is_public(address):
             raise NotAllowed(
                 f"{parts.hostname} is not a public address; security profile "
                 f"{reach.profile.name!r} does not reach it"
             )
-
-
-def _public(address: str) -> bool:
-    ip = ipaddress.ip_address(address.partition("%")[0])
-    mapped = getattr(ip, "ipv4_mapped", None)  # before Python 3.13 ::ffff:127.0.0.1 looks global
-    return (mapped or ip).is_global
 
 
 async def _report(answer: httpx.Response) -> str:

@@ -13,18 +13,21 @@ from ...graphs.units import parse_size
 
 RATE = "6000/minute"
 ADDRESS_RATE = "12000/minute"
+HOOK_RATE = "6000/minute"
 LARGEST = 1 << 20
 PATIENCE = 10.0
 
 
 @dataclass(frozen=True, slots=True)
 class Front:
-    """`origins` of other sites whose pages may ask; `rate` of one principal and `address_rate`
-    of one address (None: any); `largest` body in bytes, `patience` for it in seconds."""
+    """`origins` of other sites whose pages may ask; `rate` of one principal, `address_rate` of one
+    address and `hook_rate` of one webhook (None: any); `largest` body in bytes, `patience` for it
+    in seconds."""
 
     origins: tuple[str, ...] = ()
     rate: RateLimitItem | None = field(default_factory=lambda: parse(RATE))
     address_rate: RateLimitItem | None = field(default_factory=lambda: parse(ADDRESS_RATE))
+    hook_rate: RateLimitItem | None = field(default_factory=lambda: parse(HOOK_RATE))
     largest: int = LARGEST
     patience: float = PATIENCE
 
@@ -35,6 +38,7 @@ def read_front(environ: Mapping[str, str]) -> Front:
         _origins(environ.get("ASSAY_ORIGINS", "")),
         _rate(environ, "ASSAY_RATE", RATE),
         _rate(environ, "ASSAY_ADDRESS_RATE", ADDRESS_RATE),
+        _rate(environ, "ASSAY_HOOK_RATE", HOOK_RATE),
         _size(environ.get("ASSAY_MAX_BODY")),
     )
 

@@ -32,6 +32,7 @@ class Pace:
 
     def __init__(self, front: Front) -> None:
         self._rate, self._address_rate = front.rate, front.address_rate
+        self._hook_rate = front.hook_rate
         self._limiter = SlidingWindowCounterRateLimiter(MemoryStorage())
 
     async def principal(self, connection: HTTPConnection, asker: Asker) -> None:
@@ -39,6 +40,12 @@ class Pace:
         if self._rate is not None and asker.principal != LOCAL:
             told = connection.scope.get(_TOLD, {})
             await self._hit(self._rate, told, "principal", asker.tenant, asker.principal.id)
+
+    async def hook(self, connection: HTTPConnection, tenant: str, trigger: str) -> None:
+        """One more delivery for a webhook, from who may fire it. Raises `RateLimited`."""
+        if self._hook_rate is not None:
+            told = connection.scope.get(_TOLD, {})
+            await self._hit(self._hook_rate, told, "webhook", tenant, trigger)
 
     async def address(self, address: str, told: dict[str, str]) -> None:
         """One more request from somewhere. Raises `RateLimited`."""
@@ -53,8 +60,9 @@ class Pace:
         told["RateLimit-Remaining"] = str(max(0, stats.remaining) if allowed else 0)
         told["RateLimit-Reset"] = str(reset)
         if not allowed:
+            verb = "be fired" if who == "webhook" else "ask"
             raise RateLimited(
-                f"One {who} may ask {rate.amount} times in {rate.get_expiry()} s here; "
+                f"One {who} may {verb} {rate.amount} times in {rate.get_expiry()} s here; "
                 f"ask again in {reset} s",
                 reset,
             )

@@ -24,6 +24,7 @@ MEDIA_TYPE = "application/problem+json"
 STATUSES: Mapping[type[errors.AssayError], HTTPStatus] = {
     errors.InvalidSpec: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.InvalidInput: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     errors.NotAuthenticated: HTTPStatus.UNAUTHORIZED,
     errors.NotAuthorized: HTTPStatus.FORBIDDEN,
     errors.WorkflowNotFound: HTTPStatus.NOT_FOUND,

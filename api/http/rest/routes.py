@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 from fastapi import APIRouter, FastAPI
 
-from .. import sse
+from .. import hooks, sse
 from ..problems import MEDIA_TYPE
 from . import administration, definitions, executions, keeping, memories, models, questions
 from .openapi import describe, name
@@ -34,6 +34,11 @@ def mount(app: FastAPI) -> None:
         router.include_router(subject.router)
     router.include_router(sse.router)
     app.include_router(router)
+    app.include_router(
+        hooks.router,
+        generate_unique_id_function=name,
+        responses={**router.responses, 409: _described("The trigger is switched off.")},
+    )
     describe(app)
 
 

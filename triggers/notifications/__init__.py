@@ -1,0 +1,1 @@
+"""Telling others what became of executions: each event once, signed, until it is taken."""

@@ -1,0 +1,1 @@
+"""Requests of others that fire a trigger: verified over the raw body, each fires once."""
