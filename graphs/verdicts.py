@@ -23,6 +23,9 @@ REMEMBERED = 200
 VALUE_LIMIT = 1_000
 """Characters that are kept of one value of a case."""
 
+CASE_LIMIT = 4_000
+"""Characters that are kept of one case; what comes later in its prompt is left out."""
+
 CASES_LIMIT = 12_000
 """Characters of cases that one question brings along."""
 

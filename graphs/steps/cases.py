@@ -11,11 +11,8 @@ import orjson
 from ..binding import Filled, Formula
 from ..call import Call
 from ..expressions import text_of
-from ..verdicts import VALUE_LIMIT, confirmed
+from ..verdicts import CASE_LIMIT, VALUE_LIMIT, confirmed
 from .judging import workflow_of
-
-_MOST = 20
-"""Values of a case that are kept."""
 
 
 async def shown(call: Call, options: Collection[str]) -> Sequence[Mapping[str, Any]]:
@@ -49,8 +46,14 @@ def values(call: Call) -> Mapping[str, str]:
                 found[piece.expression.source] = piece.text(call.scope)
     for name, value in (call.value("inputs") or {}).items():
         found[name] = value if isinstance(value, str) else text_of(value)
-    masked = call.run.services.secrets.masked
-    return {name: _clipped(masked(found[name])) for name in list(found)[:_MOST]}
+    masked, room, kept = call.run.services.secrets.masked, CASE_LIMIT, {}
+    for name, text in found.items():
+        value = _clipped(masked(text))
+        room -= len(name) + len(value)
+        if room < 0:
+            break
+        kept[name] = value
+    return kept
 
 
 def told(cases: Sequence[Mapping[str, Any]]) -> str:

@@ -12,7 +12,7 @@ import pytest
 from tests.engine.test_learning import settings
 
 from assay.graphs import scoring
-from assay.graphs.verdicts import VALUE_LIMIT
+from assay.graphs.verdicts import CASE_LIMIT, VALUE_LIMIT
 
 from ..running import House, open_house, problems
 from ..scripted import Asked, Reply, ScriptedModel
@@ -141,6 +141,18 @@ async def test_long_values_are_clipped_and_cannot_end_their_place(tmp_path: Path
     told = text.partition("<cases->")[2].partition("</cases->")[0]
     assert "</cases>" in told
     assert len(told) < VALUE_LIMIT + 200
+
+
+async def test_of_many_long_values_the_first_are_kept(tmp_path: Path) -> None:
+    """A case is never as long as what was asked may be."""
+    lots = " ".join(f"{{{{ inputs.mail + '{n}' }}}}" for n in range(9))
+    with ScriptedModel([picked("support"), picked("support")]) as server:
+        async with open_house(tmp_path, settings(tmp_path, server)) as house:
+            await sort(house, "x" * VALUE_LIMIT, prompt=lots)
+            (verdict,) = (await house.app.manager.store.verdicts()).items
+    assert verdict.case is not None
+    assert len(verdict.case.values) == 3
+    assert len(verdict.case) <= CASE_LIMIT
 
 
 async def test_no_secret_is_shown(tmp_path: Path) -> None:
