@@ -125,6 +125,7 @@ def test_every_route_of_rest_is_asked(world: World) -> None:
         Call(method.upper(), path).route
         for path, methods in described.items()
         for method in methods
+        if not path.startswith("/hooks/")  # nobody has a key there: tests/triggers/test_webhooks.py
     }
     assert {ask.how.route for ask in (*Rest.asks, *Streams.asks)} == there
     others = {path for route in app.routes if (path := getattr(route, "path", "")) not in described}
