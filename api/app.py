@@ -30,13 +30,15 @@ from ..graphs.skills import skills as built_in_skills
 from ..graphs.steps import kinds
 from ..graphs.workflow import Workflow
 from ..graphs.workspace.bounds import Workspaces
-from ..store.buses import connect_bus
+from ..store.buses import connect_bus, connect_topics
 from ..store.connect import connect
 from .settings import Settings, read_settings
 from .triggering import trigger_kinds, trigger_service
 
 if TYPE_CHECKING:
     from ..graphs.providers.langgraph import LangGraphProvider
+    from ..graphs.question import Signal
+    from ..graphs.topics import Topics
     from ..store.bus import LocalBus
     from ..store.pubsub.bus import PubSubBus
     from ..triggers.service import TriggerService
@@ -54,6 +56,7 @@ class App:
         services: Services,
         provider: LangGraphProvider,
         bus: LocalBus | PubSubBus,
+        topics: Topics,
         *,
         private: bool = False,
     ) -> None:
@@ -61,6 +64,8 @@ class App:
         self.manager = manager
         self.provider = provider
         self.bus = bus
+        self.topics = topics
+        manager.heard = self._heard
         self._services = services
         self._private = private
 
@@ -119,7 +124,10 @@ class App:
     @cached_property
     def triggers(self) -> TriggerService:
         """What starts executions without being asked each time, while it is `running`."""
-        return trigger_service(self.manager, private=self._private)
+        return trigger_service(self.manager, self.topics, private=self._private)
+
+    async def _heard(self, signal: Signal) -> None:
+        await self.triggers.router.sent(signal)
 
     async def register(self, workflow: Definition) -> Workflow:
         """Keep a definition under its name and version, for good, and its triggers."""
@@ -270,5 +278,7 @@ async def _compose(
         Surroundings(workspace, environ, workspaces),
         default=settings.provider,
     )
+    topics = connect_topics(settings.bus)
+    stack.push_async_callback(topics.close)
     private = settings.environ.get("ASSAY_NOTIFY_PRIVATE") == "1"
-    return App(manager, services, provider, bus, private=private)
+    return App(manager, services, provider, bus, topics, private=private)

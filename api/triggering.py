@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ..graphs.manager import Manager
     from ..graphs.registry import Registry
+    from ..graphs.topics import Topics
     from ..graphs.trigger import TriggerKind
     from ..triggers.service import TriggerService
 
@@ -20,14 +21,19 @@ def trigger_kinds() -> Registry[TriggerKind]:
     return kinds()
 
 
-def trigger_service(manager: Manager, *, private: bool = False) -> TriggerService:
+def trigger_service(
+    manager: Manager, topics: Topics | None = None, *, private: bool = False
+) -> TriggerService:
     """What fires the triggers of a store while it is `running`; `private`: notifications may go
-    to addresses that are not public."""
+    to addresses that are not public. Without topics, triggers that wait for one hear none."""
     from ..triggers.desk import Desk
+    from ..triggers.events import Events
     from ..triggers.notifications.notifier import tell
     from ..triggers.service import TriggerService
 
-    desk = Desk(manager, trigger_kinds())
+    kinds = trigger_kinds().copy()
+    desk = Desk(manager, kinds)
+    kinds.register("event", Events(topics, desk))
     service = TriggerService(desk)
     tell(service, private=private)
     return service

@@ -49,6 +49,7 @@ class _Linter:
         yield from self._unused()
         yield from self._outputs()
         yield from self._softened()
+        yield from self._circles()
         yield from self._unreachable(steps)
         for bound in _every(steps):
             yield from self._branches(bound)
@@ -113,6 +114,19 @@ class _Linter:
                     bound.where,
                     f"the default `skip` lets the execution go on when the assertion {bound.id!r} "
                     "fails; give it `on_error: halt` to make it gate",
+                )
+
+    def _circles(self) -> Iterator[Problem]:
+        """A trigger that the workflow itself fires, each time that it runs."""
+        steps = [b.step for b in _every(self._program.steps) if b.kind == "emit"]
+        emitted: list[str] = sorted({getattr(step, "event") for step in steps})  # noqa: B009
+        for index, trigger in enumerate(self._program.workflow.triggers):
+            heard = [event for event in emitted if trigger.hears(event)]
+            if heard and trigger.if_ is None:
+                yield self._warn(
+                    ("triggers", index),
+                    f"the workflow emits {heard[0]!r}, which fires this trigger of its own: it "
+                    "would begin itself again and again; give the trigger an `if`",
                 )
 
     def _branches(self, bound: BoundStep) -> Iterator[Problem]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -68,6 +68,7 @@ class Manager:
         self.launches = Launches(services.store, loader, surroundings)
         self._forks = Forks(services, self.launches)
         self.leaves = False
+        self.heard: Callable[[Signal], Awaitable[None]] | None = None
         provider.launches(self.launches.of)
 
     @property
@@ -373,6 +374,8 @@ class Manager:
         told = await self.services.store.send(signal)
         for execution_id in told:
             self.provider.knock(execution_id)
+        if self.heard is not None:
+            await self.heard(signal)
         return told
 
     async def slots(self, key: str | None = None) -> Sequence[Slot]:

@@ -92,6 +92,11 @@ class TriggerSpec(Model):
         del workflow
         return ()
 
+    def hears(self, event: str) -> bool:
+        """Whether an event of that name, emitted by a step, fires it."""
+        del event
+        return False
+
     def merged(self, first: Any, then: Any) -> Any:
         """The payload of a firing that stands for two, with `overlap: merge`: the later one."""
         del first

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from itertools import count
 
@@ -35,6 +35,10 @@ class LocalTopics:
         delivery = Delivery(str(next(self._number)), data, dict(attributes or {}), key)
         for inlet in self._inlets.get(topic, {}).values():
             inlet.put(delivery)
+
+    def subscriptions(self, topic: str) -> Collection[str]:
+        """Those that the topic has."""
+        return self._inlets.get(topic, {})
 
     @asynccontextmanager
     async def subscribe(self, topic: str, subscription: str) -> AsyncIterator[LocalInlet]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -27,6 +29,11 @@ class Unreadable(ValueError):
     """Says why nobody will ever be able to read it."""
 
 
+def event_id(source: str, id: str) -> str:
+    """The id here of an event that is called that where it comes from: 32 characters."""
+    return "m" + hashlib.sha256(f"{source}\0{id}".encode()).hexdigest()[:31]
+
+
 def read(data: bytes, attributes: Mapping[str, str]) -> Came:
     """Data with what is said about them: the headers of a request, the attributes of a message.
 
@@ -35,14 +42,17 @@ def read(data: bytes, attributes: Mapping[str, str]) -> Came:
     named = {name.lower(): value for name, value in attributes.items()}
     kind = named.get("content-type", "").partition(";")[0].strip().lower()
     if kind == STRUCTURED:
-        return _structured(data, named)
+        return structured(_json(data), named)
     return _named(_payload(data, named.get("ce-datacontenttype", kind)), named)
 
 
-def _structured(data: bytes, named: Mapping[str, str]) -> Came:
-    event = _json(data)
-    if not isinstance(event, dict) or not all(event.get(n) for n in ("id", "source", "type")):
-        raise Unreadable("it is no CloudEvent: it needs `id`, `source` and `type`")
+def structured(event: Any, named: Mapping[str, str] | None = None) -> Came:
+    """A CloudEvent as a JSON object, with what else is said about it. Raises `Unreadable`."""
+    if not isinstance(event, dict) or not all(
+        isinstance(event.get(name), str) and event[name] for name in ("id", "source", "type")
+    ):
+        raise Unreadable("it is no CloudEvent: it needs `id`, `source` and `type`, texts")
+    event = dict(event)
     payload = event.pop("data", None)
     encoded = event.pop("data_base64", None)
     if encoded is not None:
@@ -52,8 +62,20 @@ def _structured(data: bytes, named: Mapping[str, str]) -> Came:
             raise Unreadable(f"its `data_base64` cannot be read: {error}") from error
         payload = _payload(raw, str(event.get("datacontenttype", "")))
     told = {f"ce-{name.lower()}": value for name, value in event.items() if value is not None}
-    text = {n: v if isinstance(v, str) else orjson.dumps(v).decode() for n, v in told.items()}
-    return _named(payload, {**named, **text})
+    text = {n: v if isinstance(v, str) else json.dumps(v) for n, v in told.items()}
+    return _named(payload, {**(named or {}), **text})
+
+
+def as_sent(event: Any) -> dict[str, Any]:
+    """A CloudEvent as an event that is sent here: `name payload key id`. Raises `Unreadable`."""
+    came = structured(event)
+    told = came.attributes
+    return {
+        "name": told["ce-type"],
+        "payload": came.payload,
+        "key": told.get("ce-subject"),
+        "id": event_id("", str(came.id)),
+    }
 
 
 def _named(payload: Any, named: Mapping[str, str]) -> Came:

@@ -6,6 +6,7 @@ from ..graphs.registry import Registry
 from ..graphs.trigger import TriggerKind
 from .chat.trigger import Chat
 from .cron import Cron
+from .events import Events
 from .manual import Manual
 from .notifications.trigger import Notification
 from .webhooks.trigger import Webhook
@@ -16,6 +17,7 @@ def kinds() -> Registry[TriggerKind]:
     built_in: dict[str, TriggerKind] = {
         "chat": Chat(),
         "cron": Cron(),
+        "event": Events(),
         "manual": Manual(),
         "notification": Notification(),
         "webhook": Webhook(),

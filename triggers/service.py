@@ -15,6 +15,7 @@ from .desk import Desk
 from .dispatch import Dispatcher
 from .forgetting import forget
 from .listing import every
+from .routing import Router
 
 REFRESH = 5.0
 """Seconds between two looks at which triggers there are."""
@@ -38,7 +39,8 @@ class TriggerService:
     def __init__(self, desk: Desk) -> None:
         self.desk = desk
         self.dispatcher = Dispatcher(desk)
-        self._loops: dict[str, Loop] = {}
+        self.router = Router(desk)
+        self._loops: dict[str, Loop] = {"events": self.router.run}
         self._listening: dict[tuple[str, int], asyncio.Task[None]] = {}
         self._look = asyncio.Event()
         self._heard: list[Callable[[], None]] = [self._look.set]

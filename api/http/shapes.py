@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, model_validator
 
 from ...graphs.execution import Status
+from ...triggers.cloudevents import as_sent
 from ..access import Role
 
 T = TypeVar("T")
@@ -247,12 +248,21 @@ class Answering(Given):
 
 
 class Sending(Given):
-    """An event for whoever waits for it. The same `id` again changes nothing."""
+    """An event for whoever waits for it. The same `id` again changes nothing.
+
+    A CloudEvent 1.0 in JSON is one as well: its `type` is the name, its `data` the payload, its
+    `subject` the key, and `source` and `id` together are the id.
+    """
 
     name: Annotated[str, Field(min_length=1, max_length=200)] = Field(examples=["paid"])
     key: Annotated[str, Field(max_length=200)] | None = None
     payload: Json = None
     id: Annotated[str, Field(min_length=1, max_length=200)] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_a_cloud_event(cls, given: Any) -> Any:
+        return as_sent(given) if isinstance(given, dict) and "specversion" in given else given
 
 
 class Sent(BaseModel):

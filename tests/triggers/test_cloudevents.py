@@ -74,6 +74,7 @@ def test_what_is_no_cloud_event_is_json_or_text(data: bytes, kind: str, payload:
         (b"{", "application/cloudevents+json"),
         (b"[]", "application/cloudevents+json"),
         (b'{"id": "7"}', "application/cloudevents+json"),
+        (orjson.dumps({**EVENT, "id": 7}), "application/cloudevents+json"),
         (orjson.dumps({**EVENT, "data_base64": "%"}), "application/cloudevents+json"),
         (orjson.dumps({**EVENT, "data_base64": 7}), "application/cloudevents+json"),
     ],

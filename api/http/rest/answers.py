@@ -96,5 +96,5 @@ class JsonRoute(APIRoute):
 
 def _must_be_json(request: Request) -> None:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != "application/json":
+    if kind not in ("application/json", "application/cloudevents+json"):
         raise HTTPException(415, f"The body is {kind or 'of no type'}; send application/json")

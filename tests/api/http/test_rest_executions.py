@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any
 
 import httpx
@@ -203,6 +204,27 @@ async def test_an_event_is_sent_to_whoever_waits(served: Served) -> None:
         await ended(served, id)
 
     assert sent.json() == {"told": [id]}
+
+
+async def test_a_cloud_event_is_an_event(served: Served) -> None:
+    wait = {"id": "wait", "type": "wait_event", "event": "paid", "key": "7"}
+    said = {"specversion": "1.0", "type": "paid", "source": "/shop", "id": "1", "subject": "7"}
+    kind = {"Content-Type": "application/cloudevents+json"}
+    async with served.client() as http:
+        id = await begun(http, wait)
+        await asked(served, http, id)
+        body = json.dumps({**said, "data": {"sum": 3}})
+        sent = [await http.post("/v1/events", content=body, headers=kind) for _ in range(2)]
+        await ended(served, id)
+        step = (await http.get(f"/v1/executions/{id}")).json()["steps"]["wait"]
+        bad = await http.post("/v1/events", json={"specversion": "1.0", "type": "paid"})
+        huge = await http.post("/v1/events", json={**said, "id": "2", "more": 2**70})
+
+    assert [each.json() for each in sent] == [{"told": [id]}, {"told": []}]
+    assert step["output"] == {"sum": 3}
+    assert bad.status_code == 422
+    assert "`source`" in bad.text
+    assert huge.status_code in (200, 422)
 
 
 async def test_a_file_that_a_step_kept_is_saved_and_never_shown(served: Served) -> None:

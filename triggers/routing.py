@@ -1,0 +1,285 @@
+"""Events on their way to the triggers that wait for them: each fires a trigger once.
+
+What a step emits and what becomes of an execution stand in the log of the store, which a `Watch`
+follows. What is sent from outside is routed by whoever sends it, before they are answered; where
+they were killed in between, `sweep` makes good for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import OrderedDict
+from collections.abc import Coroutine, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from ..graphs.errors import (
+    AssayError,
+    ExecutionNotFound,
+    FiringNotFound,
+    InvalidInput,
+    NotPossible,
+    TriggerNotFound,
+)
+from ..graphs.event import Event, EventType
+from ..graphs.execution import timestamp
+from ..graphs.firing import Firing, Lane, lane_id
+from ..graphs.records import micros, moment
+from .events import LIFECYCLE, OWN, fits, lifecycle
+from .listing import every
+from .watch import WATCH, Watch
+
+if TYPE_CHECKING:
+    from ..graphs.firing import Trigger
+    from ..graphs.question import Signal
+    from ..graphs.stored import Page
+    from .desk import Desk
+
+SWEEP = 30.0
+"""Seconds between two looks for events that nobody has routed."""
+
+OVERLAP = 60.0
+"""Seconds by which such a look reaches back beyond the last one: clocks differ, and an event is
+kept a moment after its time."""
+
+SKEW = 1.0
+"""Seconds by which an event may be older than the trigger that it fires."""
+
+PAGE = 200
+AT_ONCE = 16
+KNOWN = 10_000
+
+T = TypeVar("T")
+
+_log = logging.getLogger("assay.triggers")
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """An event as triggers hear it. `source` is the id of the execution that it is of, if any;
+    `at` is seconds since 1970. `ours`: what became of that execution."""
+
+    id: str
+    name: str
+    payload: Any
+    at: float
+    key: str | None = None
+    source: str = ""
+    ours: bool = False
+
+    def attributes(self) -> dict[str, str]:
+        """What conditions see of it beside the payload."""
+        told = {"event": self.name, "id": self.id, "at": moment(int(self.at * 1e6))}
+        if self.key is not None:
+            told["key"] = self.key
+        if self.source:
+            told["source"] = self.source
+        return told
+
+
+@dataclass(frozen=True, slots=True)
+class Behind:
+    """What began an execution: the firing, none if no trigger did."""
+
+    firing: Firing | None = None
+
+    @property
+    def depth(self) -> int:
+        return 0 if self.firing is None else self.firing.depth + 1
+
+    def chain(self, trigger: Trigger) -> str:
+        """Every trigger in the chain, from the first on."""
+        if self.firing is None:
+            return trigger.id
+        before = self.firing.attributes.get("chain") or self.firing.trigger
+        return f"{before} > {trigger.id}"
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A trigger that waits for events, as its document says: what was checked when it was made
+    is not checked for every event."""
+
+    trigger: Trigger
+
+    @property
+    def own(self) -> bool:
+        return bool(self.trigger.document.get("own"))
+
+    @property
+    def in_turn(self) -> bool:
+        """Whether the order matters in which it is fired."""
+        document = self.trigger.document
+        parallel = document.get("overlap", "parallel") == "parallel"
+        return not parallel or "debounce" in document or "throttle" in document
+
+    def hears(self, heard: Heard) -> bool:
+        made = self.trigger.created_at
+        if made and heard.at + SKEW < micros(made) / 1e6:
+            return False
+        pattern = self.trigger.document.get("event")
+        # Nobody else's event passes for what became of an execution.
+        own_name = heard.name.startswith(OWN)
+        return pattern is not None and own_name == heard.ours and fits(pattern, heard.name)
+
+
+class Router:
+    """Any number of processes may route the same events."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk, self._store = desk, desk.store
+        bus, types = desk.manager.services.bus, [*LIFECYCLE, EventType.EMITTED]
+        self._watch = Watch(desk.store, bus, "events", types, self._happened)
+        self._limit = asyncio.Semaphore(AT_ONCE)
+        self._routed: OrderedDict[str, None] = OrderedDict()
+        self._begun: OrderedDict[str, Behind] = OrderedDict()
+
+    async def run(self) -> None:
+        """Route until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._watch.run())
+            group.create_task(self._sweep())
+
+    async def sent(self, signal: Signal) -> None:
+        """Route an event from outside that the store has kept: once this returns its firings
+        are durable, too. What cannot be done now is done later."""
+        try:
+            await self._route([_from_outside(signal)])
+        except AssayError as error:
+            _log.warning("the event %s is routed later: %s", signal.id, error.message)
+        else:
+            _remember(self._routed, signal.id, None)
+
+    async def _happened(self, events: Sequence[Event]) -> None:
+        await self._route([_of_execution(event) for event in events])
+
+    async def _sweep(self) -> None:
+        while True:
+            try:
+                await self._look()
+            except AssayError as error:
+                _log.warning("events that were sent are looked for later: %s", error.message)
+            await asyncio.sleep(SWEEP)
+
+    async def _look(self) -> None:
+        """Route what was sent and not routed, since somebody last looked."""
+        began, id = time.time(), lane_id(WATCH, "sent")
+        lane = await self._store.lane(id)
+        since = (began if lane is None else float(lane.document["at"])) - OVERLAP
+        after: Signal | None = None
+        while page := await self._store.sent(since=since, after=after, limit=PAGE):
+            after = page[-1]
+            missed = [s for s in page if not s.source and s.id not in self._routed]
+            await self._route([_from_outside(signal) for signal in missed])
+            for signal in missed:
+                _remember(self._routed, signal.id, None)
+        revision = 0 if lane is None else lane.revision + 1
+        # When another process was first, what it has written does as well.
+        document = {"name": "sent", "at": began}
+        await self._store.put_lane(
+            Lane(id, WATCH, timestamp(), document, lasting=True, revision=revision)
+        )
+
+    async def _route(self, heard: Sequence[Heard]) -> None:
+        """Raises `StoreUnavailable`."""
+        if not heard:
+            return
+        # Read anew each time: whatever came after a trigger was made finds it.
+        rows = []
+        async for trigger in every(self._triggers):
+            waiting = Waiting(trigger)
+            wanted = [each for each in heard if trigger.enabled and waiting.hears(each)]
+            if wanted:
+                rows.append(self._row(waiting, wanted))
+        await _all(rows)
+
+    async def _triggers(self, after: str | None) -> Page[Trigger]:
+        return await self._store.triggers(type="event", after=after)
+
+    async def _row(self, waiting: Waiting, heard: Sequence[Heard]) -> None:
+        if not waiting.in_turn:
+            await _all([self._fire(waiting, each) for each in heard])
+            return
+        for each in heard:
+            await self._fire(waiting, each)
+
+    async def _fire(self, waiting: Waiting, heard: Heard) -> None:
+        trigger = waiting.trigger
+        async with self._limit:
+            behind = await self._behind(heard.source)
+            began_it = behind.firing is not None and behind.firing.trigger == trigger.id
+            if heard.ours and began_it and not waiting.own:
+                return
+            about = {**heard.attributes(), "chain": behind.chain(trigger)}
+            try:
+                payload = await self._payload(heard)
+                await self._desk.fire(
+                    trigger, payload, attributes=about, id=heard.id, depth=behind.depth
+                )
+            except (NotPossible, TriggerNotFound, ExecutionNotFound):
+                return  # switched off or deleted meanwhile
+            except InvalidInput as error:
+                why = f"the event {heard.name!r} was not taken: {error.message}"
+                await self._desk.bury(
+                    trigger, why, attributes=about, id=heard.id, depth=behind.depth
+                )
+
+    async def _payload(self, heard: Heard) -> Any:
+        if not heard.ours:
+            return heard.payload
+        execution = await self._store.execution(heard.source)
+        ended = heard.payload in ("completed", "failed", "cancelled")
+        return {
+            "execution_id": execution.id,
+            "workflow": execution.workflow,
+            "version": execution.version,
+            "status": heard.payload,
+            "outputs": dict(execution.outputs) if ended else {},
+            "error": execution.error.to_dict() if ended and execution.error else None,
+        }
+
+    async def _behind(self, source: str) -> Behind:
+        """Kept: what began an execution never changes."""
+        if not source:
+            return Behind()
+        known = self._begun.get(source)
+        if known is None:
+            known = Behind()
+            # Either may have been forgotten by now.
+            with suppress(ExecutionNotFound, FiringNotFound):
+                if id := (await self._store.execution(source)).firing:
+                    known = Behind(await self._store.firing(id))
+            _remember(self._begun, source, known)
+        return known
+
+
+def _from_outside(signal: Signal) -> Heard:
+    return Heard(signal.id, signal.name, signal.payload, signal.at, signal.key)
+
+
+def _of_execution(event: Event) -> Heard:
+    id, at = event.execution_id, micros(event.at) / 1e6
+    if event.type is EventType.EMITTED:
+        data = event.data
+        return Heard(data["id"], data["event"], data["payload"], at, source=id)
+    status = _STATUS.get(event.type, LIFECYCLE[event.type])
+    return Heard(f"{id}/{event.seq}", lifecycle(event.type), status, at, source=id, ours=True)
+
+
+_STATUS = {EventType.EXECUTION_STARTED: "running"}
+
+
+def _remember(known: OrderedDict[str, T], id: str, thing: T) -> None:
+    known[id] = thing
+    if len(known) > KNOWN:
+        known.popitem(last=False)
+
+
+async def _all(work: Sequence[Coroutine[Any, Any, None]]) -> None:
+    """All of it, whatever becomes of one; then raises what the first raised."""
+    for failed in await asyncio.gather(*work, return_exceptions=True):
+        if isinstance(failed, BaseException):
+            raise failed
