@@ -100,6 +100,9 @@ class Verdicts(Protocol):
     ) -> Page[Verdict]:
         """Verdicts, newest first; a `step` is one of the workflow that is named with it."""
 
+    async def forget_verdicts(self, before: str) -> int:
+        """Forget what was said before that time, RFC 3339; how many."""
+
 
 def verdict_on(
     answered: Mapping[str, Any],

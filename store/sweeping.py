@@ -18,6 +18,7 @@ from .mentions import mentioned
 if TYPE_CHECKING:
     from ..graphs.memory import MemoryInfo
     from ..graphs.ports import Store
+    from ..graphs.verdicts import Verdict
     from .upkeep import KeptBlobs, KeptStore
 
 
@@ -51,6 +52,11 @@ async def unused(store: Store, before: str) -> AsyncIterator[MemoryInfo]:
     async for memory in every(lambda after: store.memories(after=after)):
         if memory.at < before:
             yield memory
+
+
+def said(store: Store) -> AsyncIterator[Verdict]:
+    """All verdicts on agents' answers, newest first."""
+    return every(lambda after: store.verdicts(after=after))
 
 
 async def _named(store: KeptStore) -> AsyncIterator[str]:

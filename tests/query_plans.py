@@ -25,6 +25,7 @@ STAYS_SMALL = {
 
 RARE = (
     "DELETE FROM cache WHERE instr(",
+    "DELETE FROM verdicts WHERE at <",
     "SELECT count(*) FROM journal WHERE execution NOT IN",
     "SELECT e.id, j.before, j.first FROM (",
     "SELECT (SELECT count(*) FROM cache) -",

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from ...store.sweeping import said
 from ...store.sweeping import unused as find_unused
 from .exits import OK
 from .lookup import open_store
@@ -41,20 +42,25 @@ async def forget(workflow: str, key: str, *, json: bool) -> int:
 
 
 async def prune(days: float, *, check: bool, json: bool) -> int:
-    """On this machine's own store. Raises `StoreError`."""
+    """On this machine's own store; verdicts go by their age. Raises `StoreError`."""
     here_only("memory prune")
     before = f"{datetime.now(UTC) - timedelta(days=days):%Y-%m-%dT%H:%M:%S.%fZ}"
     async with open_store() as store:
         found = [each async for each in find_unused(store, before)]
-        if not check:
+        if check:
+            verdicts = sum([v.at < before async for v in said(store)])
+        else:
             found = [
                 each for each in found if await store.forget(each.workflow, each.key, before=before)
             ]
+            verdicts = await store.forget_verdicts(before)
     out = Output()
-    _print(out, found, json=json)
-    if not json:
-        did = "would be forgotten" if check else "forgotten"
-        out.line(f"{plural(len(found), 'key')} {did}")
+    if json:
+        out.json({"memories": [asdict(each) for each in found], "verdicts": verdicts})
+        return OK
+    _print(out, found, json=False)
+    did = "would be forgotten" if check else "forgotten"
+    out.line(f"{plural(len(found), 'key')} and {plural(verdicts, 'verdict')} {did}")
     return OK
 
 

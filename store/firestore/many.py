@@ -65,6 +65,9 @@ class Many:
     ) -> Page[Verdict]:
         return await verdicts.listing(self._database, workflow, step, after, limit)
 
+    async def forget_verdicts(self, before: str) -> int:
+        return await verdicts.forget(self._database, before)
+
     async def remember(self, workflow: str, key: str, turn: Turn) -> None:
         await memories.add(self._database, self._clock, workflow, key, turn)
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .names import Clock
 
 _NEWEST = 2**63 - 1
+_AT_ONCE = 500
 
 
 def fields(verdict: Verdict, said: int) -> dict[str, Any]:
@@ -27,6 +28,7 @@ def fields(verdict: Verdict, said: int) -> dict[str, Any]:
     return {
         "name": names.name(verdict.id),
         "said": said,
+        "at": verdict.at,
         "of_workflow": names.spread(verdict.workflow, number),
         "of_step": names.spread(_both(verdict.workflow, verdict.step), number),
         "document": pack(asdict(verdict), f"The verdict {verdict.id}"),
@@ -60,6 +62,15 @@ async def listing(
         query = query.order_by(field, direction="DESCENDING")
     rows = await database.find(query.limit(size))
     return page(rows, limit, lambda row: row["said"], _parse)
+
+
+async def forget(database: Database, before: str) -> int:
+    query = where(database.all(names.VERDICTS), "at", "<", before).order_by("at").select([])
+    forgotten = 0
+    while found := await database.find(query.limit(_AT_ONCE)):
+        await database.clear([database.at(names.VERDICTS, each.id) for each in found])
+        forgotten += len(found)
+    return forgotten
 
 
 def _both(workflow: str, step: str) -> str:

@@ -50,6 +50,13 @@ class Judging:
         work = partial(listing, workflow=workflow, step=step, after=after, limit=limit)
         return await (self._reader or self._writer).run(work)
 
+    async def forget_verdicts(self, before: str) -> int:
+        return await self._writer.run(partial(forget, before=before))
+
+
+def forget(connection: sqlite3.Connection, before: str) -> int:
+    return connection.execute("DELETE FROM verdicts WHERE at < ?", (before,)).rowcount
+
 
 def keep(connection: sqlite3.Connection, verdicts: Sequence[Verdict]) -> None:
     for v in verdicts:

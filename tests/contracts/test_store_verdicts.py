@@ -78,6 +78,15 @@ async def test_a_verdict_keeps_the_case_that_it_confirms(store: Store) -> None:
     assert list((await store.verdicts(workflow="w", step="fix")).items) == [verdict("b"), known]
 
 
+async def test_what_was_said_before_a_time_is_forgotten(store: Store) -> None:
+    for number in range(4):
+        at = f"2026-11-2{number}T00:00:00.000000Z"
+        await store.judge(replace(verdict(f"{number}"), at=at))
+    before = "2026-11-22T00:00:00.000000Z"
+    assert [await store.forget_verdicts(before) for _ in range(2)] == [2, 0]
+    assert await ids(store) == await ids(store, "w", "fix") == ["3", "2"]
+
+
 async def test_verdicts_are_written_with_their_commit_and_outlive_the_execution(
     store: Store,
 ) -> None:

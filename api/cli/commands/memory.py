@@ -54,7 +54,7 @@ def prune(
     ] = False,
     json: Json = False,
 ) -> None:
-    """Forget whatever was not added to for a while."""
+    """Forget whatever was not added to for a while, and verdicts as old as that."""
     from ..memory import prune as prune_memories
 
     raise run(prune_memories(unused, check=check, json=json))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -19,7 +21,8 @@ TALKS = {
             "prompt": "Say hi.",
             "model": "demo",
             "memory": {"key": "{{ inputs.who }}"},
-        }
+        },
+        {"id": "talked", "type": "assert", "condition": "talk.output.size() > 0"},
     ],
 }
 
@@ -50,8 +53,26 @@ def test_it_is_listed_and_forgotten(tell: Tell) -> None:
 
 
 def test_what_was_added_to_lately_is_not_pruned(tell: Tell) -> None:
-    assert tell("memory", "prune", "--unused", "1").out == "0 keys forgotten\n"
+    assert tell("memory", "prune", "--unused", "1").out == ("0 keys and 0 verdicts forgotten\n")
+    checked = json.loads(tell("memory", "prune", "--unused", "1", "--check", "--json").out)
+    assert checked == {"memories": [], "verdicts": 0}
     assert len(keys(tell)) == 2
+
+
+def test_what_is_old_is_pruned(tell: Tell, desk: Path) -> None:
+    with closing(sqlite3.connect(desk / ".assay" / "assay.db", isolation_level=None)) as database:
+        database.execute(
+            "UPDATE memories SET at = '2020-01-01T00:00:00.000000Z' WHERE topic = 'ann'"
+        )
+        database.execute("UPDATE verdicts SET at = '2020-01-01T00:00:00.000000Z'")
+    checked = tell("memory", "prune", "--unused", "30", "--check").out.splitlines()
+    assert checked[0].split()[:2] == ["talks", "ann"]
+    assert checked[1] == "1 key and 2 verdicts would be forgotten"
+    assert len(keys(tell)) == 2
+    found = json.loads(tell("memory", "prune", "--unused", "30", "--json").out)
+    assert ([m["key"] for m in found["memories"]], found["verdicts"]) == (["ann"], 2)
+    assert keys(tell) == ["bob \u2603"]
+    assert tell("models", "--json").out == "[]\n"
 
 
 def test_nobody_prunes_by_accident(tell: Tell) -> None:
