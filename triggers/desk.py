@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from ..graphs.errors import (
-    InvalidInput,
     NotPossible,
     StoreError,
     TriggerNotFound,
@@ -26,6 +25,7 @@ from ..graphs.registry import Registry
 from ..graphs.trigger import NOTIFICATION, BoundTrigger, TriggerKind, TriggerSpec
 from ..graphs.triggering import numbered
 from .listing import every
+from .payload import plain
 
 if TYPE_CHECKING:
     from ..graphs.manager import Manager
@@ -377,14 +377,6 @@ async def _any_of(event: asyncio.Event, seconds: float) -> None:
     except TimeoutError:
         pass
     event.clear()
-
-
-def plain(payload: Any) -> Any:
-    """What came as JSON; raises `InvalidInput`."""
-    try:
-        return orjson.loads(orjson.dumps(payload))
-    except (TypeError, orjson.JSONDecodeError) as error:
-        raise InvalidInput(f"what came cannot be kept as JSON: {error}") from error
 
 
 def moment(seconds: float) -> str:

@@ -33,6 +33,7 @@ from ..graphs.scope import Scope
 from ..graphs.stored import AuditEntry
 from . import lanes
 from .lanes import State
+from .payload import scope_of
 
 if TYPE_CHECKING:
     from ..graphs.trigger import BoundTrigger
@@ -216,7 +217,7 @@ class Dispatcher:
         except TriggerNotFound:
             return _ended(firing, FiringStatus.DROPPED, "its trigger is gone")
         bound = await self._desk.bound(trigger)
-        scope = _scope(firing, trigger)
+        scope = scope_of(firing, trigger)
         if bound.when is not None and not firing.lane and not bound.when.render(scope):
             return _ended(firing, FiringStatus.SKIPPED, "`if` was false")
         if (outlet := self.outlets.get(trigger.type)) is not None:
@@ -384,18 +385,6 @@ class Dispatcher:
                 data={"firing": firing.id, "execution_id": firing.execution_id},
             )
         )
-
-
-def _scope(firing: Firing, trigger: Trigger) -> Scope:
-    about = {
-        "id": trigger.id,
-        "type": trigger.type,
-        "workflow": trigger.workflow,
-        "at": firing.at,
-    }
-    return Scope(
-        local={"payload": firing.payload, "attributes": firing.attributes, "trigger": about}
-    )
 
 
 def _ended(firing: Firing, status: FiringStatus, reason: str = "") -> Firing:
