@@ -26,14 +26,18 @@ def trigger_service(
 ) -> TriggerService:
     """What fires the triggers of a store while it is `running`; `private`: notifications may go
     to addresses that are not public. Without topics, triggers that wait for one hear none."""
+    from ..triggers.clock import tick
     from ..triggers.desk import Desk
     from ..triggers.events import Events
+    from ..triggers.file import Files
     from ..triggers.notifications.notifier import tell
     from ..triggers.service import TriggerService
 
     kinds = trigger_kinds().copy()
     desk = Desk(manager, kinds)
     kinds.register("event", Events(topics, desk))
+    kinds.register("file", Files(manager.launches.workspace, manager.store))
     service = TriggerService(desk)
+    tick(service)
     tell(service, private=private)
     return service

@@ -70,6 +70,11 @@ class Launches:
         self._running: OrderedDict[str, Program] = OrderedDict()
         self._reading: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
+    @property
+    def workspace(self) -> Path:
+        """Where executions of `mode: folder` read and write."""
+        return self._surroundings.workspace
+
     async def load(self, definition: Definition) -> Program:
         """The program a definition means; raises `InvalidSpec` or `WorkflowNotFound`."""
         if isinstance(definition, Workflow):

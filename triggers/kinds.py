@@ -7,6 +7,7 @@ from ..graphs.trigger import TriggerKind
 from .chat.trigger import Chat
 from .cron import Cron
 from .events import Events
+from .file import File
 from .manual import Manual
 from .notifications.trigger import Notification
 from .webhooks.trigger import Webhook
@@ -18,6 +19,7 @@ def kinds() -> Registry[TriggerKind]:
         "chat": Chat(),
         "cron": Cron(),
         "event": Events(),
+        "file": File(),
         "manual": Manual(),
         "notification": Notification(),
         "webhook": Webhook(),

@@ -11,7 +11,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from assay.triggers.timetable import ALIASES, Timetable, timetable
@@ -168,6 +168,7 @@ def test_it_ends_with_the_calendar() -> None:
     assert Timetable("@daily").after(1e18) is None
 
 
+@settings(deadline=None)
 @given(st.text(alphabet="0123456789*/,-#LWMONFRI @é²", max_size=40), st.booleans())
 @example("* * 1#L-2/3 * *", False)
 @example("1L/2 * * * *", False)
@@ -261,6 +262,7 @@ ANY_MONTH = ("*", frozenset(range(1, 13)))
 begins = st.sampled_from([(zone, day) for zone, days in LEAPS.items() for day in days])
 
 
+@settings(deadline=None)
 @given(
     numbers(0, 59), numbers(0, 23), days, numbers(1, 12), weekdays, begins, st.integers(-2880, 720)
 )
