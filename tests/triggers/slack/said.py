@@ -53,14 +53,16 @@ def command(text: str, trigger: str, *, user: str = "U1") -> Body:
     }
 
 
-def click(value: str, ts: str, trigger: str, *, user: str = "U1", thread: str = "") -> Body:
+def click(
+    value: str, ts: str, trigger: str, *, user: str = "U1", thread: str = "", channel: str = "C1"
+) -> Body:
     """Somebody clicks on a button of the bot's message."""
     return {
         "type": "block_actions",
         "team": {"id": TEAM},
         "user": {"id": user, "username": "ann", "team_id": TEAM},
-        "channel": {"id": "C1"},
-        "container": {"type": "message", "message_ts": ts, "channel_id": "C1"},
+        "channel": {"id": channel},
+        "container": {"type": "message", "message_ts": ts, "channel_id": channel},
         "message": {"ts": ts, **({"thread_ts": thread} if thread else {})},
         "trigger_id": trigger,
         "actions": [{"action_id": "assay-1", "value": value, "action_ts": ts}],
