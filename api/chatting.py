@@ -81,7 +81,8 @@ def _role(environ: Mapping[str, str]) -> str | None:
 
 
 class People:
-    """Who may do what of those who write: rows of their own, or else the role of everybody."""
+    """Who may do what of those who write: rows of their own, or else the role of everybody who is
+    of the bot's own team."""
 
     def __init__(self, app: App, role: str | None = None) -> None:
         self._app = app
@@ -90,7 +91,7 @@ class People:
     async def __call__(self, person: Person) -> Chatter | None:
         """Raises `StoreError`."""
         found = await self._app.manager.store.principal(id=person.principal)
-        if found is None and self._role is not None:
+        if found is None and self._role is not None and not person.guest:
             found = Principal(person.principal, person.name or person.id, self._role)
         if found is None or expired(found):
             return None

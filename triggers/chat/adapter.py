@@ -13,12 +13,14 @@ from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Who wrote or clicked. `team` is the workspace, server or bot that `id` is unique in."""
+    """Who wrote or clicked. `team` is the workspace, server or bot that `id` is unique in.
+    A `guest` comes from another team than the bot: what everybody may is not meant for them."""
 
     platform: str
     team: str
     id: str
     name: str = ""
+    guest: bool = False
 
     @property
     def principal(self) -> str:

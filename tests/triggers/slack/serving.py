@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import aiohttp
+import httpx
 
 from .server import Body, SlackServer, request
 
@@ -41,12 +42,12 @@ class Serving:
         """What all its lives said to the standard error."""
         return (self.folder / "said").read_text()
 
-    async def run(self, *words: str) -> str:
-        """What a command says; it must succeed."""
-        process = await self._begin(*words)
-        told, _ = await asyncio.wait_for(process.communicate(), PATIENCE)
-        assert process.returncode == 0, self.said
-        return told.decode()
+    async def register(self, definition: Path) -> None:
+        async with httpx.AsyncClient(base_url=self.url, trust_env=False) as client:
+            headers = {"content-type": "application/yaml"}
+            content = definition.read_bytes()
+            answer = await client.post("/v1/workflows", content=content, headers=headers)
+            assert answer.status_code == 201, answer.text
 
     async def start(self) -> None:
         """Returns when it answers."""

@@ -78,7 +78,7 @@ async def serving(
     )
     await serving.start()
     try:
-        await serving.run("--url", serving.url, "register", str(EXAMPLE))
+        await serving.register(EXAMPLE)
         yield serving
     finally:
         await serving.end()
@@ -199,6 +199,18 @@ async def test_what_slack_refuses_is_told_in_the_log_and_the_execution_goes_on(
     assert execution.outputs == {"released": "2.9 is out"}
     assert "Slack refused chat.update: restricted_action" in serving.said
     del slack.refused["chat.update"]
+
+
+async def test_guests_of_another_company_are_told_whom_to_ask_and_begin_nothing(
+    slack: SlackServer, http: OverHttp, serving: Serving
+) -> None:
+    """What everybody may is meant for those of the bot's own workspace."""
+    thread, before = slack.ts(), await executions(serving)
+    await http.deliver(mention("release 6.5", thread, user="U7", user_team="T2"))
+
+    told = await slack.says("assay chat allow slack T2/U7", thread=thread)
+    assert told.only == "U7"
+    assert await executions(serving) == before
 
 
 async def test_nobody_else_reaches_the_server(slack: SlackServer, serving: Serving) -> None:

@@ -136,14 +136,23 @@ async def test_one_message_is_one_however_often_slack_tells_of_it(
     assert (said.text, said.mention) == ("go", True)
 
 
-async def test_whoever_comes_from_another_workspace_is_of_that_one(
-    adapter: Slack, kept: Kept
+@pytest.mark.parametrize(
+    ("payload", "team"),
+    [
+        (mention("go", "4.1", user_team="T2", team="T2"), "T2"),
+        (mention("go", "4.1", team="T2"), "T2"),
+        (mention("go", "4.1", team="") | {"is_ext_shared_channel": True}, TEAM),
+        (click("yes:1", "1.2", "t.4") | {"user": {"id": "U1", "team_id": "T2"}}, "T2"),
+    ],
+)
+async def test_whoever_comes_from_another_workspace_is_a_guest(
+    adapter: Slack, kept: Kept, payload: Body, team: str
 ) -> None:
     """In a channel that two companies share, the ids of one say nothing in the other."""
-    await send(adapter, kept, mention("go", "4.1", user_team="T2", team="T2"))
+    await send(adapter, kept, payload)
 
     (said,) = kept.all
-    assert said.person == Person("slack", "T2", "U1")
+    assert (said.person.team, said.person.guest) == (team, True)
     assert said.conversation.team == TEAM
 
 

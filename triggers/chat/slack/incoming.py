@@ -49,15 +49,21 @@ def _message(body: Body, event: Body) -> Message | None:
     if not mention and not thread:
         return None
     workspace = _text(body, "team_id")
-    team = _text(event, "user_team") or _text(event, "team") or workspace
+    team = _text(event, "user_team") or _text(event, "team")
     return Message(
         id="/".join((workspace, channel, ts)),
-        person=Person(NAME, team, _text(event, "user")),
+        person=_person(event, team, workspace, shared=body.get("is_ext_shared_channel") is True),
         conversation=Conversation(NAME, workspace, channel, thread or ts),
         text=plain(written, bot),
         mention=mention,
         at=_time(ts),
     )
+
+
+def _person(event: Body, team: str, workspace: str, *, shared: bool) -> Person:
+    """In a channel that companies share, whoever does not say where they are of is a guest."""
+    guest = team != workspace if team else shared
+    return Person(NAME, team or workspace, _text(event, "user"), guest=guest)
 
 
 def _of_a_person(event: Body) -> bool:
@@ -95,12 +101,13 @@ def _click(body: Body) -> Action | None:
     if not (where and ts and value and who):
         return None
     workspace = _text(_mapping(body.get("team")), "id") or _text(user, "team_id")
+    team = _text(user, "team_id") or workspace
     thread = _text(shown, "thread_ts") or _text(place, "thread_ts") or ts
     conversation = Conversation(NAME, workspace, where, thread)
     at = _text(pressed, "action_ts")
     return Action(
         id=f"click/{trigger or f'{where}/{ts}/{who}/{at}'}",
-        person=Person(NAME, _text(user, "team_id") or workspace, who, _text(user, "username")),
+        person=Person(NAME, team, who, _text(user, "username"), guest=team != workspace),
         conversation=conversation,
         value=value,
         ref=Ref(conversation, ts),
