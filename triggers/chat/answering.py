@@ -6,7 +6,7 @@ import logging
 from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from ...graphs.errors import PlatformRefused
+from ...graphs.errors import PlatformRefused, PlatformUnavailable
 from .adapter import Card, Streaming
 
 if TYPE_CHECKING:
@@ -28,77 +28,66 @@ class Answer:
         self._speaking = speaking
         self._path = ""
         self._text = ""
-        self._sent = 0
-        self._streams = True
+        self._new = ""
+        self._grows = isinstance(post.adapter, Streaming)
 
     def hear(self, event: Event) -> bool:
         """Take a piece of text; False when it is nobody's business."""
         if event.path.rpartition("/")[2].partition("~")[0] not in self._speaking:
             return False
-        streams = self._streams and isinstance(self._post.adapter, Streaming)
+        piece = str(event.data.get("text", ""))
         if event.path != self._path:
-            if not streams:
-                self._text = ""
-            elif self._text:
-                self._text += "\n\n"
             self._path = event.path
-        self._text += str(event.data.get("text", ""))
-        if len(self._text) > HELD and not streams:
-            self._text = self._text[-HELD:]
+            if not self._grows:
+                self._text = self._new = ""
+            elif self._text:
+                piece = f"\n\n{piece}"
+        self._new += piece
+        self._text = (self._text + piece)[-HELD:]
         return True
-
-    @property
-    def fresh(self) -> bool:
-        """Whether there is text that nobody has been shown."""
-        return self._sent != len(self._text) and bool(self._text.strip())
 
     async def flush(self) -> None:
-        """Show what there is by now. Raises as `Post.put`."""
-        if not self.fresh:
+        """Show what there is by now. Raises `PlatformUnavailable`, `TakenOverError`."""
+        if not self._new or not self._text.strip():
             return
-        until = len(self._text)
+        new, self._new = self._new, ""
         try:
-            if not await self._grown(until):
-                await self._post.put("answer", Card(f"{self._text} …"))
+            await self._show(new)
+        except PlatformUnavailable:
+            self._new = new + self._new
+            raise
         except PlatformRefused as error:
-            self._streams = False
+            self._grows = False
             _log.warning("a text is not shown while it grows: %s", error)
-        self._sent = until
-
-    async def _grown(self, until: int) -> bool:
-        """Whether the platform has shown what is new, below what it shows already."""
-        adapter = self._post.adapter
-        if not (self._streams and isinstance(adapter, Streaming)):
-            return False
-        ref = await self._post.stream("stream")
-        await adapter.append(ref, self._text[self._sent : until])
-        return True
 
     async def finish(self, result: Card | None) -> None:
-        """Show the end. Raises as `Post.put`."""
-        said = self._text.strip()
+        """Show the end. Raises as `flush`."""
         try:
-            whole = self._post.posted("stream") and await self._ended()
-            if whole and result is not None and result.text.strip() == said:
+            if await self._ended() and result and result.text.strip() == self._text.strip():
                 return
             if result is not None:
                 await self._post.put("answer", result)
             elif self._post.posted("answer"):
-                await self._post.put("answer", Card(said or "…"))
+                await self._post.put("answer", Card(self._text.strip() or "…"))
         except PlatformRefused as error:
             _log.warning("a result is not shown: %s", error)
 
-    async def _ended(self) -> bool:
-        """Whether all of the text stands in a message that grew."""
+    async def _show(self, new: str) -> None:
         adapter = self._post.adapter
-        if not isinstance(adapter, Streaming):
+        if self._grows and isinstance(adapter, Streaming):
+            await adapter.append(await self._post.stream("stream"), new)
+        else:
+            await self._post.put("answer", Card(f"{self._text} …"))
+
+    async def _ended(self) -> bool:
+        """Whether the text, as far as it is known here, stands in a message that grew."""
+        adapter = self._post.adapter
+        if not isinstance(adapter, Streaming) or not self._post.posted("stream"):
             return False
         await self.flush()
-        try:
+        if self._grows:
             await adapter.end(await self._post.stream("stream"))
-        except PlatformRefused as error:
-            _log.warning("a text that grew was not ended: %s", error)
-        return self._streams
+        return self._grows
 
 
 def speaking(document: Mapping[str, Any]) -> frozenset[str]:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from .powers import Known
     from .router import Router
 
-LOOK = 1.0
+LOOK = 2.0
 """Seconds between two looks for letters that another process took in."""
 
 ATTEMPTS = 8

@@ -81,7 +81,7 @@ class TelegramAdapter:
         update = _mapping(body)
         try:
             came = self._incoming(update)
-        except (KeyError, TypeError, ValueError) as error:
+        except (AttributeError, LookupError, OverflowError, TypeError, ValueError) as error:
             raise InvalidInput(f"This is no update of Telegram: {error!r}") from None
         if came is not None:
             await receive(came)

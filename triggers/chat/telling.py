@@ -106,16 +106,19 @@ class Teller:
 
     async def watch(self) -> None:
         """Wake those of whom the store's log says something that other processes did."""
-        store = self._manager.store
-        cursor = await store.log_end()
+        store, cursor = self._manager.store, ""
         while True:
             await asyncio.sleep(max(0.5, store.pace.listen))
             if not self._tales:
+                cursor = ""
+            elif not cursor:
                 cursor = await store.log_end()
-                continue
-            for logged in await store.log(after=cursor):
-                self.wake(logged.execution_id)
-                cursor = logged.cursor
+                for id in [*self._tales]:  # what was said before is not in the log from here
+                    self.wake(id)
+            else:
+                for logged in await store.log(after=cursor):
+                    self.wake(logged.execution_id)
+                    cursor = logged.cursor
 
     async def tell(self, letter: Letter) -> None:
         """Until all is told and the letter closed. Raises `TakenOverError`, `StoreError`."""
