@@ -14,7 +14,7 @@ from ..access import Operation, most
 from ..identity import LOCAL
 from ..keys import expired, issue
 from .exits import OK
-from .keys import lasts
+from .keys import CHAT, lasts
 from .lookup import open_store
 from .opened import here_only
 from .output import Output
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from ...graphs.ports import Store
     from ...graphs.stored import Principal
 
-_PREFIX = "chat:"
 _USER = re.compile(r"[^\s/]*/[^\s/]+")
 
 
@@ -59,7 +58,7 @@ async def show(*, json: bool) -> int:
         after = None
         while True:
             page = await store.principals(after=after, limit=100)
-            found += [each for each in page.items if each.id.startswith(_PREFIX)]
+            found += [each for each in page.items if each.id.startswith(CHAT)]
             if (after := page.cursor) is None:
                 break
     if json:
@@ -93,7 +92,7 @@ def _id(platform: str, user: str) -> str:
         raise InvalidInput(
             f"{user!r} is no person of a platform; write TEAM/USER, as the bot tells it"
         )
-    return f"{_PREFIX}{platform}:{user}"
+    return f"{CHAT}{platform}:{user}"
 
 
 async def _record(store: Store, done: Operation, id: str, data: dict[str, Any]) -> None:
