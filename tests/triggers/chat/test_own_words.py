@@ -166,3 +166,22 @@ async def test_a_router_that_is_cut_off_goes_on_where_it_was(
         await room.shows("Good day, Ada")
         assert len(await room.began("chat-router")) == 1
         assert len(await room.began("greets")) == 1
+
+
+async def test_the_example_remembers_its_thread(
+    tmp_path: Path, environ: dict[str, str], reader: Reader
+) -> None:
+    example = Path(__file__).parents[3] / "graphs/examples/answers-in-chat.yaml"
+    reader.text = "Because of the air."
+    async with open_room(tmp_path, environ) as room:
+        await room.app.register(example)
+
+        await room.say("ask why is the sky blue")
+        await room.shows("Because of the air.")
+        await room.shows("**answers** is done")
+        await room.say("and at night?", mention=False)
+        await room.until(lambda: room.saying("**answers** is done")[1:])
+
+        assert "and at night?" in reader.asked[-1]
+        assert "why is the sky blue" in reader.asked[-1]
+        assert "Because of the air." in reader.asked[-1]
