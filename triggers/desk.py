@@ -281,31 +281,6 @@ class Desk:
         self.fired(firing)
         return firing
 
-    async def bury(
-        self,
-        trigger: Trigger,
-        reason: str,
-        *,
-        id: str,
-        attributes: Mapping[str, str] | None = None,
-        depth: int = 0,
-    ) -> Firing:
-        """Write down why what came, and would come again for ever, cannot fire it."""
-        firing = Firing(
-            firing_id(trigger.id, id),
-            trigger.id,
-            trigger.workflow,
-            moment(self.now()),
-            new_id(),
-            attributes=dict(attributes or {}),
-            status=FiringStatus.DEAD,
-            depth=depth,
-            reason=reason,
-        )
-        if not await self.store.put_firing(firing):
-            return await self.store.firing(firing.id)
-        return firing
-
     async def replay(self, firing_id: str, *, by: str = "", profile: str = "") -> Firing:
         """Try a firing again that is dead, or was dropped or skipped, with another execution,
         which exceeds neither the firing's profile nor this one.

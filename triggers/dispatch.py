@@ -205,11 +205,9 @@ class Dispatcher:
 
     async def _tried(self, firing: Firing) -> Firing:
         if firing.depth > DEEPEST:
-            chain = firing.attributes.get("chain", "")
             why = (
-                f"more than {DEEPEST} triggers began each other in a chain"
-                f"{f' ({chain})' if chain else ''}; do they go in a circle? Give one of them an "
-                "`if` that ends it"
+                f"more than {DEEPEST} triggers began each other, perhaps in a circle. "
+                f"Give one an `if` that ends it: {firing.attributes.get('chain', firing.trigger)}"
             )
             return _ended(firing, FiringStatus.DROPPED, why)
         try:

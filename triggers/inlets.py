@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ..graphs.errors import InvalidInput, StoreUnavailable
+from .burying import bury
 from .cloudevents import Unreadable, event_id, read
 
 if TYPE_CHECKING:
@@ -88,4 +89,4 @@ class Messages:
         except (Unreadable, InvalidInput) as error:
             # Delivered again it would be no better, for ever.
             why = f"the message {delivery.id} of the topic {topic} was not taken: {error}"
-            await self._desk.bury(self._trigger, why, id=id, attributes=told)
+            await bury(self._desk, self._trigger, why, id=id, attributes=told)

@@ -28,6 +28,7 @@ from ..graphs.event import Event, EventType
 from ..graphs.execution import timestamp
 from ..graphs.firing import Firing, Lane, lane_id
 from ..graphs.records import micros, moment
+from .burying import bury
 from .events import LIFECYCLE, OWN, fits, lifecycle
 from .listing import every
 from .watch import WATCH, Watch
@@ -223,8 +224,8 @@ class Router:
                 return  # switched off or deleted meanwhile
             except InvalidInput as error:
                 why = f"the event {heard.name!r} was not taken: {error.message}"
-                await self._desk.bury(
-                    trigger, why, attributes=about, id=heard.id, depth=behind.depth
+                await bury(
+                    self._desk, trigger, why, attributes=about, id=heard.id, depth=behind.depth
                 )
 
     async def _payload(self, heard: Heard) -> Any:
