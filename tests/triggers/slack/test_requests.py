@@ -220,11 +220,17 @@ async def test_nobody_else_is_heard(adapter: Slack, kept: Kept, given: Altered) 
     assert kept.all == []
 
 
-async def test_without_a_signing_secret_no_request_is_taken(slack: SlackServer, kept: Kept) -> None:
-    adapter = Slack("xoxb-1", app_token="xapp-1", url=slack.url)
+async def test_without_a_signing_secret_no_request_is_taken_and_the_log_says_why(
+    kept: Kept, caplog: pytest.LogCaptureFixture
+) -> None:
+    adapter = Slack("xoxb-1", app_token="xapp-1")
 
-    with pytest.raises(NotAuthenticated, match="ASSAY_SLACK_SIGNING_SECRET"):
-        await send(adapter, kept, mention("go", "5.2"))
+    for _ in range(2):
+        with pytest.raises(NotAuthenticated) as caught:
+            await send(adapter, kept, mention("go", "5.2"))
+        assert "ASSAY" not in caught.value.message
+
+    assert caplog.text.count("ASSAY_SLACK_SIGNING_SECRET") == 1
 
 
 async def test_what_cannot_be_kept_is_not_answered_as_if_it_were(

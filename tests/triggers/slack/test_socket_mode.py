@@ -159,6 +159,17 @@ async def test_whoever_ends_finishes_what_came_before_the_connection_is_closed(
 
 
 async def test_without_an_app_token_nobody_listens(slack: SlackServer, kept: Kept) -> None:
-    await Slack("xoxb-1", secret="x", url=slack.url).listen(kept)
+    adapter = Slack("xoxb-1", secret="x", url=slack.url)
+    await adapter.listen(kept)
+    await adapter.close()
 
-    assert slack.calls == []
+    assert slack.asked("apps.connections.open") == []
+
+
+async def test_a_bot_token_that_slack_does_not_take_is_told_at_the_start(
+    adapter: Slack, slack: SlackServer, kept: Kept
+) -> None:
+    slack.refused["auth.test"] = "invalid_auth"
+
+    with pytest.raises(PlatformRefused, match="ASSAY_SLACK_BOT_TOKEN"):
+        await adapter.listen(kept)

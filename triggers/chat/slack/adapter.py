@@ -22,9 +22,8 @@ from ..adapter import Acknowledgement, Card, Conversation, Person, Receive, Ref
 from .blocks import message
 from .growing import Growing, streams
 from .incoming import NAME, bot_of, incoming
-from .quiet import log as quiet
 from .sockets import Socket
-from .web import Refused, Web
+from .web import Refused, Web, sdk_log
 
 _log = logging.getLogger("assay.chat")
 
@@ -54,7 +53,7 @@ class Slack:
         self._verifier = SignatureVerifier(secret, clock or Clock()) if secret else None
         self._bolt = AsyncApp(
             name="slack",  # of a logger too, whose level Bolt sets
-            logger=quiet,
+            logger=sdk_log,
             signing_secret=secret or "unused",
             authorize=_known,
             request_verification_enabled=False,  # `accept` does it before anything is read
@@ -62,6 +61,7 @@ class Slack:
         self._bolt.use(_take)
         self._growing = Growing(self._web)
         self._unsure: dict[str, None] = {}
+        self._warned = False
 
     async def accept(
         self, headers: Mapping[str, str], body: bytes, receive: Receive
@@ -79,6 +79,7 @@ class Slack:
         async def dispatch(request: AsyncBoltRequest) -> BoltResponse:
             return await self._dispatch(request, receive)
 
+        await self._web.call("auth.test")  # a wrong token is told now, not at the first answer
         if self._app_token:
             await Socket(self._web, self._app_token, dispatch, self._pulse).serve()
 
@@ -156,15 +157,17 @@ class Slack:
         when, given = (
             headers.get(f"x-slack-{name}", "") for name in ("request-timestamp", "signature")
         )
-        if self._verifier is None:
-            raise NotAuthenticated("Slack's requests are not taken: set ASSAY_SLACK_SIGNING_SECRET")
         if when.isascii() and when.isdigit() and len(when) < 16 and given.isascii():
             try:
                 text = body.decode()
             except UnicodeDecodeError:
                 text = None
-            if text is not None and self._verifier.is_valid(text, when, given):
+            verifier = self._verifier
+            if text is not None and verifier and verifier.is_valid(text, when, given):
                 return text
+        if self._verifier is None and not self._warned:
+            self._warned = True
+            _log.warning("requests to POST /chat/slack need ASSAY_SLACK_SIGNING_SECRET")
         raise NotAuthenticated("the signature is not Slack's, or is too old")
 
     async def _dispatch(self, request: AsyncBoltRequest, receive: Receive) -> BoltResponse:

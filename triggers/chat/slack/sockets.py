@@ -19,8 +19,7 @@ from slack_sdk.socket_mode.async_client import AsyncBaseSocketModeClient
 from slack_sdk.socket_mode.request import SocketModeRequest
 
 from ....graphs.errors import PlatformUnavailable
-from .quiet import log
-from .web import Web
+from .web import Web, sdk_log
 
 _log = logging.getLogger("assay.chat")
 
@@ -45,7 +44,9 @@ class Socket:
         """Until cancelled. Raises `PlatformUnavailable` when there is no connection for long,
         `PlatformRefused` for a token that Slack does not take."""
         url = await self._web.socket(self._app_token)
-        client = SocketModeClient(self._app_token, log, self._web.client, ping_interval=self._pulse)
+        client = SocketModeClient(
+            self._app_token, sdk_log, self._web.client, ping_interval=self._pulse
+        )
         client.proxy = self._web.client.proxy
         client.wss_uri = url
         client.socket_mode_request_listeners.append(self._take)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeAlias
@@ -12,9 +13,12 @@ from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
 from ....graphs.errors import AssayError, PlatformRefused, PlatformUnavailable
-from .quiet import log
 
 Answer: TypeAlias = Mapping[str, Any]
+
+sdk_log = logging.getLogger("assay.chat.slack")
+"""The SDK's own: it writes down what people say, and a page for each lost connection."""
+sdk_log.setLevel(logging.CRITICAL)
 
 PATIENCE = 15.0
 """Seconds that a call may take."""
@@ -42,7 +46,7 @@ class Web:
     ) -> None:
         self._now = now
         self._until: dict[str, float] = {}
-        self.client = AsyncWebClient(token=token, logger=log, retry_handlers=[])
+        self.client = AsyncWebClient(token=token, logger=sdk_log, retry_handlers=[])
         if url:
             self.client.base_url, self.client.proxy = url.rstrip("/") + "/", None
 
