@@ -260,6 +260,8 @@ class Desk:
         """
         if not trigger.enabled:
             raise NotPossible(f"the trigger {trigger.id!r} is switched off; enable it first")
+        if trigger.type == NOTIFICATION and not execution_id:
+            raise NotPossible(f"{trigger.id!r} tells of what happens to executions: begin one")
         now = self.now()
         execution = execution_id or new_id()
         came = execution if id is None else id

@@ -45,7 +45,7 @@ class Listener:
 
     async def count(self, wanted: int) -> None:
         """Until so many requests have come."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while len(self.heard) < wanted:
                 self._news.clear()
                 await self._news.wait()

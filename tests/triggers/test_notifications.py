@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from assay.graphs.errors import InvalidSpec
+from assay.graphs.errors import InvalidSpec, NotPossible
 from assay.graphs.event import Event, EventType
 from assay.graphs.firing import FiringStatus
 from assay.triggers import service
@@ -107,6 +107,14 @@ async def test_questions_and_waiting_are_told_events_that_nobody_answers_are_not
     (asked,) = [each.json for each in there.heard if "question" in each.json["type"]]
     assert asked["data"]["question"]["id"] == question.id
     assert asked["data"]["question"]["message"] == "Ship it?"
+
+
+async def test_nobody_can_have_something_told_that_did_not_happen(still: House) -> None:
+    """It would be signed as if it had."""
+    trigger = await still.tells("http://127.0.0.1:1/")
+
+    with pytest.raises(NotPossible, match="what happens to executions"):
+        await still.desk.fire(trigger, {"type": "assay.execution.completed"})
 
 
 async def test_the_same_event_heard_again_is_told_once(still: House) -> None:
