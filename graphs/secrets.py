@@ -31,6 +31,7 @@ SHORTEST = 8
 PLACES: Mapping[str, tuple[str, ...]] = {"shell": ("env",), "http": ("headers", "body")}
 """The fields of each kind in which a definition may name secrets; and those of MCP servers."""
 
+_OF_SERVER = re.compile(r"ASSAY_\w+_(?:TOKEN|SECRET)")
 _OF_SERVERS = ("env", "headers")
 _OF_TRIGGERS = (
     ("triggers", ("verify", "secret")),
@@ -198,11 +199,12 @@ class Veil:
 
 
 def public(environ: Mapping[str, str]) -> dict[str, str]:
-    """The variables that steps and programs may see: all but the secrets, and where they lie."""
+    """The variables that steps and programs may see: all but the secrets, where they lie, and
+    what chat platforms know us by (`ASSAY_SLACK_BOT_TOKEN`, `ASSAY_JSON_SECRET`)."""
     return {
         name: value
         for name, value in environ.items()
-        if not name.startswith(VARIABLE) and name != FOLDER
+        if not name.startswith(VARIABLE) and name != FOLDER and not _OF_SERVER.fullmatch(name)
     }
 
 

@@ -107,9 +107,10 @@ def test_a_veil_holds_back_no_more_than_it_must() -> None:
 
 def test_programs_see_no_secret_and_tenants_only_their_own(tmp_path: Path) -> None:
     environ = {"PATH": "/bin", "ASSAY_SECRET_A": "x", "ASSAY_SECRETS": str(tmp_path)}
+    bot = {"ASSAY_SLACK_BOT_TOKEN": "x", "ASSAY_JSON_SECRET": "x"}
     (tmp_path / "tenants" / "acme").mkdir(parents=True)
 
-    assert public(environ) == {"PATH": "/bin"}
+    assert public({**environ, **bot}) == {"PATH": "/bin"}
     assert of_tenant(environ, "") == environ
     assert of_tenant(environ, "other") == {"PATH": "/bin"}
     own = str(tmp_path / "tenants" / "acme")

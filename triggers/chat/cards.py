@@ -37,6 +37,10 @@ def list_card(heard: Sequence[Heard]) -> Card:
     return Card(_lines(heard) or "There is nothing here that you can start.")
 
 
+def went_wrong(letter: str) -> Card:
+    return Card(f"⚠️ Something went wrong; whoever runs this server finds why under `{letter}`.")
+
+
 def not_understood(heard: Sequence[Heard]) -> Card:
     first = next((pattern.text for each in heard for pattern in each.spec.patterns), None)
     such = f", such as `{first}`" if first else ""

@@ -26,7 +26,7 @@ from .adapter import Action, Card, Conversation, Message
 from .commands import Commands
 from .letters import TakenOverError
 from .letters import letter as letter_of
-from .meaning import Fit, Heard
+from .meaning import Command, Fit, Heard
 from .posting import Post
 from .threads import Thread, note, thread
 from .trigger import ChatTrigger, converted
@@ -90,7 +90,7 @@ class Clerk:
                 await letter.close(DONE, "a stranger said it to others")
             return
         heard = [each for each in every_one if powers.begins(each.trigger.workflow)]
-        if command is not None:
+        if command is not None and await self._commanded(command, message, here):
             card = await self._commands.do(command, powers, here, heard, self._teller)
             await self._reply(letter, card)
         elif await self._answered(letter, message, powers, here, fits):
@@ -99,6 +99,12 @@ class Clerk:
             await self._fitted(letter, powers, fits)
         else:
             await self._own_words(letter, message, powers, here, heard)
+
+    async def _commanded(self, command: Command, message: Message, here: Thread) -> bool:
+        """People may say `approve` or `answer` to each other when nothing is asked."""
+        if message.mention or command.id or command.name not in ("approve", "reject", "answer"):
+            return True
+        return bool(await self._commands.questions(here))
 
     async def _answered(
         self,

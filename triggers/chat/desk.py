@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 from weakref import WeakValueDictionary
 
 from ...graphs.errors import (
@@ -14,11 +14,14 @@ from ...graphs.errors import (
     PlatformRefused,
     PlatformUnavailable,
     StoreError,
+    StoreUnavailable,
 )
 from ...graphs.firing import FiringStatus
+from . import cards
 from .clerk import Clerk
 from .lead import Lead
 from .letters import Letter, TakenOverError, open_letters, write_down
+from .posting import Post
 from .telling import Teller
 
 if TYPE_CHECKING:
@@ -30,14 +33,19 @@ if TYPE_CHECKING:
 LOOK = 2.0
 """Seconds between two looks for letters that another process took in."""
 
-ATTEMPTS = 8
-"""How often a letter is read when reading it fails for now."""
+ATTEMPTS = 6
+"""How often something is tried that fails in a way that nobody foresaw."""
+
+CRASHES = 20
+"""How often a letter is begun with by processes that then die."""
 
 AT_ONCE = 32
 """Letters that are read at once."""
 
 LONGEST = 60.0
 """Seconds between two tries, at most."""
+
+Deal: TypeAlias = Callable[[Letter], Awaitable[None]]
 
 _log = logging.getLogger("assay.chat")
 
@@ -134,52 +142,65 @@ class ChatDesk:
             except TimeoutError:
                 pass
 
-    def _begin(self, letter: Letter, deal: Callable[[Letter], Awaitable[None]]) -> None:
+    def _begin(self, letter: Letter, deal: Deal) -> None:
         if letter.id in self._busy:
             return
         task = asyncio.ensure_future(self._dealt(letter, deal))
         self._busy[letter.id] = task
         task.add_done_callback(lambda _: self._busy.pop(letter.id, None))
 
-    async def _dealt(self, letter: Letter, deal: Callable[[Letter], Awaitable[None]]) -> None:
+    async def _dealt(self, letter: Letter, deal: Deal) -> None:
         try:
             await deal(letter)
         except TakenOverError as error:
             _log.info("%s", error)
         except StoreError as error:
             _log.warning("letter %s is left for later: %s", letter.id, error)
-        except Exception:
-            _log.exception("letter %s failed", letter.id)
 
     async def _read(self, letter: Letter) -> None:
         """Those of one conversation one after the other, as they came."""
         turn = self._turns.setdefault(letter.came.conversation.key, asyncio.Lock())
-        async with turn, self._room:
-            await self._until_read(letter)
+        async with turn:
+            if await letter.tried() > CRASHES:
+                await letter.close(FiringStatus.DEAD, f"begun {CRASHES} times, and never ended")
+            while letter.open and not letter.understood:
+                await self._patiently(letter, self._read_now)
         if letter.understood:
             await self._told(letter)
 
-    async def _until_read(self, letter: Letter) -> None:
-        while letter.open and not letter.understood:
-            attempts = await letter.tried()
-            try:
-                await self._clerk.read(letter)
-                continue
-            except (TakenOverError, PlatformRefused) as error:
-                if isinstance(error, TakenOverError):
-                    raise
-                await letter.close(FiringStatus.DEAD, str(error))
-                continue
-            except (StoreError, PlatformUnavailable) as error:
-                why, wait = str(error), getattr(error, "wait", 0)
-                _log.warning("letter %s: %s", letter.id, why)
-            except Exception as error:
-                why, wait = f"{type(error).__name__}: {error}", 0
-                _log.exception("letter %s failed", letter.id)
-            if attempts >= ATTEMPTS:
-                await letter.close(FiringStatus.DEAD, f"given up after {attempts} attempts: {why}")
-                return
-            await asyncio.sleep(wait or min(LONGEST, 0.5 * 2.0**attempts))
+    async def _read_now(self, letter: Letter) -> None:
+        async with self._room:
+            await self._clerk.read(letter)
 
     async def _told(self, letter: Letter) -> None:
-        await self._teller.tell(letter)
+        while letter.open:
+            await self._patiently(letter, self._teller.tell)
+
+    async def _patiently(self, letter: Letter, deal: Deal) -> None:
+        """Again and again while the store or the platform is away; anything else that goes
+        wrong a few times, and then the letter is dead."""
+        failures = away = 0
+        while True:
+            wait = 0.0
+            try:
+                return await deal(letter)
+            except TakenOverError:
+                raise
+            except PlatformRefused as error:
+                return await letter.close(FiringStatus.DEAD, str(error))
+            except (StoreUnavailable, PlatformUnavailable) as error:
+                away, wait = away + 1, getattr(error, "wait", 0.0)
+                _log.warning("letter %s: %s", letter.id, error)
+            except Exception as error:
+                _log.exception("letter %s failed", letter.id)
+                if (failures := failures + 1) == ATTEMPTS:
+                    return await self._given_up(letter, f"{type(error).__name__}: {error}")
+            await asyncio.sleep(wait or min(LONGEST, 0.5 * 2.0 ** (failures + away)))
+
+    async def _given_up(self, letter: Letter, why: str) -> None:
+        adapter = self._adapters[letter.told.conversation.platform]
+        try:
+            await Post(adapter, letter).put("reply", cards.went_wrong(letter.id))
+        except (PlatformRefused, PlatformUnavailable) as error:
+            _log.warning("letter %s: %s", letter.id, error)
+        await letter.close(FiringStatus.DEAD, f"failed {ATTEMPTS} times: {why}")

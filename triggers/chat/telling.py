@@ -134,6 +134,8 @@ class Teller:
                     tale.bell.clear()
                     await self._step(tale)
                     failures = 0
+                except ExecutionNotFound:
+                    await letter.close(FiringStatus.STARTED, "its execution was deleted")
                 except (PlatformUnavailable, StoreUnavailable) as error:
                     failures += 1
                     wait = getattr(error, "wait", 0) or min(PATIENCE, 2.0 ** (failures - 1))

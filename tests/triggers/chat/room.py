@@ -116,8 +116,11 @@ def place(thread: str = "1") -> Conversation:
 class Room:
     """A desk over one store, which can be left and entered again, before one platform."""
 
-    def __init__(self, home: Path, environ: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, home: Path, environ: Mapping[str, str] | None = None, store: str | None = None
+    ) -> None:
         self._home = home
+        self._store = store
         self._environ = dict(environ or {})
         self._ids = count(1)
         self._stack = AsyncExitStack()
@@ -129,7 +132,7 @@ class Room:
     async def enter(self) -> None:
         self._stack = AsyncExitStack()
         self.app = await self._stack.enter_async_context(
-            open_app(home=self._home, workspace=self._home, environ=self._environ)
+            open_app(self._store, home=self._home, workspace=self._home, environ=self._environ)
         )
         self.app.manager.serve()
         triggers, router = self.app.triggers, None
@@ -200,9 +203,11 @@ class Room:
 
 
 @asynccontextmanager
-async def open_room(home: Path, environ: Mapping[str, str] | None = None) -> AsyncIterator[Room]:
+async def open_room(
+    home: Path, environ: Mapping[str, str] | None = None, store: str | None = None
+) -> AsyncIterator[Room]:
     """With Ada, who may operate."""
-    room = Room(home, environ)
+    room = Room(home, environ, store)
     await room.enter()
     try:
         await room.allow(ADA)
