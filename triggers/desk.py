@@ -60,6 +60,7 @@ class Desk:
         self.now = now
         self.fired: Callable[[Firing], None] = lambda _: None
         self.changed: Callable[[], None] = lambda: None
+        self.making: list[Callable[[Trigger], Awaitable[None]]] = []
         self._bound: OrderedDict[bytes, BoundTrigger] = OrderedDict()
         self._settling: dict[str, set[asyncio.Event]] = {}
 
@@ -109,7 +110,7 @@ class Desk:
             try:
                 kept = await self.store.trigger(id)
             except TriggerNotFound:
-                if await self.store.put_trigger(replace(fresh, declared=True)):
+                if await self._put_new(replace(fresh, declared=True)):
                     return
                 continue
             if least:
@@ -150,12 +151,17 @@ class Desk:
         bound = self.manager.launches.trigger(document, name, target)
         id = f"{workflow}.{name}"
         made = replace(self._new(id, workflow, bound.spec, document, by, profile), version=version)
-        if not await self.store.put_trigger(made):
+        if not await self._put_new(made):
             raise NotPossible(
                 f"there is a trigger {id!r} already; delete it first, or give an `id`"
             )
         self.changed()
         return made
+
+    async def _put_new(self, trigger: Trigger) -> bool:
+        for prepare in self.making:
+            await prepare(trigger)
+        return await self.store.put_trigger(trigger)
 
     def _new(
         self,

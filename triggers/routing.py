@@ -46,9 +46,16 @@ OVERLAP = 60.0
 """Seconds by which such a look reaches back beyond the last one: clocks differ, and an event is
 kept a moment after its time."""
 
+LONGEST = 7 * 24 * 3600.0
+"""Seconds that it reaches back at most: firings are known for longer than that."""
+
+QUIET = 600.0
+"""Seconds after which such a look is written down, though nothing was sent."""
+
 SKEW = 1.0
 """Seconds by which an event may be older than the trigger that it fires."""
 
+KIND = "event"
 PAGE = 200
 AT_ONCE = 16
 KNOWN = 10_000
@@ -133,7 +140,8 @@ class Router:
     def __init__(self, desk: Desk) -> None:
         self._desk, self._store = desk, desk.store
         bus, types = desk.manager.services.bus, [*LIFECYCLE, EventType.EMITTED]
-        self._watch = Watch(desk.store, bus, "events", types, self._happened)
+        self._watch = Watch(desk.store, bus, "events", types, self._happened, self._wanted)
+        desk.making.append(self._making)
         self._limit = asyncio.Semaphore(AT_ONCE)
         self._routed: OrderedDict[str, None] = OrderedDict()
         self._begun: OrderedDict[str, Behind] = OrderedDict()
@@ -143,6 +151,18 @@ class Router:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._watch.run())
             group.create_task(self._sweep())
+
+    def look(self) -> None:
+        """Triggers have changed."""
+        self._watch.look()
+
+    async def _making(self, trigger: Trigger) -> None:
+        """What is emitted from now on is for it, also where nobody serves yet."""
+        if trigger.type == KIND:
+            await self._watch.mark()
+
+    async def _wanted(self) -> bool:
+        return bool((await self._store.triggers(type=KIND, limit=1)).items)
 
     async def sent(self, signal: Signal) -> None:
         """Route an event from outside that the store has kept: once this returns its firings
@@ -167,9 +187,12 @@ class Router:
 
     async def _look(self) -> None:
         """Route what was sent and not routed, since somebody last looked."""
+        if not await self._wanted():
+            return
         began, id = time.time(), lane_id(WATCH, "sent")
         lane = await self._store.lane(id)
-        since = (began if lane is None else float(lane.document["at"])) - OVERLAP
+        last = 0.0 if lane is None else float(lane.document["at"])
+        since = max(last, began - LONGEST) - OVERLAP
         after: Signal | None = None
         while page := await self._store.sent(since=since, after=after, limit=PAGE):
             after = page[-1]
@@ -177,6 +200,8 @@ class Router:
             await self._route([_from_outside(signal) for signal in missed])
             for signal in missed:
                 _remember(self._routed, signal.id, None)
+        if after is None and began - last < QUIET:
+            return
         revision = 0 if lane is None else lane.revision + 1
         # When another process was first, what it has written does as well.
         document = {"name": "sent", "at": began}
@@ -198,7 +223,7 @@ class Router:
         await _all(rows)
 
     async def _triggers(self, after: str | None) -> Page[Trigger]:
-        return await self._store.triggers(type="event", after=after)
+        return await self._store.triggers(type=KIND, after=after)
 
     async def _row(self, waiting: Waiting, heard: Sequence[Heard]) -> None:
         if not waiting.in_turn:
@@ -233,7 +258,7 @@ class Router:
             return heard.payload
         execution = await self._store.execution(heard.source)
         ended = heard.payload in ("completed", "failed", "cancelled")
-        return {
+        told = {
             "execution_id": execution.id,
             "workflow": execution.workflow,
             "version": execution.version,
@@ -241,6 +266,7 @@ class Router:
             "outputs": dict(execution.outputs) if ended else {},
             "error": execution.error.to_dict() if ended and execution.error else None,
         }
+        return self._desk.manager.services.secrets.masked(told)
 
     async def _behind(self, source: str) -> Behind:
         """Kept: what began an execution never changes."""

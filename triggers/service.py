@@ -43,7 +43,7 @@ class TriggerService:
         self._loops: dict[str, Loop] = {"events": self.router.run}
         self._listening: dict[tuple[str, int], asyncio.Task[None]] = {}
         self._look = asyncio.Event()
-        self._heard: list[Callable[[], None]] = [self._look.set]
+        self._heard: list[Callable[[], None]] = [self._look.set, self.router.look]
         desk.changed = self._changed
 
     def add(self, name: str, loop: Loop) -> None:

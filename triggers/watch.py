@@ -28,6 +28,12 @@ PAGE = 200
 KEEP = 1.0
 """Seconds between two writings of how far it has come, while there is news."""
 
+REFRESH = 5.0
+"""Seconds between two times that it is asked whether it is wanted."""
+
+IDLE = 3600.0
+"""Seconds after which its place is written, too, while it is not wanted."""
+
 PATIENCE = (0.2, 10.0)
 """Seconds between two tries when something fails: first and longest."""
 
@@ -48,9 +54,19 @@ class Watch:
     """
 
     def __init__(
-        self, store: Store, bus: EventBus, name: str, types: Collection[EventType], take: Take
+        self,
+        store: Store,
+        bus: EventBus,
+        name: str,
+        types: Collection[EventType],
+        take: Take,
+        wanted: Callable[[], Awaitable[bool]] | None = None,
     ) -> None:
-        """What `take` raises is logged, and the same events are handed on again."""
+        """What `take` raises is logged, and the same events are handed on again.
+
+        While `wanted` says no, the log is not read, which may cost money, and `look` or a few
+        seconds later it is asked again. Then all is handed on that came after it last said no.
+        """
         self._store, self._bus = store, bus
         self._id = lane_id(WATCH, name)
         self._name = name
@@ -62,44 +78,77 @@ class Watch:
         self._cursor = ""
         self._revision = 0  # of the lane when it is written next
         self._kept, self._kept_at = "", 0.0
+        self._wants = wanted
+        self._following = True
+        self._asked_at = -REFRESH
+        self._bell = asyncio.Event()
+
+    def look(self) -> None:
+        """Ask at once whether it is wanted: something has changed."""
+        self._asked_at = -REFRESH
+        self._bell.set()
 
     async def run(self) -> None:
         """Watch until cancelled."""
-        bell = asyncio.Event()
         heard = self._bus.here()
-        ringing = asyncio.create_task(_ring(heard, bell))
+        ringing = asyncio.create_task(self._ring(heard))
         try:
             await self._insist(self._begin)
             while True:
-                rung = bell.is_set()
-                bell.clear()
-                if await self._insist(self._look):
+                rung = self._bell.is_set()
+                self._bell.clear()
+                if not await self._insist(self._wanted):
+                    await self._rest(self._asked_at + REFRESH - time.monotonic())
+                elif await self._insist(self._read):
                     continue
-                if rung and self._store.pace.late:
+                elif rung and self._store.pace.late:
                     # It is told a little later, or what was rung for was read before.
                     await asyncio.sleep(self._store.pace.late)
-                    continue
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(self._store.pace.listen):
-                        await bell.wait()
+                else:
+                    await self._rest(self._store.pace.listen)
         finally:
             ringing.cancel()
 
+    async def mark(self) -> None:
+        """Have it begin here, if nobody has watched under the name yet."""
+        if await self._store.lane(self._id) is None:
+            document = {"name": self._name, "cursor": await self._store.log_end()}
+            await self._store.put_lane(Lane(self._id, WATCH, timestamp(), document, lasting=True))
+
+    async def _rest(self, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(max(0.0, seconds)):
+                await self._bell.wait()
+
+    async def _ring(self, heard: AsyncIterator[Event]) -> None:
+        async for event in heard:
+            if event.seq:
+                self._bell.set()
+
+    async def _wanted(self) -> bool:
+        """Asked now and then."""
+        if self._wants is None or time.monotonic() - self._asked_at < REFRESH:
+            return self._following
+        end = await self._store.log_end()
+        self._following = await self._wants()
+        self._asked_at = time.monotonic()
+        if not self._following:
+            # Whoever wants something from now on wants what comes behind that.
+            self._cursor = end
+            if self._asked_at - self._kept_at >= IDLE:
+                await self._keep()
+        return self._following
+
     async def _begin(self) -> bool:
         """From where the last one was, or, for the first of all, from now."""
+        await self.mark()
         lane = await self._store.lane(self._id)
-        if lane is None:
-            self._cursor = await self._store.log_end()
-            if await self._keep():
-                return True
-            lane = await self._store.lane(self._id)  # somebody else was the first
-        if lane is None:
-            return await self._begin()
+        assert lane is not None
         self._cursor = self._kept = str(lane.document["cursor"])
         self._revision = lane.revision + 1
         return True
 
-    async def _look(self) -> bool:
+    async def _read(self) -> bool:
         """Hand on what there is; whether there may be more at once."""
         try:
             page = await self._store.log(after=self._cursor, limit=PAGE)
@@ -111,7 +160,7 @@ class Watch:
             )
             self._cursor = await self._store.log_end()
             page = ()
-        found = [event for logged in page for event in self._wanted(logged)]
+        found = [event for logged in page for event in self._of_types(logged)]
         if found:
             await self._take(found)
         if page:
@@ -120,7 +169,7 @@ class Watch:
             await self._keep()
         return bool(page)
 
-    def _wanted(self, logged: Logged) -> Sequence[Event]:
+    def _of_types(self, logged: Logged) -> Sequence[Event]:
         data = logged.entry.data
         if not self._reads_all and not any(mark in data for mark in self._marks):
             return ()
@@ -157,9 +206,3 @@ class Watch:
                 _log.exception("%s is tried again", self._name)
             await asyncio.sleep(delay * random.uniform(0.5, 1))
             delay = min(delay * 2, longest)
-
-
-async def _ring(heard: AsyncIterator[Event], bell: asyncio.Event) -> None:
-    async for event in heard:
-        if event.seq:
-            bell.set()

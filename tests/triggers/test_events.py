@@ -185,6 +185,17 @@ async def test_what_nobody_routed_is_found_later(
         assert execution.inputs == {"came": {"n": 1}}
 
 
+async def test_what_was_emitted_before_anybody_ever_served_is_found_later(tmp_path: Path) -> None:
+    async with open_app(home=tmp_path, workspace=tmp_path) as app:
+        await app.run(emits("a", "e"))
+        await app.register(echoes("w", "e"))
+        later = await app.run(emits("a", "e"))
+    async with serving(tmp_path) as app:
+        (execution,) = await ran(app, "w", 1)
+        firing = await app.manager.store.firing(execution.firing)
+        assert firing.attributes["source"] == later.id
+
+
 async def test_what_was_emitted_while_nobody_served_is_found_later(tmp_path: Path) -> None:
     async with serving(tmp_path) as app:
         await app.register(echoes("w", "e"))

@@ -98,6 +98,34 @@ async def test_the_place_is_kept_so_that_a_restart_does_not_begin_at_the_beginni
         assert first.id not in {event.execution_id for event in again.events}
 
 
+async def test_the_log_is_not_read_while_nobody_wants_to_know(tmp_path: Path) -> None:
+    async with open_app(home=tmp_path, workspace=tmp_path) as app:
+        store, taken, wanting = app.manager.store, Taken(), False
+        asked = asyncio.Event()
+
+        async def wanted() -> bool:
+            asked.set()
+            return wanting
+
+        following = Watch(store, app.bus, "test", ENDS, taken.take, wanted)
+        task = asyncio.create_task(following.run())
+        async with asyncio.timeout(30):
+            await asked.wait()
+        unwanted = await app.run(ECHO)
+        asked.clear()
+        following.look()
+        async with asyncio.timeout(30):
+            await asked.wait()
+        meanwhile = await app.run(ECHO)
+        wanting = True
+        following.look()
+        wanted_of = await app.run(ECHO)
+        await taken.until(meanwhile.id, wanted_of.id)
+        assert unwanted.id not in {event.execution_id for event in taken.events}
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
 async def test_what_could_not_be_taken_is_handed_on_again(tmp_path: Path) -> None:
     class Stubborn(Taken):
         refused = 0

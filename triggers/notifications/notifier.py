@@ -68,7 +68,15 @@ def tell(service: TriggerService, *, private: bool = False) -> None:
     desk = service.desk
     notifier = Notifier(desk, Sender(private=private))
     bus = desk.manager.services.bus
-    service.add("notifications", Watch(desk.store, bus, NAME, TYPES, notifier.heed).run)
+    watch = Watch(desk.store, bus, NAME, TYPES, notifier.heed, notifier.wanted)
+
+    async def making(trigger: Trigger) -> None:
+        if trigger.type == NOTIFICATION:
+            await watch.mark()
+
+    desk.making.append(making)
+    service.on_change(watch.look)
+    service.add("notifications", watch.run)
     service.dispatcher.outlets[NOTIFICATION] = notifier.deliver
 
 
@@ -80,6 +88,10 @@ class Notifier:
         self._sender = sender
         self._under_way: Counter[str] = Counter()
         self._put_off: dict[str, float] = {}
+
+    async def wanted(self) -> bool:
+        """Whether there is anybody to be told."""
+        return bool((await self._desk.store.triggers(type=NOTIFICATION, limit=1)).items)
 
     async def heed(self, events: Sequence[Event]) -> None:
         """Write down who is to be told of them; it is durable, and doing it again is harmless."""
