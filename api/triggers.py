@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..graphs.errors import FiringNotFound, InvalidInput, TriggerNotFound
-from ..graphs.firing import FiringStatus
+from ..graphs.errors import (
+    FiringNotFound,
+    InvalidInput,
+    InvalidSpec,
+    TriggerNotFound,
+    WorkflowNotFound,
+)
+from ..graphs.firing import Firing, FiringStatus, Trigger
+from ..graphs.stored import Page
 from .access import Operation, covers
 from .registering import Registering
 
 if TYPE_CHECKING:
-    from ..graphs.firing import Firing, Trigger
-    from ..graphs.stored import Page
+    from datetime import datetime
+
+
+class Timed(NamedTuple):
+    """A trigger of the clock, its next due times (seconds since 1970), and its schedule in
+    words, or what is wrong with it."""
+
+    trigger: Trigger
+    next: Sequence[float]
+    says: str
 
 
 class Triggering(Registering):
@@ -49,6 +64,7 @@ class Triggering(Registering):
         """One beside those of the definition. What it starts exceeds no security profile of
         the asker's. Raises `WorkflowNotFound`, `InvalidSpec`, `NotPossible`."""
         self._there(workflow)
+        await self._store.workflow(workflow, version)
         make = partial(
             self._triggers.create,
             workflow,
@@ -137,6 +153,42 @@ class Triggering(Registering):
             self._triggers.replay, id, by=self.asker.principal.id, profile=self._profile
         )
         return await self._change(Operation.FIRE_TRIGGER, firing.workflow, id, again, {})
+
+    async def schedules(
+        self, *, count: int = 5, after: str | None = None, limit: int = 50
+    ) -> Page[Timed]:
+        """Triggers that the clock fires, with so many of their next due times."""
+        page = await self.triggers(type="cron", after=after, limit=limit)
+        return Page([await self._timed(each, count) for each in page.items], page.cursor)
+
+    async def _timed(self, trigger: Trigger, count: int) -> Timed:
+        from ..triggers.cron import CronTrigger, explain, upcoming
+
+        try:
+            spec = await self._triggers.spec(trigger)
+        except (InvalidSpec, WorkflowNotFound) as error:
+            return Timed(trigger, (), error.message)
+        assert isinstance(spec, CronTrigger)
+        due = upcoming(spec, self._triggers.now(), count) if trigger.enabled else ()
+        return Timed(trigger, due, explain(spec))
+
+    async def backfill(self, id: str, start: datetime, end: datetime) -> Sequence[Firing]:
+        """Fire it for each of its due times in a range, and each of those once, however often
+        this is asked for. Raises `TriggerNotFound`, `NotPossible`, `InvalidInput`."""
+        from ..triggers.clock import backfill
+
+        trigger, who = await self._seen(id), self.asker.principal.id
+        fill = partial(
+            backfill,
+            self._triggers,
+            trigger,
+            start.timestamp(),
+            end.timestamp(),
+            by=who,
+            profile=self._profile,
+        )
+        what = {"start": start.isoformat(), "end": end.isoformat()}
+        return await self._change(Operation.FIRE_TRIGGER, trigger.workflow, id, fill, what)
 
     async def _seen(self, id: str) -> Trigger:
         trigger = await self._store.trigger(id)

@@ -31,6 +31,8 @@ STATUSES: Mapping[type[errors.AssayError], HTTPStatus] = {
     errors.ExecutionNotFound: HTTPStatus.NOT_FOUND,
     errors.QuestionNotFound: HTTPStatus.NOT_FOUND,
     errors.ArtifactNotFound: HTTPStatus.NOT_FOUND,
+    errors.TriggerNotFound: HTTPStatus.NOT_FOUND,
+    errors.FiringNotFound: HTTPStatus.NOT_FOUND,
     errors.WorkflowConflict: HTTPStatus.CONFLICT,
     errors.QuestionClosed: HTTPStatus.CONFLICT,
     errors.NotPossible: HTTPStatus.CONFLICT,

@@ -92,6 +92,26 @@ _DIFF: Final = """\
    type: approval
 """
 
+_MORNINGS: Final = {"type": "manual", "id": "mornings", "with": {"who": "{{ payload.name }}"}}
+_STARTER: Final[Mapping[str, Any]] = {
+    "id": "greet.mornings",
+    "workflow": "greet",
+    "version": None,
+    "type": "manual",
+    "document": _MORNINGS,
+    "declared": False,
+    "enabled": True,
+    "by": "3f9c2a7b",
+    "profile": "restricted",
+    "created_at": _AT,
+    "next_at": None,
+}
+_CLOCK: Final[Mapping[str, Any]] = {
+    "type": "cron",
+    "document": {"type": "cron", "id": "mornings", "schedule": "0 9 * * MON-FRI"},
+    "next_at": "2026-11-23T09:00:00.000000Z",
+}
+
 SHAPES: Final[Mapping[str, Any]] = {
     "Version": {**_NAMED, "description": None, "registered_at": _BEFORE},
     "Definition": {**_NAMED, "document": DEFINITION},
@@ -187,6 +207,30 @@ SHAPES: Final[Mapping[str, Any]] = {
     "Answering": {"approved": True, "comment": "she will like it"},
     "Sending": {"name": "paid", "key": "order-7", "payload": {"euros": 12}, "id": "payment-31"},
     "Sent": {"told": [_ID]},
+    "Starter": _STARTER,
+    "Schedule": {
+        **_STARTER,
+        **_CLOCK,
+        "next": ["2026-11-23T09:00:00.000000Z", "2026-11-24T09:00:00.000000Z"],
+        "says": "At 09:00 on Monday through Friday, UTC",
+    },
+    "NewTrigger": {"workflow": "greet", "trigger": _MORNINGS},
+    "Switch": {"enabled": True},
+    "Firings": {"payload": {"name": "Ada"}},
+    "Fired": {
+        "id": "f52b050d0e39392474cc7f00ae47d90b",
+        "trigger": "greet.mornings",
+        "workflow": "greet",
+        "at": _BEFORE,
+        "status": "started",
+        "execution_id": _ID,
+        "reason": "",
+        "into": "",
+        "payload": {"name": "Ada"},
+        "attributes": {},
+        "by": "3f9c2a7b",
+    },
+    "Due": {"start": "2026-11-16T00:00:00Z", "end": "2026-11-21T00:00:00Z"},
     "Artifact": {
         "execution_id": _ID,
         "path": "hi",

@@ -22,6 +22,8 @@ _BEGUN = tuple(Link(each, {"id": "$response.body#/execution_id"}) for each in _O
 _NAMED = {"name": "$response.body#/name"}
 _VERSION = "$response.body#/version"
 _FIRST = "$response.body#/items/0"
+_OF_TRIGGER = ("getTrigger", "switchTrigger", "fireTrigger", "deleteTrigger")
+_MADE = tuple(Link(each, {"id": "$response.body#/id"}) for each in _OF_TRIGGER)
 
 LINKS: Mapping[str, tuple[Link, ...]] = {
     "registerWorkflow": (
@@ -49,6 +51,13 @@ LINKS: Mapping[str, tuple[Link, ...]] = {
     "listQuestions": (
         Link("getQuestion", {"id": f"{_FIRST}/id"}),
         Link("answerQuestion", {"id": f"{_FIRST}/id"}),
+    ),
+    "createTrigger": _MADE,
+    "listTriggers": tuple(Link(each, {"id": f"{_FIRST}/id"}) for each in _OF_TRIGGER),
+    "fireTrigger": (Link("getFiring", {"id": "$response.body#/id"}),),
+    "listFirings": (
+        Link("getFiring", {"id": f"{_FIRST}/id"}),
+        Link("replayFiring", {"id": f"{_FIRST}/id"}),
     ),
     "listArtifacts": (
         Link("getArtifact", {"id": "$request.path.id", "sha256": f"{_FIRST}/sha256"}),

@@ -9,7 +9,16 @@ from fastapi import APIRouter, FastAPI
 
 from .. import hooks, sse
 from ..problems import MEDIA_TYPE
-from . import administration, definitions, executions, keeping, memories, models, questions
+from . import (
+    administration,
+    definitions,
+    executions,
+    keeping,
+    memories,
+    models,
+    questions,
+    triggers,
+)
 from .openapi import describe, name
 
 _ALWAYS = {
@@ -30,7 +39,17 @@ def mount(app: FastAPI) -> None:
         generate_unique_id_function=name,
         responses={status: _described(about) for status, about in _ALWAYS.items()},
     )
-    for subject in (definitions, executions, questions, keeping, models, memories, administration):
+    subjects = (
+        definitions,
+        executions,
+        questions,
+        keeping,
+        models,
+        memories,
+        administration,
+        triggers,
+    )
+    for subject in subjects:
         router.include_router(subject.router)
     router.include_router(sse.router)
     app.include_router(router)

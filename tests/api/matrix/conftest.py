@@ -6,17 +6,20 @@ import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Mapping
 from contextlib import closing
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.api.http.conftest import Served, serving
+from tests.api.roles import TRIGGERS
 
 from assay.api.access import Operation, Role
 from assay.api.http.front import Front
 from assay.api.keys import issue
 from assay.graphs.execution import Execution, Status, timestamp
+from assay.graphs.firing import FiringStatus
 from assay.graphs.memory import Fact
 
 from .asks import Caller, Reach, Things
@@ -58,6 +61,10 @@ NOTHING: Things = {
     "chat": "else-nothing",
     "execution": "0190b6c1-8f3e-7c4a-9d21-6f1b2c3d4e5f",
     "question": "q" + "0" * 19,
+    "trigger": "else-nothing.hand",
+    "schedule": "else-nothing.clock",
+    "firing": "f" + "0" * 31,
+    "dead": "f" + "0" * 31,
     "sha": "0" * 64,
 }
 """What is nowhere, of each kind of thing that belongs to a workflow."""
@@ -167,6 +174,8 @@ class World:
             "ended": (await self._ended("team-quick")).id,
             "judged": (await self._ended("team-thinks")).id,
             "new": "team-new",
+            "new_trigger": "new",
+            **(await self._triggers("hand")),
             "memory": (await self._remembered("team-thinks", "team-memory")),
             **(await self.fresh(Operation.FORGET_MEMORY)),
             "key": (await self.fresh(Operation.REVOKE_KEY))["key"],
@@ -205,6 +214,10 @@ class World:
         if operation is Operation.FORGET_MEMORY:
             await self._remembered("team-thinks", "ann")
             return {"remembers": "team-thinks"}
+        if operation is Operation.CREATE_TRIGGER:
+            return {"workflow": "team-quick", "new_trigger": f"new-{number}"}
+        if operation in TRIGGERS:
+            return await self._triggers(f"t{number}")
         if operation is Operation.INVALIDATE_CACHE:
             self.ours.cached(f"key-{number}")
             return {}
@@ -220,6 +233,22 @@ class World:
         fact = Fact("size", "39", timestamp())
         await self._manager.store.note(workflow, key, fact)
         return key
+
+    async def _triggers(self, name: str) -> Things:
+        """Of one by hand and one of the clock; a firing of the first, and one that is dead."""
+        desk = self.served.tenants.app().triggers.desk
+        hand = await desk.create("team-quick", {"type": "manual", "id": name})
+        document = {"type": "cron", "id": f"{name}-clock", "schedule": "0 9 1 1 *"}
+        clock = await desk.create("team-quick", document)
+        firing = await desk.fire(hand, {})
+        dead = replace(await desk.fire(hand, {}), status=FiringStatus.DEAD, due=None, revision=1)
+        assert await desk.store.put_firing(dead)
+        return {
+            "trigger": hand.id,
+            "schedule": clock.id,
+            "firing": firing.id,
+            "dead": dead.id,
+        }
 
     async def _ended(self, workflow: str) -> Execution:
         started = await self._manager.start(workflow)

@@ -10,7 +10,6 @@ import httpx
 
 from assay.api.access import Operation
 
-from ..roles import TRIGGERS
 from .asks import About, Ask, Caller, Told
 
 O = Operation  # noqa: E741
@@ -18,6 +17,8 @@ DEFINITION = {
     "name": "{new}",
     "steps": [{"id": "say", "type": "skill", "skill": "echo", "inputs": {"message": "hi"}}],
 }
+NEW_TRIGGER = {"workflow": "{workflow}", "trigger": {"type": "manual", "id": "{new_trigger}"}}
+PAST = {"start": "2026-01-01T00:00:00Z", "end": "2026-01-02T00:00:00Z"}
 KINDS = {401: "unknown", 403: "forbidden", 404: "absent"}
 
 
@@ -69,6 +70,18 @@ ASKS = [
         Call("POST", "/v1/executions/{judged}/feedback", {"path": "think", "passed": True}),
     ),
     Ask(O.SEND_EVENT, _STORE, Call("POST", "/v1/events", {"name": "paid"})),
+    Ask(O.READ_TRIGGERS, _LIST, Call("GET", "/v1/triggers?limit=100"), "trigger"),
+    Ask(O.READ_TRIGGERS, _THING, Call("GET", "/v1/triggers/{trigger}")),
+    Ask(O.READ_TRIGGERS, _LIST, Call("GET", "/v1/schedules?limit=100"), "schedule"),
+    Ask(O.READ_TRIGGERS, _LIST, Call("GET", "/v1/firings?limit=100"), "firing"),
+    Ask(O.READ_TRIGGERS, _LIST, Call("GET", "/v1/firings?trigger=team-quick.hand"), "firing"),
+    Ask(O.READ_TRIGGERS, _THING, Call("GET", "/v1/firings/{firing}")),
+    Ask(O.CREATE_TRIGGER, _THING, Call("POST", "/v1/triggers", NEW_TRIGGER)),
+    Ask(O.SWITCH_TRIGGER, _THING, Call("PATCH", "/v1/triggers/{trigger}", {"enabled": False})),
+    Ask(O.FIRE_TRIGGER, _THING, Call("POST", "/v1/triggers/{trigger}/fire", {})),
+    Ask(O.FIRE_TRIGGER, _THING, Call("POST", "/v1/firings/{dead}/replay")),
+    Ask(O.FIRE_TRIGGER, _THING, Call("POST", "/v1/schedules/{schedule}/backfill", PAST)),
+    Ask(O.DELETE_TRIGGER, _THING, Call("DELETE", "/v1/triggers/{trigger}")),
     Ask(O.READ_ARTIFACTS, _THING, Call("GET", "/v1/executions/{kept}/artifacts")),
     Ask(O.READ_ARTIFACTS, _THING, Call("GET", "/v1/executions/{kept}/artifacts/{sha}")),
     Ask(O.READ_SLOTS, _LIST, Call("GET", "/v1/slots"), "execution"),
@@ -90,7 +103,7 @@ class Rest:
 
     name = "rest"
     asks = ASKS
-    lacks = TRIGGERS
+    lacks: frozenset[Operation] = frozenset()
 
     def __init__(self, url: str) -> None:
         self._http = httpx.AsyncClient(base_url=url, timeout=60)
