@@ -9,7 +9,8 @@ from fastapi import APIRouter, Header, Path, Query, Request, Response
 
 from ....graphs.firing import Firing, Trigger
 from ....triggers.desk import moment
-from ..shapes import Due, Fired, Firings, Listed, NewTrigger, Schedule, Starter, Switch
+from ..shapes import Listed
+from ..trigger_shapes import Due, Fired, Firings, NewTrigger, Schedule, Starter, Switch
 from .answers import TAGGED, After, Asking, JsonRoute, Limit, describes, tagged
 
 router = APIRouter(tags=["triggers"], route_class=JsonRoute)
@@ -57,6 +58,7 @@ async def create_trigger(control: Asking, new: NewTrigger, response: Response) -
 
 @router.get("/triggers/{id}", response_model=Starter, responses={**TAGGED, **describes(404)})
 async def get_trigger(control: Asking, request: Request, id: TriggerId) -> Response:
+    """One trigger."""
     return tagged(request, _trigger(await control.trigger(id)))
 
 
@@ -106,6 +108,7 @@ async def list_firings(
 
 @router.get("/firings/{id}", response_model=Fired, responses=describes(404))
 async def get_firing(control: Asking, id: FiringId) -> Fired:
+    """What came of one time that a trigger fired."""
     return _firing(await control.firing(id))
 
 

@@ -61,8 +61,8 @@ NOTHING: Things = {
     "chat": "else-nothing",
     "execution": "0190b6c1-8f3e-7c4a-9d21-6f1b2c3d4e5f",
     "question": "q" + "0" * 19,
-    "trigger": "else-nothing.hand",
-    "schedule": "else-nothing.clock",
+    "trigger": "else-nowhere.hand",
+    "schedule": "else-nowhere.clock",
     "firing": "f" + "0" * 31,
     "dead": "f" + "0" * 31,
     "sha": "0" * 64,
@@ -238,7 +238,7 @@ class World:
         """Of one by hand and one of the clock; a firing of the first, and one that is dead."""
         desk = self.served.tenants.app().triggers.desk
         hand = await desk.create("team-quick", {"type": "manual", "id": name})
-        document = {"type": "cron", "id": f"{name}-clock", "schedule": "0 9 1 1 *"}
+        document = {"type": "cron", "id": f"at-{name}", "schedule": "0 9 1 1 *"}
         clock = await desk.create("team-quick", document)
         firing = await desk.fire(hand, {})
         dead = replace(await desk.fire(hand, {}), status=FiringStatus.DEAD, due=None, revision=1)

@@ -232,7 +232,7 @@ async def _like_nothing(
     wrong.check(caller, ask, told, "absent", same, f"and of nothing: {nothing.text[:300]}")
 
 
-_NOWHERE = {**NOTHING, "new": "team-new", "key": "no-key"}
+_NOWHERE = {**NOTHING, "new": "team-new", "new_trigger": "new", "key": "no-key"}
 
 
 def _audited(
