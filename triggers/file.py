@@ -137,7 +137,7 @@ class _Memory:
         if self.sightings is None:
             self.sightings = Sightings(known)
         else:
-            self.sightings.known = known
+            self.sightings.learn(known)
         return True
 
     async def _put(self, known: Mapping[str, str]) -> bool:

@@ -77,17 +77,15 @@ def scan(folder: Path, pattern: str) -> Found:
         for entry in _listed(root, place, found):
             looks += 1
             path = f"{place}{entry.name}"
-            inner = _inside(entry.name, states, parts)
+            if entry.is_dir(follow_symlinks=False):
+                if inside := _inside(entry.name, states, parts):
+                    waiting.append((f"{path}/", inside))
+                continue
             fits = _fits(entry.name, states, parts)
-            if not (inner or fits):
-                continue
-            if (seen := _seen(entry, path, root, found)) is None:
-                continue
-            if isinstance(seen, Seen):
-                if fits:
+            if fits or (entry.is_symlink() and _inside(entry.name, states, parts)):
+                seen = _seen(entry, path, root, found)
+                if seen is not None and fits:
                     found.files[path] = seen
-            elif inner:
-                waiting.append((f"{path}/", inner))
         if len(found.files) > LIMIT or looks > _LOOKS:
             raise LimitReached(_too_many(pattern, len(found.files) > LIMIT))
     return found
@@ -132,12 +130,11 @@ def _listed(root: Path, place: str, found: Found) -> Iterator[os.DirEntry[str]]:
         found.notices.append(f"{place or str(root)} cannot be read: {error.strerror}")
 
 
-def _seen(entry: os.DirEntry[str], path: str, root: Path, found: Found) -> Seen | str | None:
-    """How a file stands; the name of a folder; None for what is not watched."""
+def _seen(entry: os.DirEntry[str], path: str, root: Path, found: Found) -> Seen | None:
+    """How a file, or one that a link within leads to, stands; None for what is not watched."""
     try:
         path.encode()
-        linked = entry.is_symlink()
-        if linked and not Path(entry.path).resolve().is_relative_to(root):
+        if entry.is_symlink() and not Path(entry.path).resolve().is_relative_to(root):
             found.notices.append(f"{path} leads out of the workspace; it is not watched")
             return None
         status = entry.stat()
@@ -146,14 +143,11 @@ def _seen(entry: os.DirEntry[str], path: str, root: Path, found: Found) -> Seen 
         return None
     except (OSError, RuntimeError):  # gone meanwhile; a link to nothing, or to itself
         return None
-    if stat.S_ISREG(status.st_mode):
-        return Seen(status.st_mtime_ns, status.st_size, status.st_ino)
-    if not stat.S_ISDIR(status.st_mode):
-        return None
-    if linked:
+    if stat.S_ISDIR(status.st_mode):
         found.notices.append(f"{path} is a link to a folder; it is not followed")
+    if not stat.S_ISREG(status.st_mode):
         return None
-    return entry.name
+    return Seen(status.st_mtime_ns, status.st_size, status.st_ino)
 
 
 def _too_many(pattern: str, fit: bool) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -34,22 +34,20 @@ class Sightings:
     """`known` are the versions of files that have been told of, by path."""
 
     def __init__(self, known: Mapping[str, str]) -> None:
-        self.known = dict(known)
         self._restless: dict[str, tuple[str, float]] = {}
+        self.learn(known)
+
+    def learn(self, known: Mapping[str, str]) -> None:
+        """That others have told of these."""
+        self.known = dict(known)
+        self._calm: dict[str, Seen] = {}
 
     def changes(self, found: Found, now: float, settle: float) -> Sequence[Change]:
         """Those that have not moved for `settle` seconds; `now` in seconds of any clock.
 
         They come again until `told` is said of them.
         """
-        moved = [self._change(path, seen) for path, seen in found.files.items()]
-        if found.whole:
-            moved += [
-                Change(path, "deleted", version, None)
-                for path, version in self.known.items()
-                if path not in found.files
-            ]
-        moved = [change for change in moved if not _is_told(change, self.known)]
+        moved = [*self._moved(found)]
         restless = {}
         for change in moved:
             id, since = self._restless.get(change.path, ("", now))
@@ -61,6 +59,7 @@ class Sightings:
         for change in changes:
             if change.event == "deleted":
                 self.known.pop(change.path, None)
+                self._calm.pop(change.path, None)
             else:
                 self.known[change.path] = change.version
 
@@ -68,9 +67,20 @@ class Sightings:
         """Whether all of them have been told of."""
         return all(_is_told(change, self.known) for change in changes)
 
-    def _change(self, path: str, seen: Seen) -> Change:
-        event: FileEvent = "modified" if path in self.known else "created"
-        return Change(path, event, seen.version, seen)
+    def _moved(self, found: Found) -> Iterator[Change]:
+        """In most looks nothing has: then it costs a comparison for each file."""
+        for path, seen in found.files.items():
+            if self._calm.get(path) == seen:
+                continue
+            event: FileEvent = "modified" if path in self.known else "created"
+            change = Change(path, event, seen.version, seen)
+            if _is_told(change, self.known):
+                self._calm[path] = seen
+            else:
+                yield change
+        if found.whole:
+            for path in sorted(self.known.keys() - found.files.keys()):
+                yield Change(path, "deleted", self.known[path], None)
 
 
 def packed(known: Mapping[str, str]) -> str:

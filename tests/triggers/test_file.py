@@ -277,20 +277,33 @@ async def test_what_is_left_out_is_said_once(
     ]
 
 
-async def test_a_folder_that_is_not_there_yet_has_no_files(house: Watched) -> None:
-    os.rename(house.workspace, house.workspace.with_name("away"))
+async def test_a_folder_that_is_not_there_yet_is_waited_for(house: Watched) -> None:
+    """What is in it when it comes was there before."""
+    house.write("old")
+    away = house.workspace.with_name("away")
+    os.rename(house.workspace, away)
     await house.watch()
-    looks, desk = Looks(), house.app.triggers.desk
+    missed, looks, desk = asyncio.Event(), Looks(), house.app.triggers.desk
+    noting = logging.getLogger("assay.triggers")
+
+    def hear(record: logging.LogRecord) -> bool:
+        missed.set()
+        return True
+
+    noting.addFilter(hear)
     files = Files(house.workspace, desk.store, looks)
     spec = await desk.spec(house.trigger)
     task = asyncio.create_task(files.listen(house.trigger, spec, partial(desk.fire, house.trigger)))
-    os.rename(house.workspace.with_name("away"), house.workspace)
+    async with asyncio.timeout(30):
+        await missed.wait()
+    os.rename(away, house.workspace)
     await looks.done()
-    house.write("a")
+    house.write("new")
     await looks.done()
     task.cancel()
+    noting.removeFilter(hear)
 
-    assert await house.told() == ["created in/a"]
+    assert await house.told() == ["created in/new"]
 
 
 async def test_the_example_counts_what_comes(house: Watched) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import secrets
 import signal
 import sys
 from collections import Counter
@@ -19,8 +20,11 @@ import pytest
 
 from assay.graphs.firing import FiringStatus, Trigger
 from assay.graphs.units import format_time
+from assay.store.firestore.database import Database
 from assay.triggers.cron import CronTrigger, upcoming
 
+from .. import indexes
+from ..emulators import Emulators
 from .ticking import HOUR, NOON, House, opened
 
 pytestmark = pytest.mark.anyio
@@ -127,6 +131,26 @@ async def test_schedulers_that_race_fire_each_time_once(tmp_path: Path, begin: B
 
     assert Counter(fired for fireds in told for fired in fireds) == dict.fromkeys(due, 1)
     assert sum(map(bool, told)) > 1, "nobody raced"
+
+
+async def test_on_firestore_each_time_is_fired_once_as_well(
+    emulated: Emulators, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Database, "watcher", indexes.check)
+    url = f"firestore://test-{secrets.token_hex(8)}"
+    async with opened(tmp_path, url) as one, opened(tmp_path, url) as other:
+        made = [await one.cron(id=f"t{n}", catch_up="all") for n in range(3)]
+        wrote = list[str]()
+        for house in (one, other):
+            house.desk.fired = lambda firing: wrote.append(
+                f"{firing.trigger} {firing.payload['due']}"
+            )
+        for hour in (1, 2, 4):
+            await asyncio.gather(*(house.at(NOON + hour * HOUR) for house in (one, other)))
+        fired = [await one.fired(trigger) for trigger in made]
+
+    assert fired == [["13:00", "14:00", "15:00", "16:00"]] * 3
+    assert len(wrote) == len(set(wrote)) == 12
 
 
 async def spec(house: House, trigger: Trigger) -> CronTrigger:

@@ -47,7 +47,7 @@ class House:
 
 
 @asynccontextmanager
-async def opened(folder: Path) -> AsyncIterator[House]:
-    async with open_app(home=folder, workspace=folder, environ={}) as app:
+async def opened(folder: Path, store: str | None = None) -> AsyncIterator[House]:
+    async with open_app(store, home=folder, workspace=folder, environ={}) as app:
         await app.manager.register(WORKFLOW)
         yield House(app)
