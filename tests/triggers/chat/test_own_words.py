@@ -93,13 +93,26 @@ async def test_a_model_that_is_unsure_lets_the_person_choose(
 async def test_what_means_nothing_here_starts_nothing(
     tmp_path: Path, environ: dict[str, str], reader: Reader
 ) -> None:
-    reader.option = "none"
+    reader.option = "none of these"
     async with open_room(tmp_path, environ) as room:
         await room.workflow(GREETS, match="greet {who}")
 
         await room.say("what a fine day")
 
         await room.shows("I did not understand")
+
+
+async def test_a_model_that_fails_is_not_taken_for_an_answer(
+    tmp_path: Path, environ: dict[str, str], reader: Reader
+) -> None:
+    reader.option = "something else"
+    async with open_room(tmp_path, environ) as room:
+        await room.workflow(GREETS, match="greet {who}")
+
+        await room.say("what a fine day")
+
+        await room.shows("What you wrote could not be read by a model")
+        assert await room.began("greets") == []
 
 
 async def test_what_is_missing_is_asked_for(

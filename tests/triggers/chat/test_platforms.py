@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -15,6 +16,8 @@ from hypothesis import strategies as st
 from standardwebhooks import Webhook
 from starlette.responses import JSONResponse, Response
 
+from assay.api.app import open_app
+from assay.api.chatting import chat_desk
 from assay.graphs.errors import (
     ConfigurationError,
     InvalidInput,
@@ -324,3 +327,44 @@ def test_what_is_missing_is_named(make: Any, given: dict[str, str], names: Seque
     with pytest.raises(ConfigurationError) as caught:
         make(given)
     assert all(name in caught.value.message for name in names)
+
+
+async def test_an_approval_is_asked_and_given_on_telegram(tmp_path: Path) -> None:
+    """From the message to the last word, through the adapter that the settings make."""
+    async with telegram_side() as side, open_app(home=tmp_path, workspace=tmp_path) as app:
+        environ = {
+            "ASSAY_CHAT": "telegram",
+            "ASSAY_CHAT_ROLE": "operator",
+            "ASSAY_TELEGRAM_TOKEN": TOKEN,
+            "ASSAY_TELEGRAM_SECRET": SECRET,
+            "ASSAY_TELEGRAM_URL": side.url,
+        }
+        chat = chat_desk(app, environ)
+        assert chat is not None
+        app.triggers.add("chat", chat.run)
+        app.manager.serve()
+        await app.register(SHIPS)
+        async with app.triggers.running():
+            await chat.accept("telegram", TOLD, orjson.dumps(update("ship 2.4")))
+            question = await side.shows("Ship 2.4?")
+            data = question.buttons[0]["callback_data"]
+            who, at = {"id": 5, "username": "ada"}, {"id": 5, "type": "private"}
+            message = {"message_id": int(question.id), "chat": at}
+            query = {"id": "77", "from": who, "message": message, "data": data}
+            click = orjson.dumps({"update_id": 2, "callback_query": query})
+            for _ in range(2):
+                assert (await chat.accept("telegram", TOLD, click)).status == 200
+            await side.shows("Approved by ada")
+            await side.shows("<b>ships</b> is done")
+            await side.shows("2.4 is out")
+        await chat.close()
+    assert len(side.messages) == 3
+
+
+SHIPS = {
+    "name": "ships",
+    "inputs": {"version": {"type": "string"}},
+    "outputs": {"said": {"value": "{{ inputs.version }} is out"}},
+    "triggers": [{"type": "chat", "match": "ship {version}"}],
+    "steps": [{"id": "ok", "type": "approval", "message": "Ship {{ inputs.version }}?"}],
+}

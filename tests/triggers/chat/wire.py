@@ -48,11 +48,14 @@ class Side:
     refuse: list[Response] = field(default_factory=list)
     called: list[str] = field(default_factory=list)
     changed: asyncio.Event = field(default_factory=asyncio.Event)
+    shown: int = 0
+    """How often anything was posted or changed."""
     url: str = ""
 
     def show(
         self, id: str, thread: str, text: str, buttons: Sequence[Mapping[str, Any]] = ()
     ) -> None:
+        self.shown += 1
         before = self.messages.get(id)
         changes = 0 if before is None else before.changes + 1
         self.messages[id] = Shown(id, thread, text, buttons, changes)
@@ -65,6 +68,11 @@ class Side:
     async def shows(self, text: str, thread: str | None = None, *, seconds: float = 60) -> Shown:
         """The first that says so now, or as soon as one does."""
         return (await self.until(lambda: self.saying(text, thread), seconds))[0]
+
+    async def shows_more(self, times: int) -> None:
+        """Until so many messages were posted or changed from now on."""
+        times += self.shown
+        await self.until(lambda: [*self.messages.values()] if self.shown >= times else [])
 
     async def until(self, found: Callable[[], list[Shown]], seconds: float = 60) -> list[Shown]:
         try:
