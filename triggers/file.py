@@ -69,6 +69,15 @@ class Files(File):
     async def listen(self, trigger: Trigger, spec: TriggerSpec, fire: Fire) -> None:
         """Raises `LimitReached` when there are too many files to watch."""
         assert isinstance(spec, FileTrigger)
+        if trigger.profile:
+            # Its executions see nothing of this folder, which may hold what others work on.
+            _log.warning(
+                "trigger %s watches no files: it is bound to the security profile %r, and only "
+                "what is registered on the server itself sees the folder of the server",
+                trigger.id,
+                trigger.profile,
+            )
+            return
         memory = _Memory(self._store, trigger.id, self._folder, spec)
         noticed: frozenset[str] = frozenset()
         while True:

@@ -7,6 +7,7 @@ import logging
 import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -260,6 +261,23 @@ async def listened(house: Watched) -> None:
     spec = await desk.spec(house.trigger)
     async with asyncio.timeout(60):
         await files.listen(house.trigger, spec, partial(desk.fire, house.trigger))
+
+
+async def test_whoever_is_bound_learns_nothing_of_the_folder(
+    house: Watched, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Their executions work elsewhere, and the names of files are somebody else's."""
+    house.write("payroll.csv")
+    await house.watch(existing=True)
+    house.trigger = replace(house.trigger, profile="trusted")
+
+    with caplog.at_level(logging.WARNING, "assay.triggers"):
+        await listened(house)
+
+    assert await house.told() == []
+    assert caplog.messages[0].startswith(
+        "trigger w.file watches no files: it is bound to the security profile 'trusted'"
+    )
 
 
 async def test_what_is_left_out_is_said_once(
