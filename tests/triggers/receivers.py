@@ -37,11 +37,12 @@ class Listener:
     port: int = 0
     connections: int = 0
     tls: bool = False
+    host: str = "127.0.0.1"
     _news: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def url(self) -> str:
-        return f"http{'s' if self.tls else ''}://127.0.0.1:{self.port}/told"
+        return f"http{'s' if self.tls else ''}://{self.host}:{self.port}/told"
 
     async def count(self, wanted: int) -> None:
         """Until so many requests have come."""
@@ -86,10 +87,12 @@ class Listener:
 
 @asynccontextmanager
 async def listening(
-    *answers: int | str, tls: ssl.SSLContext | None = None
+    *answers: int | str, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1"
 ) -> AsyncIterator[Listener]:
     """A listener while within."""
-    listener = Listener(answers or (204,), tls=tls is not None)
+    listener = Listener(
+        answers or (204,), tls=tls is not None, host=f"[{host}]" if ":" in host else host
+    )
     tasks: set[asyncio.Task[None]] = set()
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -103,7 +106,7 @@ async def listening(
         finally:
             tasks.discard(task)
 
-    server = await asyncio.start_server(connected, "127.0.0.1", 0, ssl=tls)
+    server = await asyncio.start_server(connected, host, 0, ssl=tls)
     listener.port = server.sockets[0].getsockname()[1]
     try:
         yield listener

@@ -35,6 +35,13 @@ async def test_what_is_sent_arrives(sender: Sender) -> None:
     assert heard.body == b'{"a": 1}'
 
 
+async def test_an_address_of_ipv6_is_one(sender: Sender) -> None:
+    async with listening(host="::1") as there:
+        assert (await sender.post(there.url, {}, b"")).taken
+
+    assert there.heard[0].headers["host"] == f"[::1]:{there.port}"
+
+
 @pytest.mark.parametrize(
     "url",
     [

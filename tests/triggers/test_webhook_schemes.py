@@ -166,6 +166,18 @@ def test_a_delivery_that_comes_again_has_the_same_name_and_another_one_another(n
     assert not set(first) & set(names(way.verify, other, None, NOW))
 
 
+def test_deliveries_of_one_event_of_gitlab_are_told_apart() -> None:
+    """What a delivery causes has the same X-Gitlab-Event-UUID."""
+    same = {"x-gitlab-event-uuid": "1"}
+    one, other = (
+        names(verify_as("gitlab"), Delivery(BODY, {**same, "x-gitlab-webhook-uuid": id}), None, NOW)
+        for id in "ab"
+    )
+
+    assert one != other
+    assert names(verify_as("gitlab"), Delivery(BODY, same), None, NOW) == []
+
+
 def test_an_event_of_slack_keeps_its_name_when_it_is_sent_again() -> None:
     way, body = WAYS["slack"], b'{"event_id": "Ev1", "type": "event_callback"}'
     first, again = (names(way.verify, way.sends(body, at=NOW + late), None, NOW) for late in (0, 9))

@@ -7,11 +7,13 @@ import json
 import os
 import random
 import signal
+import sqlite3
 import subprocess
 import sys
+import time
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +81,15 @@ class Server:
         """As a failure of the machine would."""
         self._end(signal.SIGKILL)
 
+    def kill_when(self, durable: int) -> None:
+        """As soon as so many firings are in its store."""
+        end = time.monotonic() + 60
+        with closing(sqlite3.connect(self.folder / "home" / "assay.db")) as store:
+            while store.execute("SELECT count(*) FROM firings").fetchone()[0] < durable:
+                assert time.monotonic() < end
+                time.sleep(0.005)
+        self.kill()
+
     def end(self) -> None:
         self._end(signal.SIGTERM)
 
@@ -128,8 +139,8 @@ async def test_every_delivery_that_was_taken_begins_one_execution_though_the_ser
     sent = ids + whose.choices(ids, k=DELIVERIES - len(ids))
     whose.shuffle(sent)
     answers: dict[str, set[str]] = defaultdict(set)
-    cut = taken = 0
-    half, room = asyncio.Event(), asyncio.Semaphore(AT_ONCE)
+    cut = 0
+    back, room = asyncio.Event(), asyncio.Semaphore(AT_ONCE)
 
     async with AsyncExitStack() as stack:
         there = await stack.enter_async_context(listening())
@@ -137,9 +148,9 @@ async def test_every_delivery_that_was_taken_begins_one_execution_though_the_ser
         path = hook(server, "says", HMAC, there.url)
 
         async def send(http: httpx.AsyncClient, id: str) -> None:
-            nonlocal cut, taken
+            nonlocal cut
             made = HMAC.sends(json.dumps({"text": id}).encode(), id=id)
-            for _ in range(200):
+            for _ in range(20):
                 try:
                     async with room:
                         answer = await http.post(
@@ -147,22 +158,19 @@ async def test_every_delivery_that_was_taken_begins_one_execution_though_the_ser
                         )
                 except httpx.TransportError:
                     cut += 1
-                    await asyncio.sleep(0.2)
+                    await back.wait()
                     continue
                 if answer.status_code == 202:
                     answers[id].add(answer.json()["execution_id"])
-                    taken += 1
-                    if taken >= DELIVERIES // 2:
-                        half.set()
                     return
                 assert answer.status_code in (429, 503), answer.text
                 await asyncio.sleep(0.2)
             raise AssertionError(f"{id} was never taken")
 
         async def strike() -> None:
-            await half.wait()
-            await asyncio.to_thread(server.kill)
+            await asyncio.to_thread(server.kill_when, len(ids) // 2)
             await asyncio.to_thread(server.begin)
+            back.set()
 
         everybody = httpx.Limits(max_connections=None)
         async with (

@@ -34,8 +34,8 @@ class Delivery:
 _NAMED_BY: Mapping[str, tuple[str, ...]] = {
     "standard": ("webhook-id",),
     "github": ("x-github-delivery",),
-    # Deliveries that another one caused share the id of the event.
-    "gitlab": ("idempotency-key", "x-gitlab-webhook-uuid", "x-gitlab-event-uuid"),
+    # Not its X-Gitlab-Event-UUID: all that one event causes has the same.
+    "gitlab": ("idempotency-key", "x-gitlab-webhook-uuid"),
 }
 """The headers of a scheme that name a delivery, the same when it is sent again."""
 

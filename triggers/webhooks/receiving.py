@@ -75,7 +75,7 @@ class Receiver:
         trigger, spec = await self._found(trigger_id)
         now = self._desk.now()
         if (why := self._refusal(spec, delivery, now)) or trigger is None or spec is None:
-            _log.info("a delivery for %.200s is refused: %s", trigger_id, why or "no such webhook")
+            _log.info("a delivery for %.200r is refused: %s", trigger_id, why or "no such webhook")
             raise NotAuthenticated(
                 "No webhook takes this: there is none at this address, or it is not signed as "
                 "that one wants; see its `verify`, and the clock of who sends."
