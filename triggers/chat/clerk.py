@@ -78,7 +78,7 @@ class Clerk:
     async def _message(self, letter: Letter, message: Message, powers: Powers | None) -> None:
         here = await thread(self._desk.store, message.conversation)
         if not (message.mention or (here.ours and message.conversation.thread)):
-            await letter.close(DONE, "it was said to others")
+            await letter.ignore()
             return
         every_one = await self._heard(message.conversation.platform)
         command = meaning.command(message.text)
@@ -87,7 +87,7 @@ class Clerk:
             if message.mention or command or fits:
                 await self._reply(letter, cards.stranger(letter.person), alone=True)
             else:
-                await letter.close(DONE, "a stranger said it to others")
+                await letter.ignore()
             return
         heard = [each for each in every_one if powers.begins(each.trigger.workflow)]
         if command is not None and await self._commanded(command, message, here):
@@ -153,7 +153,7 @@ class Clerk:
         if last and (more := meaning.continued(message.text, last, here.captured)) is not None:
             await self._begin(letter, powers, last, more)
         elif not message.mention:
-            await letter.close(DONE, "it was said to others")
+            await letter.ignore()
         elif self._router is None or not heard or not message.text.strip():
             await self._reply(letter, cards.not_understood(heard))
         else:

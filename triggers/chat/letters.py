@@ -98,6 +98,13 @@ class Letter:
         done = replace(self._firing, status=status, reason=reason, execution_id=execution)
         await self._put(self.told, done)
 
+    async def ignore(self) -> None:
+        """It was said to others: that it came is kept, and not what it says."""
+        payload = {**self._firing.payload, "came": {**self._firing.payload["came"], "text": ""}}
+        why = "it was said to others"
+        done = replace(self._firing, payload=payload, status=FiringStatus.SKIPPED, reason=why)
+        await self._put(self.told, done)
+
     async def tried(self) -> int:
         """How often somebody has begun with it, this time included."""
         await self._put(self.told, replace(self._firing, attempts=self._firing.attempts + 1))

@@ -124,6 +124,8 @@ async def test_what_people_say_to_each_other_is_left_alone(room: Room) -> None:
 
     await room.shows("I did not understand")
     assert len(room.platform.messages) == 1
+    kept = await room.app.manager.store.firings(trigger="chat/room")
+    assert [f.payload["came"]["text"] for f in kept.items if "others" in f.reason] == ["", ""]
 
 
 async def test_help_and_list_show_what_this_person_may_start(room: Room) -> None:
