@@ -179,7 +179,7 @@ class Desk:
             document,
             enabled=spec.enabled,
             by=by,
-            profile=profile,
+            profile=bounded(profile),
             created_at=moment(self.now()),
             next_at=spec.initial(self.now()) if spec.enabled else None,
         )
@@ -282,7 +282,7 @@ class Desk:
             due=now if due is None else due,
             depth=depth,
             by=by,
-            profile=profile,
+            profile=bounded(profile),
         )
         if not await self.store.put_firing(firing):
             return await self.store.firing(firing.id)

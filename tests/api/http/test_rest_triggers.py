@@ -140,3 +140,16 @@ async def test_who_is_scoped_sees_what_is_of_their_workflows(
         nothing = await scoped.get("/v1/triggers/says.nothing")
     assert hidden.status_code == nothing.status_code == 404
     assert hidden.json()["detail"] == nothing.json()["detail"].replace("nothing", "manual")
+
+
+async def test_what_an_admin_brings_is_bound_to_nothing(
+    served: Served, http: httpx.AsyncClient
+) -> None:
+    async with served.client("admin") as admin:
+        free = {**SAYS, "name": "free"}
+        assert (await admin.post("/v1/workflows", json=free)).status_code == 201
+        new = {"workflow": "says", "trigger": {"type": "manual", "id": "mine"}}
+        made = (await admin.post("/v1/triggers", json=new)).json()
+        there = (await admin.get("/v1/triggers", params={"workflow": "free"})).json()["items"]
+
+    assert [t["profile"] for t in (made, *there)] == ["", "", ""]
