@@ -182,7 +182,7 @@ class SlackServer:
             return web.json_response(
                 {"ok": False, "error": "ratelimited"}, status=429, headers=headers
             )
-        if self.broken[method]:
+        elif self.broken[method]:
             self.broken[method] -= 1
             return web.Response(status=503, text="no healthy upstream")
         answer = self._answer(method, params)

@@ -77,6 +77,10 @@ def test_a_text_that_grows_mentions_nobody_wherever_it_is_cut(pieces: list[str])
     assert not re.search(r"<[!@#]", "".join(streamed(piece) for piece in pieces))
 
 
+def test_a_text_that_grows_is_otherwise_left_as_it_is() -> None:
+    assert streamed("a < b, <c> & **d**") == "a < b, <c> & **d**"
+
+
 def test_a_long_text_is_cut_between_lines_and_code_goes_on_as_code() -> None:
     lines = [f"line {n} of a listing" for n in range(600)]
     posted = message(Card("\n".join(["Look:", "```", *lines, "```"])))

@@ -50,6 +50,24 @@ async def test_what_is_for_one_person_is_seen_by_that_one_alone(
     assert (message.only, message.thread) == ("U1", "1.0")
 
 
+async def test_in_a_direct_message_there_is_nobody_else_to_see_it(
+    adapter: Slack, slack: SlackServer
+) -> None:
+    """And an ordinary message is there tomorrow, too."""
+    await adapter.post(DIRECT, Card("You may not do that."), key="no", only=ANN)
+
+    assert [(message.only, message.channel) for message in slack.posted] == [("", "D1")]
+
+
+async def test_addresses_in_a_card_are_not_looked_up_by_slack(
+    adapter: Slack, slack: SlackServer
+) -> None:
+    await adapter.post(THREAD, Card("See https://a.b/c"), key="status")
+
+    (asked,) = slack.asked("chat.postMessage")
+    assert (asked["unfurl_links"], asked["unfurl_media"]) == (False, False)
+
+
 async def test_where_the_bot_is_not_in_the_channel_a_person_is_told_directly(
     adapter: Slack, slack: SlackServer
 ) -> None:
@@ -68,7 +86,7 @@ async def test_what_was_posted_before_a_crash_is_found_by_its_key(
     where = Conversation("slack", TEAM, "C1", thread)
     refs = [await adapter.post(where, Card(f"{n}"), key=f"key-{n}") for n in range(5)]
 
-    assert await adapter.find(where, "key-0" if thread else "key-4") == refs[0 if thread else 4]
+    assert [await adapter.find(where, f"key-{n}") for n in range(5)] == refs
     assert await adapter.find(where, "key-9") is None
 
 
@@ -118,12 +136,17 @@ async def test_one_busy_method_does_not_hold_up_the_others(
     assert [message.text for message in slack.posted] == ["Begun", "Done"]
 
 
+@pytest.mark.parametrize("why", ["", "internal_error", "service_unavailable"])
 async def test_a_server_that_is_broken_may_be_asked_again(
-    adapter: Slack, slack: SlackServer
+    adapter: Slack, slack: SlackServer, why: str
 ) -> None:
-    slack.broken["chat.postMessage"] = 1
+    if why:
+        slack.refused["chat.postMessage"] = why
+    else:
+        slack.broken["chat.postMessage"] = 1
     with pytest.raises(PlatformUnavailable):
         await adapter.post(THREAD, Card("Done"), key="result")
+    slack.refused.clear()
 
     await adapter.post(THREAD, Card("Done"), key="result")
 
@@ -247,10 +270,11 @@ async def test_a_text_goes_on_after_a_restart(slack: SlackServer, where: Convers
     await before.close()
 
     await after.append(ref, "are missing")
+    (message,) = slack.posted
+    assert where is DIRECT or message.shown == "… are missing"
     await after.end(ref, Card("Three tests are missing"))
     await after.close()
 
-    (message,) = slack.posted
     assert not message.streaming
     assert (message.text if where is DIRECT else message.shown) == "Three tests are missing"
 

@@ -136,6 +136,19 @@ async def test_one_message_is_one_however_often_slack_tells_of_it(
     assert (said.text, said.mention) == ("go", True)
 
 
+async def test_a_mention_is_one_though_nobody_says_who_the_bot_is(
+    adapter: Slack, kept: Kept
+) -> None:
+    payload = {
+        name: value for name, value in mention("go", "3.9").items() if name != "authorizations"
+    }
+    await send(adapter, kept, payload)
+
+    (said,) = kept.all
+    assert isinstance(said, Message)
+    assert (said.text, said.mention) == ("@UBOT go", True)
+
+
 @pytest.mark.parametrize(
     ("payload", "team"),
     [

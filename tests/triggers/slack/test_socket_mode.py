@@ -34,6 +34,8 @@ async def test_mentions_commands_and_clicks_come_over_the_socket(
     adapter: Slack, slack: SlackServer, kept: Kept
 ) -> None:
     async with listening(adapter, kept):
+        await slack.until(lambda: slack.sockets)
+        assert len(slack.asked("apps.connections.open")) == 1
         await slack.deliver(mention("one", "1.1"))
         await slack.deliver(command("two", "t.2"), "slash_commands")
         await slack.deliver(click("three", "1.3", "t.3"), "interactive")
@@ -136,6 +138,18 @@ async def test_where_there_is_no_connection_for_long_it_gives_up(
     await adapter.close()
 
 
+async def test_a_connection_that_lasts_is_left_alone(
+    slack: SlackServer, kept: Kept, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sockets, "PATIENCE", 0.3)
+    adapter = Slack("xoxb-1", app_token="xapp-1", url=slack.url, pulse=0.1)
+    async with listening(adapter, kept):
+        await asyncio.sleep(1)
+        await slack.deliver(mention("go", "7.1"))
+
+    await adapter.close()
+
+
 async def test_whoever_ends_finishes_what_came_before_the_connection_is_closed(
     adapter: Slack, slack: SlackServer, kept: Kept
 ) -> None:
@@ -150,7 +164,8 @@ async def test_whoever_ends_finishes_what_came_before_the_connection_is_closed(
     delivery = asyncio.create_task(slack.deliver(mention("go", "6.1")))
     await came.wait()
     task.cancel()
-    await asyncio.sleep(0)
+    done, _ = await asyncio.wait([task], timeout=0.2)
+    assert not done
     durable.set()
     await asyncio.gather(task, return_exceptions=True)
     await delivery

@@ -39,7 +39,7 @@ def _notice(card: Card) -> str:
 def _text(card: Card) -> Iterator[Block]:
     for section in _sections(card.text):
         if section.strip():
-            yield {"type": "section", "text": _mrkdwn(section)}
+            yield {"type": "section", "text": _mrkdwn(section), "expand": True}
 
 
 def _fields(card: Card) -> Iterator[Block]:

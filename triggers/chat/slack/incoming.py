@@ -41,7 +41,7 @@ def _message(body: Body, event: Body) -> Message | None:
     if kind not in ("message", "app_mention") or not _of_a_person(event):
         return None
     channel, ts, written = (_text(event, name) for name in ("channel", "ts", "text"))
-    if not channel or not ts or _text(event, "user") == bot:
+    if not channel or not ts:
         return None
     thread = _text(event, "thread_ts")
     mention = kind == "app_mention" or event.get("channel_type") == "im"
