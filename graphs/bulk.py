@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from .execution import Execution
+from .firing import Firing, Trigger
 from .question import Question
 from .stored import ArtifactInfo, Entry, WorkflowInfo
 
@@ -32,3 +33,15 @@ class Bulk(Protocol):
         self, execution_ids: Sequence[str], *, each: int = 20
     ) -> Sequence[ArtifactInfo]:
         """The newest files of each of the executions, newest first."""
+
+    async def triggers_of(self, ids: Sequence[str]) -> Sequence[Trigger]:
+        """The triggers of these ids, in any order."""
+
+    async def firings_of(self, ids: Sequence[str]) -> Sequence[Firing]:
+        """The firings of these ids, in any order."""
+
+    async def starters_of(self, workflows: Sequence[str], *, each: int = 20) -> Sequence[Trigger]:
+        """The first triggers of each of the workflows, by id."""
+
+    async def fired_by(self, trigger_ids: Sequence[str], *, each: int = 20) -> Sequence[Firing]:
+        """The newest firings of each of the triggers, newest first."""

@@ -58,6 +58,11 @@ async def find(database: Database, revisions: Revisions, firing_id: str) -> Firi
     return _parse(found)
 
 
+async def of(database: Database, ids: Sequence[str]) -> Sequence[Firing]:
+    places = (database.at(names.FIRINGS, names.name(id)) for id in dict.fromkeys(ids))
+    return [_parse(found) for found in await database.get(*places) if found is not None]
+
+
 async def listing(
     database: Database,
     trigger: str | None,

@@ -1,7 +1,8 @@
-"""The `Firings` port over one Firestore database; what each method owes is said there."""
+"""The `Firings` port, and the part of `Bulk` that is of it, over one Firestore database."""
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from . import firings, lanes, triggers
@@ -38,6 +39,16 @@ class Triggering:
     ) -> Page[Trigger]:
         return await triggers.listing(self._database, workflow, type, due, after, limit)
 
+    async def triggers_of(self, ids: Sequence[str]) -> Sequence[Trigger]:
+        return await triggers.of(self._database, ids)
+
+    async def starters_of(self, workflows: Sequence[str], *, each: int = 20) -> Sequence[Trigger]:
+        wanted = dict.fromkeys(workflows)
+        found = await asyncio.gather(
+            *(triggers.listing(self._database, name, None, None, None, each) for name in wanted)
+        )
+        return [trigger for page in found for trigger in page.items]
+
     async def delete_trigger(self, trigger_id: str) -> None:
         await triggers.delete(self._database, trigger_id)
 
@@ -56,6 +67,16 @@ class Triggering:
         limit: int = 100,
     ) -> Page[Firing]:
         return await firings.listing(self._database, trigger, status, after, limit)
+
+    async def firings_of(self, ids: Sequence[str]) -> Sequence[Firing]:
+        return await firings.of(self._database, ids)
+
+    async def fired_by(self, trigger_ids: Sequence[str], *, each: int = 20) -> Sequence[Firing]:
+        wanted = dict.fromkeys(trigger_ids)
+        found = await asyncio.gather(
+            *(firings.listing(self._database, id, None, None, each) for id in wanted)
+        )
+        return [firing for page in found for firing in page.items]
 
     async def due_firings(self, now: float, *, limit: int = 100) -> Sequence[Firing]:
         return await firings.due(self._database, self._revisions, now, limit)

@@ -14,6 +14,8 @@ from .database import where
 from .values import pack, unpack
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ...graphs.stored import Page
     from .database import Database, Found
     from .revisions import Revisions
@@ -41,6 +43,11 @@ async def find(database: Database, revisions: Revisions, trigger_id: str) -> Tri
         raise TriggerNotFound.of(trigger_id)
     revisions.saw(place, found)
     return _parse(found)
+
+
+async def of(database: Database, ids: Sequence[str]) -> Sequence[Trigger]:
+    places = (database.at(names.TRIGGERS, names.name(id)) for id in dict.fromkeys(ids))
+    return [_parse(found) for found in await database.get(*places) if found is not None]
 
 
 async def listing(

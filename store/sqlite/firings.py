@@ -54,6 +54,28 @@ def find(connection: sqlite3.Connection, firing_id: str) -> Firing:
     return _parse(row)
 
 
+def of(connection: sqlite3.Connection, ids: Sequence[str]) -> Sequence[Firing]:
+    rows = connection.execute(
+        f"SELECT key, id, {_COLUMNS} FROM firings WHERE id IN (SELECT value FROM json_each(?))",
+        (encode(list(ids), "A list of ids"),),
+    )
+    return [_parse(row) for row in rows]
+
+
+def newest_of(
+    connection: sqlite3.Connection, trigger_ids: Sequence[str], each: int
+) -> Sequence[Firing]:
+    wanted = encode(list(dict.fromkeys(trigger_ids)), "A list of ids")
+    rows = connection.execute(
+        f"SELECT key, id, {_COLUMNS} FROM firings WHERE key IN (SELECT f.key"
+        " FROM json_each(?) wanted JOIN firings f ON f.key IN (SELECT key FROM firings"
+        " WHERE trigger_id = wanted.value ORDER BY at DESC, key DESC LIMIT ?))"
+        " ORDER BY at DESC, key DESC",
+        (wanted, each),
+    )
+    return [_parse(row) for row in rows]
+
+
 def listing(
     connection: sqlite3.Connection,
     trigger: str | None,

@@ -1,4 +1,4 @@
-"""The `Firings` port over one SQLite database; what each method owes is said there."""
+"""The `Firings` port, and the part of `Bulk` that is of it, over one SQLite database."""
 
 from __future__ import annotations
 
@@ -45,6 +45,13 @@ class Triggering:
         )
         return await (self._reader or self._writer).run(work)
 
+    async def triggers_of(self, ids: Sequence[str]) -> Sequence[Trigger]:
+        return await (self._reader or self._writer).run(partial(triggers.of, ids=ids))
+
+    async def starters_of(self, workflows: Sequence[str], *, each: int = 20) -> Sequence[Trigger]:
+        work = partial(triggers.starters_of, workflows=workflows, each=each)
+        return await (self._reader or self._writer).run(work)
+
     async def delete_trigger(self, trigger_id: str) -> None:
         work = partial(triggers.delete, trigger_id=trigger_id)
         await self._writer.run(work, f"Trigger {trigger_id}")
@@ -66,6 +73,13 @@ class Triggering:
         limit: int = 100,
     ) -> Page[Firing]:
         work = partial(firings.listing, trigger=trigger, status=status, after=after, limit=limit)
+        return await (self._reader or self._writer).run(work)
+
+    async def firings_of(self, ids: Sequence[str]) -> Sequence[Firing]:
+        return await (self._reader or self._writer).run(partial(firings.of, ids=ids))
+
+    async def fired_by(self, trigger_ids: Sequence[str], *, each: int = 20) -> Sequence[Firing]:
+        work = partial(firings.newest_of, trigger_ids=trigger_ids, each=each)
         return await (self._reader or self._writer).run(work)
 
     async def due_firings(self, now: float, *, limit: int = 100) -> Sequence[Firing]:

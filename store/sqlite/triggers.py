@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 from ...graphs.errors import TriggerNotFound
 from ...graphs.firing import Trigger
 from ..firing import due_cursor, due_place, one_of
-from ..records import decode, fetch_size, page
+from ..records import decode, encode, fetch_size, page
 
 if TYPE_CHECKING:
     import sqlite3
+    from collections.abc import Sequence
 
     from ...graphs.stored import Page
     from ..records import Value
@@ -46,6 +47,27 @@ def find(connection: sqlite3.Connection, trigger_id: str) -> Trigger:
     if row is None:
         raise TriggerNotFound.of(trigger_id)
     return _parse(row)
+
+
+def of(connection: sqlite3.Connection, ids: Sequence[str]) -> Sequence[Trigger]:
+    rows = connection.execute(
+        f"SELECT id, {_COLUMNS} FROM triggers WHERE id IN (SELECT value FROM json_each(?))",
+        (encode(list(ids), "A list of ids"),),
+    )
+    return [_parse(row) for row in rows]
+
+
+def starters_of(
+    connection: sqlite3.Connection, workflows: Sequence[str], each: int
+) -> Sequence[Trigger]:
+    wanted = encode(list(dict.fromkeys(workflows)), "A list of names")
+    rows = connection.execute(
+        f"SELECT id, {_COLUMNS} FROM triggers WHERE id IN (SELECT t.id FROM json_each(?) wanted"
+        " JOIN triggers t ON t.id IN (SELECT id FROM triggers WHERE workflow = wanted.value"
+        " ORDER BY id LIMIT ?)) ORDER BY id",
+        (wanted, each),
+    )
+    return [_parse(row) for row in rows]
 
 
 def listing(

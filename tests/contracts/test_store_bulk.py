@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tests.stored import begun, entry, parked, question
 
+from assay.graphs.firing import Firing, Trigger
 from assay.graphs.stored import ArtifactInfo, Commit
 
 if TYPE_CHECKING:
@@ -91,3 +92,47 @@ async def test_the_newest_files_are_found_by_their_executions_so_many_of_each(
     of = {id: [f.name for f in found if f.execution_id == id] for id in ("e1", "e2", "e3")}
     assert of == {"e1": ["n3", "n1"], "e2": ["n2"], "e3": []}
     assert await store.artifacts_of([]) == []
+
+
+async def test_triggers_are_found_by_their_ids(store: Store) -> None:
+    for id in ("a.one", "a.two", "b.one"):
+        assert await store.put_trigger(Trigger(id, id[0], "manual", {"n": id}))
+    found = await store.triggers_of(["b.one", "a.one", "b.one", "c.one", "", "é\n"])
+    assert sorted((each.id, each.document["n"]) for each in found) == [
+        ("a.one", "a.one"),
+        ("b.one", "b.one"),
+    ]
+    assert await store.triggers_of([]) == []
+
+
+async def test_triggers_are_found_by_their_workflows_so_many_of_each(store: Store) -> None:
+    for id in ("b.3", "b.1", "b.2", "a.1", "c.1", "ab.1"):
+        assert await store.put_trigger(Trigger(id, id[:-2], "manual"))
+    found = await store.starters_of(["b", "a", "b", "nobody", "", "é\n"], each=2)
+    of = {name: [t.id for t in found if t.workflow == name] for name in ("a", "ab", "b", "c")}
+    assert of == {"a": ["a.1"], "ab": [], "b": ["b.1", "b.2"], "c": []}
+    assert await store.starters_of([]) == []
+
+
+async def fired(store: Store, *ids: str) -> None:
+    """One after the other; each by the trigger of its first letter."""
+    for second, id in enumerate(ids):
+        at = f"2026-11-21T09:30:{second:02}.000000Z"
+        assert await store.put_firing(Firing(id, id[0], "build", at, f"e-{id}", payload={"n": id}))
+
+
+async def test_firings_are_found_by_their_ids(store: Store) -> None:
+    await fired(store, "a1", "a2", "b1")
+    found = await store.firings_of(["b1", "a1", "b1", "c1", "", "é\n"])
+    assert sorted((each.id, each.payload["n"]) for each in found) == [("a1", "a1"), ("b1", "b1")]
+    assert await store.firings_of([]) == []
+
+
+async def test_the_newest_firings_are_found_by_their_triggers_so_many_of_each(
+    store: Store,
+) -> None:
+    await fired(store, "a1", "a2", "b1", "a3", "c1")
+    found = await store.fired_by(["b", "a", "b", "nobody", "", "é\n"], each=2)
+    of = {id: [each.id for each in found if each.trigger == id] for id in ("a", "b", "c")}
+    assert of == {"a": ["a3", "a2"], "b": ["b1"], "c": []}
+    assert await store.fired_by([]) == []
