@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import TYPE_CHECKING, NamedTuple, Self, TypeVar
 
 from ..graphs.errors import AssayError, WorkflowNotFound
 from ..graphs.execution import HERE
@@ -13,9 +13,12 @@ from .control import Control
 
 if TYPE_CHECKING:
     from ..graphs.execution import Execution
+    from ..graphs.firing import Firing, Trigger
     from ..graphs.history import History
     from ..graphs.question import Question
     from ..graphs.stored import ArtifactInfo, Entry, WorkflowInfo
+
+    T = TypeVar("T", Trigger, Firing)
 
 
 class Gathering(Control):
@@ -61,6 +64,24 @@ class Gathering(Control):
         """The newest files of executions that the asker has been shown."""
         self._allow(Operation.READ_ARTIFACTS)
         return await self._store.artifacts_of(executions, each=each)
+
+    async def triggers_of(self, ids: Sequence[str]) -> Sequence[Trigger]:
+        return self._shown(await self._store.triggers_of(ids))
+
+    async def firings_of(self, ids: Sequence[str]) -> Sequence[Firing]:
+        return self._shown(await self._store.firings_of(ids))
+
+    async def starters_of(self, workflows: Sequence[str], *, each: int) -> Sequence[Trigger]:
+        """The first triggers of each of the workflows, by id."""
+        return self._shown(await self._store.starters_of(workflows, each=each))
+
+    async def fired_by(self, triggers: Sequence[str], *, each: int) -> Sequence[Firing]:
+        """The newest firings of each of the triggers."""
+        return self._shown(await self._store.fired_by(triggers, each=each))
+
+    def _shown(self, found: Sequence[T]) -> Sequence[T]:
+        self._allow(Operation.READ_TRIGGERS)
+        return [each for each in found if covers(self.asker.principal, each.workflow)]
 
     async def journals(
         self, executions: Sequence[str], *, after: int = 0, each: int | None = None

@@ -10,6 +10,7 @@ from ..graphs.errors import (
     FiringNotFound,
     InvalidInput,
     InvalidSpec,
+    NotPossible,
     TriggerNotFound,
     WorkflowNotFound,
 )
@@ -160,6 +161,15 @@ class Triggering(Registering):
         """Triggers that the clock fires, with so many of their next due times."""
         page = await self.triggers(type="cron", after=after, limit=limit)
         return Page([await self._timed(each, count) for each in page.items], page.cursor)
+
+    async def schedule(self, id: str, *, count: int = 5) -> Timed:
+        """One of them. Raises `TriggerNotFound`, `NotPossible` for another kind of trigger."""
+        trigger = await self.trigger(id)
+        if trigger.type != "cron":
+            raise NotPossible(
+                f"{id!r} is a {trigger.type} trigger; only those of the clock are schedules"
+            )
+        return await self._timed(trigger, count)
 
     async def _timed(self, trigger: Trigger, count: int) -> Timed:
         from ..triggers.cron import CronTrigger, explain, upcoming

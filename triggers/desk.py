@@ -191,8 +191,8 @@ class Desk:
         async def switched(kept: Trigger) -> Trigger:
             if kept.enabled == enabled:
                 return kept
-            spec = await self.spec(kept)
-            due = spec.initial(self.now()) if enabled else None
+            # What nobody can read any more can still be switched off.
+            due = (await self.spec(kept)).initial(self.now()) if enabled else None
             return replace(kept, enabled=enabled, next_at=due)
 
         trigger = await self.change(id, switched)

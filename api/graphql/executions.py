@@ -21,6 +21,7 @@ from .questions import Question
 from .scalars import Json, Time, time
 from .shelves import Artifact
 from .steps import Cost, Failure, Status, StepResult
+from .triggers import Firing, Trigger
 from .workflows import Workflow
 
 
@@ -52,6 +53,9 @@ class Execution:
     cost: Cost = strawberry.field(description="What its models used so far.")
     notices: list[str] = strawberry.field(description="What it must say of itself.")
     origin: Origin | None = strawberry.field(description="What it was made of.")
+    firing_id: strawberry.ID | None = strawberry.field(
+        description="Of the firing that began it, if a trigger did."
+    )
     priority: int = strawberry.field(description="Higher runs first.")
     provider: str = strawberry.field(description="The name of what executes it.")
     worked: float = strawberry.field(description="Seconds for which it did not wait.")
@@ -67,6 +71,18 @@ class Execution:
         named = (self.workflow_name, self.workflow_version)
         found = await info.context.loaders.versions.load(named)
         return None if found is None or found.digest != self.digest else Workflow.of(found)
+
+    @resolved("The firing that began it, if a trigger did and it is still there.")
+    async def firing(self, info: Of) -> Firing | None:
+        if self.firing_id is None:
+            return None
+        found = await info.context.loaders.firings.load(self.firing_id)
+        return None if found is None else Firing.of(found)
+
+    @resolved("The trigger that began it, if that and the firing are still there.")
+    async def trigger(self, info: Of) -> Trigger | None:
+        firing = await self.firing(info)
+        return None if firing is None else await firing.trigger(info)
 
     @resolved("The oldest of its open questions, 20 at most.")
     async def questions(self, info: Of) -> list[Question]:
@@ -132,6 +148,7 @@ class Execution:
             cost=Cost.of(found.cost),
             notices=list(found.notices),
             origin=None if found.origin is None else _origin(found.origin),
+            firing_id=strawberry.ID(found.firing) if found.firing else None,
             priority=found.priority,
             provider=found.provider,
             worked=found.worked,

@@ -27,7 +27,7 @@ from graphql.validation import MaxIntrospectionDepthRule
 from strawberry.extensions import SchemaExtension
 
 from ..control import MOST
-from .loaders import FILES, OPEN_QUESTIONS
+from .loaders import FILES, FIRINGS, OPEN_QUESTIONS, TRIGGERS
 from .pages import FIRST
 
 TOKENS = 2_000
@@ -47,6 +47,9 @@ LISTS = {
     "questions": OPEN_QUESTIONS,
     "files": FILES,
     "slots": FIRST,
+    "triggers": TRIGGERS,
+    "schedules": FIRST,
+    "firings": FIRINGS,
     "startExecutions": 1,
     "providers": 1,
     "modelStats": FIRST,
@@ -58,6 +61,7 @@ HEAVY = {
     "currentStep": 10,
     "events": 5,
     "document": 5,
+    "schedules": 100,
     "cacheStats": 10,
     "modelStats": 10,
 }

@@ -10,6 +10,7 @@ from strawberry.dataloader import DataLoader
 
 from ...graphs.errors import AssayError
 from ...graphs.execution import Execution
+from ...graphs.firing import Firing, Trigger
 from ...graphs.history import History
 from ...graphs.question import Question
 from ...graphs.stored import ArtifactInfo, Entry, WorkflowInfo
@@ -20,9 +21,14 @@ if TYPE_CHECKING:
 OPEN_QUESTIONS = 20
 """How many open questions an execution shows; `questions` lists all."""
 
-
 FILES = 20
 """How many files an execution shows; `artifacts` lists all."""
+
+TRIGGERS = 20
+"""How many triggers a workflow shows; `triggers` lists all."""
+
+FIRINGS = 20
+"""How many firings a trigger shows; `firings` lists all."""
 
 
 class Span(NamedTuple):
@@ -45,6 +51,10 @@ class Loaders:
         self.executions: DataLoader[str, Execution | None] = DataLoader(self._executions)
         self.questions: DataLoader[str, Sequence[Question]] = DataLoader(self._questions)
         self.files: DataLoader[str, Sequence[ArtifactInfo]] = DataLoader(self._files)
+        self.triggers: DataLoader[str, Trigger | None] = DataLoader(self._triggers)
+        self.firings: DataLoader[str, Firing | None] = DataLoader(self._firings)
+        self.starters: DataLoader[str, Sequence[Trigger]] = DataLoader(self._starters)
+        self.fired: DataLoader[str, Sequence[Firing]] = DataLoader(self._fired)
         self.journals: DataLoader[Span, Sequence[Entry]] = DataLoader(self._journals)
         self.histories: DataLoader[str, History] = DataLoader(self._histories)
 
@@ -71,6 +81,26 @@ class Loaders:
         of: defaultdict[str, list[ArtifactInfo]] = defaultdict(list)
         for file in await self._control.files_of(ids, each=FILES):
             of[file.execution_id].append(file)
+        return [of[id] for id in ids]
+
+    async def _triggers(self, ids: list[str]) -> list[Trigger | None]:
+        found = {each.id: each for each in await self._control.triggers_of(ids)}
+        return [found.get(id) for id in ids]
+
+    async def _firings(self, ids: list[str]) -> list[Firing | None]:
+        found = {each.id: each for each in await self._control.firings_of(ids)}
+        return [found.get(id) for id in ids]
+
+    async def _starters(self, workflows: list[str]) -> list[Sequence[Trigger]]:
+        of: defaultdict[str, list[Trigger]] = defaultdict(list)
+        for trigger in await self._control.starters_of(workflows, each=TRIGGERS):
+            of[trigger.workflow].append(trigger)
+        return [of[name] for name in workflows]
+
+    async def _fired(self, ids: list[str]) -> list[Sequence[Firing]]:
+        of: defaultdict[str, list[Firing]] = defaultdict(list)
+        for firing in await self._control.fired_by(ids, each=FIRINGS):
+            of[firing.trigger].append(firing)
         return [of[id] for id in ids]
 
     async def _journals(self, spans: list[Span]) -> list[Sequence[Entry]]:

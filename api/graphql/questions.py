@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from enum import Enum
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
@@ -14,7 +13,7 @@ from .asking import Of
 from .fields import resolved, value
 from .pages import FIRST, After, Connection, First, connected
 from .problems import AnyProblem, attempted
-from .scalars import Json, Time, time
+from .scalars import Json, Time, moment, time
 
 if TYPE_CHECKING:
     from .executions import Execution
@@ -90,7 +89,7 @@ class Question:
             kind=Wait(found.kind.value),
             message=found.message,
             schema=None if found.schema is None else Json(found.schema),
-            due=None if found.due is None else _moment(found.due),
+            due=moment(found.due),
             approvers=list(found.approvers),
             wanted=found.wanted,
             event=found.event,
@@ -101,11 +100,6 @@ class Question:
             answer=None if found.answer is None else Answer.of(found.answer),
             choices=Json(found.choices),
         )
-
-
-def _moment(seconds: float) -> Time:
-    moment = datetime.fromtimestamp(seconds, UTC)
-    return Time(moment.isoformat(timespec="microseconds").replace("+00:00", "Z"))
 
 
 @strawberry.type(description="The answer is kept; the question may want more of them.")

@@ -70,16 +70,21 @@ async def _changed(doing: Awaitable[records.Execution]) -> ExecutionChanged:
 
 
 async def _start(control: Gathering, given: StartExecutionInput) -> ExecutionStarted:
-    if given.key is not None and not _KEY.fullmatch(given.key):
-        raise InvalidInput("`key` is 1 to 200 characters of ASCII, without a space")
     begun = await control.start_once(
-        given.key,
+        key_of(given.key),
         given.workflow,
         _inputs(given.inputs),
         version=given.version,
         priority=given.priority,
     )
     return ExecutionStarted(execution=Execution.of(begun.execution), replayed=begun.replayed)
+
+
+def key_of(given: str | None) -> str | None:
+    """Raises `InvalidInput` for what is no key."""
+    if given is not None and not _KEY.fullmatch(given):
+        raise InvalidInput("`key` is 1 to 200 characters of ASCII, without a space")
+    return given
 
 
 def _inputs(given: Any) -> Mapping[str, Any] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any, NewType
 
 import orjson
@@ -52,3 +53,11 @@ def config() -> StrawberryConfig:
 def time(text: str | None) -> Time | None:
     """Nothing is kept as an empty text."""
     return Time(text) if text else None
+
+
+def moment(seconds: float | None) -> Time | None:
+    """Of seconds since 1970."""
+    if seconds is None:
+        return None
+    at = datetime.fromtimestamp(seconds, UTC)
+    return Time(at.isoformat(timespec="microseconds").replace("+00:00", "Z"))

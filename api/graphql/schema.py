@@ -19,7 +19,9 @@ from .questions import QuestionMutations, QuestionQueries
 from .running import ExecutionMutations
 from .scalars import config
 from .shelves import ShelfMutations, ShelfQueries
+from .switching import TriggerMutations
 from .telling import Told, log
+from .triggers import TriggerQueries
 from .workflows import WorkflowMutations, WorkflowQueries
 
 
@@ -28,6 +30,7 @@ class Query(
     WorkflowQueries,
     ExecutionQueries,
     QuestionQueries,
+    TriggerQueries,
     ShelfQueries,
     ModelQueries,
     MemoryQueries,
@@ -40,6 +43,7 @@ class Mutation(
     WorkflowMutations,
     ExecutionMutations,
     QuestionMutations,
+    TriggerMutations,
     ShelfMutations,
     ModelMutations,
     MemoryMutations,

@@ -17,6 +17,7 @@ from .fields import resolved
 from .pages import FIRST, After, Connection, First, connected
 from .problems import AnyProblem, SpecProblem, attempted
 from .scalars import Json, Time, time
+from .triggers import Trigger
 
 
 @strawberry.type(description="A registered version of a workflow. It never changes.")
@@ -31,6 +32,11 @@ class Workflow:
     @resolved("The definition as JSON. Read for each workflow by itself.")
     async def document(self, info: Of) -> Json:
         return Json(await info.context.control.workflow(self.name, self.version))
+
+    @resolved("What starts it, by id, 20 at most; `triggers` lists all.")
+    async def triggers(self, info: Of) -> list[Trigger]:
+        found = await info.context.loaders.starters.load(self.name)
+        return [Trigger.of(each) for each in found]
 
     @classmethod
     def of(cls, found: WorkflowInfo) -> Workflow:

@@ -25,6 +25,18 @@ from ..http.rest import (
     memories,
     models,
     questions,
+    triggers,
+)
+
+_SUBJECTS = (
+    definitions,
+    executions,
+    questions,
+    keeping,
+    models,
+    memories,
+    administration,
+    triggers,
 )
 
 _OVER_HTTP = frozenset({"get_artifact"})
@@ -156,7 +168,7 @@ def _request(definition: Mapping[str, Any] | str) -> Request:
 
 def _commands() -> dict[str, Command]:
     found = {}
-    for subject in (definitions, executions, questions, keeping, models, memories, administration):
+    for subject in _SUBJECTS:
         for route in subject.router.routes:
             if isinstance(route, APIRoute) and route.name not in _OVER_HTTP:
                 found[route.name] = Command(route.endpoint, _model(route.endpoint))

@@ -10,14 +10,15 @@ from typing import Any
 import pytest
 
 from assay.graphs.bulk import Bulk
+from assay.graphs.firing import Firings
 from assay.graphs.ports import Executions, Questions, Shelves, Workflows
 
 from .conftest import HELLO, Graph
 
 pytestmark = pytest.mark.anyio
 
-PORTS = (Workflows, Executions, Questions, Shelves, Bulk)
-OTHERS = {"inbox", "ready", "claim", "holder", "principal", "principals"}
+PORTS = (Workflows, Executions, Questions, Shelves, Firings, Bulk)
+OTHERS = {"inbox", "ready", "claim", "holder", "principal", "principals", "due_firings"}
 """What a worker asks by itself, or whoever lets somebody in."""
 
 METHODS = sorted({n for port in PORTS for n in vars(port) if not n.startswith("_")} - OTHERS)
@@ -39,7 +40,8 @@ KEEPS = {
 
 EVERYTHING = """query ($first: Int!, $of: String) { executions(first: $first, workflow: $of) {
   pageInfo { hasNextPage } nodes { id status currentStep provider worked
-    workflow { id description registeredAt }
+    workflow { id description registeredAt triggers { id } }
+    firing { id status } trigger { id type }
     questions { id execution { id status workflow { id } } }
     origin { how execution { id workflow { id } } }
     files { name size }
@@ -71,13 +73,17 @@ def calls(store: Any) -> Iterator[Counter[str]]:
 
 
 async def filled(graph: Graph, count: int) -> None:
-    """Executions that have ended, some made of others, and some that wait."""
+    """Executions that a trigger began and that have ended, some made of others, some that wait."""
     app = graph.served.tenants.app()
-    await graph.register(HELLO, KEEPS)
-    for _ in range(count):
-        id = await graph.run(HELLO)
-        await app.wait((await app.manager.retry(id, path="say")).id)
-        await graph.park(KEEPS)
+    await graph.register({**HELLO, "triggers": [{"type": "manual"}]}, KEEPS)
+    desk = app.triggers.desk
+    manual = await desk.store.trigger("hello.manual")
+    async with app.triggers.running():
+        for _ in range(count):
+            fired = await desk.settled(await desk.fire(manual), 20)
+            id = (await app.wait(fired.execution_id)).id
+            await app.wait((await app.manager.retry(id, path="say")).id)
+            await graph.park(KEEPS)
 
 
 async def test_a_hundred_executions_cost_as_many_reads_as_ten(graph: Graph) -> None:
@@ -94,10 +100,15 @@ async def test_a_hundred_executions_cost_as_many_reads_as_ten(graph: Graph) -> N
         assert any(node["files"] for node in nodes)
         assert any(node["origin"] and node["origin"]["execution"] for node in nodes)
         assert all(len(node["steps"]["nodes"]) > 0 for node in nodes)
+        assert any(node["firing"] and node["trigger"]["id"] for node in nodes)
+        assert any(node["workflow"]["triggers"] for node in nodes)
         assert all(node["events"]["pageInfo"]["hasNextPage"] for node in nodes)
         costs.append(counted)
     assert costs[0] == costs[1]
     assert costs[1] == {
+        "firings_of": 1,
+        "triggers_of": 1,
+        "starters_of": 1,
         "executions": 1,
         "versions_of": 1,
         "asked_by": 1,
@@ -115,6 +126,10 @@ async def test_a_hundred_executions_cost_as_many_reads_as_ten(graph: Graph) -> N
         ("{ questions(first: %d) { nodes { id execution { id workflow { id } } } } }", 3),
         ("{ executions(first: %d) { nodes { currentStep steps { nodes { path } } } } }", 2),
         ("{ executions(first: %d) { nodes { a: events { nodes { seq } } } } }", 2),
+        ("{ firings(first: %d) { nodes { trigger { firings { id } } execution { id } } } }", 4),
+        ("{ triggers(first: %d) { nodes { id firings { id } } } }", 2),
+        ("{ workflows(first: %d) { nodes { triggers { firings { id } } } } }", 3),
+        ("{ executions(first: %d) { nodes { firing { id } trigger { id } } } }", 3),
         ("{ audit(first: %d) { nodes { id } } }", 1),
     ],
 )

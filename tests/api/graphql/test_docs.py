@@ -48,15 +48,16 @@ def ids(found: Any, of: str = "") -> Iterator[tuple[str, str]]:
             yield from ids(each, key)
 
 
-NAMES = {"execution": "id", "questions": "question"}
+NAMES = {"execution": "id", "questions": "question", "firing": "firing"}
 
 
 async def test_every_document_is_answered_as_the_page_says(graph: Graph) -> None:
     documents = BLOCK.findall(TEXT)
     assert len(documents) == TEXT.count("```graphql") >= 6
     known: dict[str, str] = {}
-    manager = graph.served.tenants.app().manager
-    async with socket(graph.served, "admin") as one:
+    app = graph.served.tenants.app()
+    manager, desk = app.manager, app.triggers.desk
+    async with app.triggers.running(), socket(graph.served, "admin") as one:
         for number, (document, said) in enumerate(documents):
             (operation,) = parse(document).definitions
             assert isinstance(operation, OperationDefinitionNode)
@@ -71,6 +72,8 @@ async def test_every_document_is_answered_as_the_page_says(graph: Graph) -> None
                 found = await graph.ask(document, **given)
             assert fits(found, json.loads(said)), (document, found)
             known |= dict(ids(found))
+            if "fireTrigger" in document:
+                await desk.settled(await desk.store.firing(known["firing"]), 20)
             if "startExecution" in document and "id" in known:
                 await manager.wait(known["id"], until=[Status.WAITING])
 

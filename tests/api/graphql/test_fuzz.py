@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import (
     Bundle,
     RuleBasedStateMachine,
+    initialize,
     invariant,
     rule,
     run_state_machine_as_test,
@@ -44,7 +45,10 @@ EXAMPLES, STORIES = (300, 100) if LONG else (5, 3)
 EXPECTED = {
     *("invalid_query", "too_much", "invalid_input", "not_authorized"),
     *("execution_not_found", "workflow_not_found", "question_not_found"),
+    *("trigger_not_found", "firing_not_found"),
 }
+CLOCK = {"type": "cron", "id": "clock", "schedule": "0 0 1 1 *"}
+FIRES = {**HELLO, "triggers": [{"type": "manual"}, CLOCK]}
 SLEEPS = {"name": "sleeps", "steps": [{"id": "nap", "type": "sleep", "duration": "1h"}]}
 
 
@@ -81,7 +85,7 @@ def scalars(known: list[str]) -> None:
         lambda inner: (
             st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from("abc"), inner, max_size=3)
         ),
-    ) | st.sampled_from([HELLO, ASKS, {"who": "Ann"}, {"who": 3}])
+    ) | st.sampled_from([HELLO, ASKS, {"who": "Ann"}, {"who": 3}, CLOCK, {"type": "manual"}])
     for name, strategy in (
         ("ID", st.sampled_from(known or ["x"]) | st.text(max_size=40)),
         ("String", text),
@@ -113,8 +117,10 @@ def fuzz(url: str, key: str, known: list[str]) -> int:
 async def test_whatever_is_asked_is_answered(graph: Graph) -> None:
     """Of every query and every change, with what there is and with what there is not. For
     longer: ASSAY_LONG=1."""
-    await graph.register(HELLO, ASKS, SLEEPS)
-    known = [await graph.run(HELLO), await graph.run(HELLO)]
+    await graph.register(FIRES, ASKS, SLEEPS)
+    known = [await graph.run(HELLO), await graph.run(HELLO), "hello.manual", "hello.clock"]
+    desk = graph.served.tenants.app().triggers.desk
+    known += [(await desk.fire(await desk.store.trigger("hello.manual"))).id]
     for document in (ASKS, ASKS, SLEEPS):
         known += await graph.park(document)
     served = graph.served
@@ -124,7 +130,7 @@ async def test_whatever_is_asked_is_answered(graph: Graph) -> None:
 
 
 class Story(RuleBasedStateMachine):
-    """Everything that can be done to executions, in any order."""
+    """Everything that can be done to executions and to triggers, in any order."""
 
     ask: ClassVar[Any]
     executions: Bundle[str] = Bundle("executions")
@@ -133,6 +139,51 @@ class Story(RuleBasedStateMachine):
         super().__init__()
         self.ended: dict[str, str] = {}
         self.told: dict[str, int] = {}
+        self.fired: dict[str, str] = {}
+        self.enabled = True
+        self.made = False
+
+    @initialize()
+    def begin(self) -> None:
+        """Others have been here before."""
+        self.switch(True)
+        self.ask('mutation { did: deleteTrigger(id: "hello.mine") { __typename } }')
+
+    @rule(enabled=st.booleans())
+    def switch(self, enabled: bool) -> None:
+        did = self.ask(
+            """mutation ($on: Boolean!) { did: setTriggerEnabled(id: "hello.manual", enabled: $on) {
+              ... on TriggerChanged { trigger { enabled } } } }""",
+            on=enabled,
+        )
+        assert did["trigger"]["enabled"] is enabled
+        self.enabled = enabled
+
+    @rule(key=st.sampled_from(["a", "b", None]))
+    def fire(self, key: str | None) -> None:
+        did = self.ask(
+            """mutation ($key: String) { did: fireTrigger(id: "hello.manual", key: $key) {
+              ... on TriggerFired { firing { id trigger { enabled } } }
+              ... on Problem { code } } }""",
+            key=key,
+        )
+        assert did.get("code") == (None if self.enabled else "not_possible")
+        if self.enabled and key is not None:
+            assert self.fired.setdefault(key, did["firing"]["id"]) == did["firing"]["id"]
+
+    @rule(make=st.booleans())
+    def make_or_delete(self, make: bool) -> None:
+        did = self.ask(
+            """mutation { did: createTrigger(
+              workflow: "hello", trigger: {type: "manual", id: "mine"}
+            ) { ... on Problem { code } } }"""
+            if make
+            else """mutation { did: deleteTrigger(id: "hello.mine") { ... on Problem { code } } }"""
+        )
+        taken = "not_possible" if make else None
+        free = None if make else "trigger_not_found"
+        assert did.get("code") == (taken if self.made else free)
+        self.made = make
 
     @rule(target=executions, workflow=st.sampled_from(["hello", "asks", "sleeps"]))
     def start(self, workflow: str) -> str:
@@ -204,6 +255,13 @@ class Story(RuleBasedStateMachine):
             assert id not in self.ended, "what has ended goes on"
 
     @invariant()
+    def the_triggers_are_as_they_were_made(self) -> None:
+        found = self.ask('{ did: workflow(name: "hello") { triggers { id enabled } } }')
+        there = {each["id"]: each["enabled"] for each in found["triggers"]}
+        assert there.pop("hello.mine", False) is self.made
+        assert there == {"hello.clock": True, "hello.manual": self.enabled}
+
+    @invariant()
     def the_list_has_all(self) -> None:
         found = self.ask("{ did: executions(first: 100) { nodes { id } } }")
         assert len(found["nodes"]) == 100 or self.told.keys() <= {e["id"] for e in found["nodes"]}
@@ -222,6 +280,7 @@ def tell(url: str, key: str) -> None:
 
 
 async def test_whatever_is_done_in_whatever_order_is_kept(graph: Graph) -> None:
-    await graph.register(HELLO, ASKS, SLEEPS)
-    story = partial(tell, graph.served.url, graph.served.keys["operator"])
-    await anyio.to_thread.run_sync(story)
+    await graph.register(FIRES, ASKS, SLEEPS)
+    story = partial(tell, graph.served.url, graph.served.keys["editor"])
+    async with graph.served.tenants.app().triggers.running():
+        await anyio.to_thread.run_sync(story)

@@ -142,7 +142,7 @@ def filled(how: Any, things: Things) -> Any:
 
 def masked(text: str, things: Things) -> str:
     """An answer without what was asked for: two of them are equal, or tell things apart."""
-    for thing in things.values():
+    for thing in sorted(things.values(), key=len, reverse=True):  # one may begin another
         text = text.replace(thing, "<it>").replace(quote(thing), "<it>")
     return text
 

@@ -9,9 +9,8 @@ import httpx
 
 from assay.api.access import Operation
 
-from ..roles import TRIGGERS
 from .asks import About, Ask, Caller, Told
-from .rest import DEFINITION, bearer
+from .rest import DEFINITION, NEW_TRIGGER, PAST, bearer
 
 O = Operation  # noqa: E741
 _THING, _LIST, _STORE = About.THING, About.LIST, About.STORE
@@ -42,6 +41,8 @@ def follow(about: About, text: str, shows: str = "", until: str = "") -> Ask:
 
 
 _START = "startExecution(input: {workflow: $w})"
+_OF_HAND = 'trigger: "team-quick.hand"'
+_PAST = f'start: "{PAST["start"]}", end: "{PAST["end"]}"'
 _MANY = "startExecutions(inputs: [{workflow: $w}])"
 
 ASKS = [
@@ -93,6 +94,25 @@ ASKS = [
         'recordFeedback(executionId: "{judged}", path: "think", passed: true)',
     ),
     change(O.FORGET_MEMORY, About.NAME, "", 'forgetMemory(workflow: "{remembers}", key: "ann")'),
+    read(O.READ_TRIGGERS, _LIST, "triggers(first: 100) { nodes { id } }", "trigger"),
+    read(O.READ_TRIGGERS, _THING, 'trigger(id: "{trigger}") { id firings { id } }'),
+    read(O.READ_TRIGGERS, _LIST, "schedules(first: 100) { nodes { trigger { id } } }", "schedule"),
+    read(O.READ_TRIGGERS, _LIST, "firings(first: 100) { nodes { id } }", "firing"),
+    read(O.READ_TRIGGERS, _LIST, f"firings({_OF_HAND}) {{ nodes {{ id }} }}", "firing"),
+    read(O.READ_TRIGGERS, _THING, 'firing(id: "{firing}") { id trigger { id } }'),
+    change(
+        O.CREATE_TRIGGER,
+        _THING,
+        "($t: JSON!)",
+        'createTrigger(workflow: "{workflow}", trigger: $t)',
+        t=NEW_TRIGGER["trigger"],
+    ),
+    change(O.SWITCH_TRIGGER, _THING, "", 'setTriggerEnabled(id: "{trigger}", enabled: false)'),
+    change(O.SWITCH_TRIGGER, _THING, "", 'setScheduleEnabled(id: "{schedule}", enabled: false)'),
+    change(O.FIRE_TRIGGER, _THING, "", 'fireTrigger(id: "{trigger}")'),
+    change(O.FIRE_TRIGGER, _THING, "", 'replayFiring(id: "{dead}")'),
+    change(O.FIRE_TRIGGER, _THING, "", f'backfillSchedule(id: "{{schedule}}", {_PAST})'),
+    change(O.DELETE_TRIGGER, _THING, "", 'deleteTrigger(id: "{trigger}")'),
     change(O.SEND_EVENT, _STORE, "", 'sendEvent(name: "paid")'),
     change(O.INVALIDATE_CACHE, _STORE, "", "invalidateCache"),
     change(O.CREATE_KEY, _STORE, "", 'createApiKey(name: "k", role: VIEWER)'),
@@ -107,7 +127,7 @@ class GraphQL:
 
     name = "graphql"
     asks = ASKS
-    lacks = frozenset({O.DELETE_EXECUTION, O.READ_KEYS, *TRIGGERS})
+    lacks = frozenset({O.DELETE_EXECUTION, O.READ_KEYS})
 
     def __init__(self, url: str) -> None:
         self._http = httpx.AsyncClient(base_url=url, timeout=60)

@@ -9,10 +9,9 @@ from websockets.asyncio.client import ClientConnection
 
 from assay.api.access import Operation
 
-from ..roles import TRIGGERS
 from .asks import About, Ask, Caller, Told
 from .doors import OUT, heard, opened
-from .rest import DEFINITION
+from .rest import DEFINITION, NEW_TRIGGER, PAST
 
 O = Operation  # noqa: E741
 _THING, _LIST, _STORE = About.THING, About.LIST, About.STORE
@@ -67,6 +66,23 @@ ASKS = [
     run(O.READ_QUESTIONS, _THING, "get_question", id="{question}"),
     run(O.ANSWER_QUESTION, _THING, "answer_question", id="{question}"),
     run(O.RECORD_FEEDBACK, _THING, "record_feedback", id="{judged}", path="think", passed=True),
+    run(O.READ_TRIGGERS, _LIST, "list_triggers", "trigger", limit=100),
+    run(O.READ_TRIGGERS, _THING, "get_trigger", id="{trigger}"),
+    run(O.READ_TRIGGERS, _LIST, "list_schedules", "schedule", limit=100),
+    run(O.READ_TRIGGERS, _LIST, "list_firings", "firing", limit=100),
+    run(O.READ_TRIGGERS, _THING, "get_firing", id="{firing}"),
+    run(
+        O.CREATE_TRIGGER,
+        _THING,
+        "create_trigger",
+        workflow="{workflow}",
+        trigger=NEW_TRIGGER["trigger"],
+    ),
+    run(O.SWITCH_TRIGGER, _THING, "switch_trigger", id="{trigger}", enabled=False),
+    run(O.FIRE_TRIGGER, _THING, "fire_trigger", id="{trigger}"),
+    run(O.FIRE_TRIGGER, _THING, "replay_firing", id="{dead}"),
+    run(O.FIRE_TRIGGER, _THING, "backfill_schedule", id="{schedule}", **PAST),
+    run(O.DELETE_TRIGGER, _THING, "delete_trigger", id="{trigger}"),
     run(O.SEND_EVENT, _STORE, "send_event", name="paid"),
     run(O.READ_ARTIFACTS, _THING, "list_artifacts", id="{kept}"),
     run(O.READ_SLOTS, _LIST, "list_slots", "execution"),
@@ -87,7 +103,7 @@ class Ws:
 
     name = "ws"
     asks = ASKS
-    lacks = TRIGGERS
+    lacks: frozenset[Operation] = frozenset()
 
     def __init__(self, url: str) -> None:
         self._url = f"{url}/v1/ws"

@@ -38,6 +38,7 @@ async def test_every_operation_of_rest_that_gives_json_is_a_command(served: Serv
         for operation in path.values()
         if isinstance(operation, dict)
     }
+    ids -= {"receiveWebhook", "receiveWebhookOfTenant"}  # of those who sign, not of keys
     assert ids == {*map(_camel, COMMANDS), "getArtifact", "streamEvents"}
 
 
