@@ -43,7 +43,7 @@ class TriggerService:
         self._loops: dict[str, Loop] = {"events": self.router.run}
         self._listening: dict[tuple[str, int], asyncio.Task[None]] = {}
         self._look = asyncio.Event()
-        self._heard: list[Callable[[], None]] = [self._look.set, self.router.look]
+        self._told: list[Callable[[], None]] = [self.router.look]
         desk.changed = self._changed
 
     def add(self, name: str, loop: Loop) -> None:
@@ -51,11 +51,15 @@ class TriggerService:
         self._loops[name] = loop
 
     def on_change(self, call: Callable[[], None]) -> None:
-        """Call it whenever triggers were changed in this process."""
-        self._heard.append(call)
+        """Call it whenever triggers were changed: in this process at once, else seconds later."""
+        self._told.append(call)
 
     def _changed(self) -> None:
-        for call in self._heard:
+        self._look.set()
+        self._tell()
+
+    def _tell(self) -> None:
+        for call in self._told:
             call()
 
     @asynccontextmanager
@@ -108,7 +112,9 @@ class TriggerService:
                     async for trigger in every(lambda after: self.desk.store.triggers(after=after))
                     if trigger.enabled and trigger.type in self.desk.kinds
                 }
-                await self._adjust(wanted)
+                if wanted.keys() != self._listening.keys():
+                    self._tell()
+                    await self._adjust(wanted)
             except StoreError as error:
                 _log.warning("triggers cannot be read: %s", error)
             try:

@@ -28,7 +28,7 @@ PAGE = 200
 KEEP = 1.0
 """Seconds between two writings of how far it has come, while there is news."""
 
-REFRESH = 5.0
+REFRESH = 30.0
 """Seconds between two times that it is asked whether it is wanted."""
 
 IDLE = 3600.0
@@ -64,8 +64,8 @@ class Watch:
     ) -> None:
         """What `take` raises is logged, and the same events are handed on again.
 
-        While `wanted` says no, the log is not read, which may cost money, and `look` or a few
-        seconds later it is asked again. Then all is handed on that came after it last said no.
+        While `wanted` says no, the log is not read, which may cost money. It is asked now and
+        then, and at every `look`; then all is handed on that came after it last said no.
         """
         self._store, self._bus = store, bus
         self._id = lane_id(WATCH, name)
