@@ -2,7 +2,7 @@
 
 What a step emits and what becomes of an execution stand in the log of the store, which a `Watch`
 follows. What is sent from outside is routed by whoever sends it, before they are answered; where
-they were killed in between, `sweep` makes good for it.
+they were killed in between, whoever watches finds it.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ from ..graphs.records import micros, moment
 from .burying import bury
 from .events import LIFECYCLE, OWN, fits, lifecycle
 from .listing import every
-from .watch import WATCH, Watch
+from .place import WATCH
+from .watch import Watch
 
 if TYPE_CHECKING:
     from ..graphs.firing import Trigger
@@ -41,6 +42,9 @@ if TYPE_CHECKING:
 
 SWEEP = 30.0
 """Seconds between two looks for events that nobody has routed."""
+
+TURN = 0.5
+"""Seconds after which it is seen that it is this process that looks."""
 
 OVERLAP = 60.0
 """Seconds by which such a look reaches back beyond the last one: clocks differ, and an event is
@@ -179,6 +183,9 @@ class Router:
 
     async def _sweep(self) -> None:
         while True:
+            if not self._watch.reads:  # then another process does both
+                await asyncio.sleep(TURN)
+                continue
             try:
                 await self._look()
             except AssayError as error:
@@ -187,8 +194,6 @@ class Router:
 
     async def _look(self) -> None:
         """Route what was sent and not routed, since somebody last looked."""
-        if not await self._wanted():
-            return
         began, id = time.time(), lane_id(WATCH, "sent")
         lane = await self._store.lane(id)
         last = 0.0 if lane is None else float(lane.document["at"])

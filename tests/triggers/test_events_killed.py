@@ -28,6 +28,9 @@ EVENTS = 300 if os.environ.get("ASSAY_LONG") else 30
 SERVES = """
 import asyncio, sys
 from assay.api.app import open_app
+from assay.triggers import place
+
+place.HOLD = 2.0
 
 async def main(home):
     async with open_app(home=home, workspace=home) as app:
@@ -42,7 +45,10 @@ asyncio.run(main(sys.argv[1]))
 STOPS_SHORT = """
 import asyncio, sys
 from assay.api.app import open_app
+from assay.triggers import place
 from assay.triggers.routing import Router
+
+place.HOLD = 1.0
 
 async def stuck(self, heard):
     if heard:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections import Counter
+import time
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,8 +15,9 @@ import pytest
 from assay.api.app import open_app
 from assay.graphs.event import Event, EventType
 from assay.graphs.firing import lane_id
-from assay.triggers import watch
-from assay.triggers.watch import WATCH, Watch
+from assay.triggers import place
+from assay.triggers.place import WATCH
+from assay.triggers.watch import Watch
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -85,7 +87,7 @@ async def test_what_happened_while_nobody_watched_is_handed_on_later(tmp_path: P
 async def test_the_place_is_kept_so_that_a_restart_does_not_begin_at_the_beginning(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(watch, "KEEP", 0.0)
+    monkeypatch.setattr(place, "KEEP", 0.0)
     async with open_app(home=tmp_path, workspace=tmp_path) as app:
         taken, again = Taken(), Taken()
         async with watching(app, taken):
@@ -144,17 +146,40 @@ async def test_what_could_not_be_taken_is_handed_on_again(tmp_path: Path) -> Non
         assert (taken.refused, len(taken.events)) == (3, 1)
 
 
-async def test_two_that_watch_under_one_name_are_both_handed_everything(tmp_path: Path) -> None:
+async def test_of_two_that_watch_under_one_name_one_reads_and_then_the_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The one that ends says so; the other need not wait until its turn has lapsed."""
+    monkeypatch.setattr(place, "HOLD", 2.0)
     async with (
         open_app(home=tmp_path, workspace=tmp_path) as one,
         open_app(home=tmp_path, workspace=tmp_path) as other,
     ):
         here, there = Taken(), Taken()
-        async with watching(one, here), watching(other, there):
-            ran = [await app.run(ECHO) for app in (one, other, one)]
-            for taken in (here, there):
-                await taken.until(*(each.id for each in ran))
-                assert Counter(e.execution_id for e in taken.events) == {e.id: 1 for e in ran}
+        async with watching(other, there):
+            first = await one.run(ECHO)
+            await there.until(first.id)
+            async with watching(one, here):
+                second = await one.run(ECHO)
+                await there.until(second.id)
+            assert here.events == []
+        async with watching(one, here):
+            third = await other.run(ECHO)
+            await here.until(third.id)
+        both = [event.execution_id for event in (*there.events, *here.events)]
+        assert both == [first.id, second.id, third.id]
+
+
+async def test_whose_clock_is_far_ahead_keeps_nobody_waiting(tmp_path: Path) -> None:
+    async with open_app(home=tmp_path, workspace=tmp_path) as app:
+        store = app.manager.store
+        ahead, behind = place.Place(store, "test"), place.Place(store, "test")
+        assert await ahead.turn()
+        assert not await behind.turn()
+        lane = await ahead.mark()
+        document = {**lane.document, "until": 2 * time.time()}
+        assert await store.put_lane(replace(lane, document=document, revision=lane.revision + 1))
+        assert await behind.turn()
 
 
 async def test_a_place_that_the_store_does_not_reach_is_given_up_for_now(tmp_path: Path) -> None:
@@ -164,10 +189,11 @@ async def test_a_place_that_the_store_does_not_reach_is_given_up_for_now(tmp_pat
             (lane,) = [await app.manager.store.lane(lane_id(WATCH, "test"))]
     assert lane is not None
     async with open_app(home=tmp_path / "new", workspace=tmp_path) as app:
+        lane = replace(lane, document={"cursor": lane.document["cursor"]}, revision=0)
         assert await app.manager.store.put_lane(lane)
         taken = Taken()
         async with watching(app, taken):
-            await _until(lambda: _differs(app, lane))
+            await _until(lambda: _moved(app, lane))
             ran = await app.run(ECHO)
             await taken.until(ran.id)
 
@@ -176,7 +202,10 @@ KILLED = """
 import asyncio, sys
 from assay.api.app import open_app
 from assay.graphs.event import EventType
+from assay.triggers import place
 from assay.triggers.watch import Watch
+
+place.HOLD = 1.0
 
 async def main(home):
     async with open_app(home=home, workspace=home) as app:
@@ -218,8 +247,9 @@ async def _caught_up(app: App) -> bool:
     return not await app.manager.store.log(after=str(lane.document["cursor"]))
 
 
-async def _differs(app: App, lane: Lane) -> bool:
-    return await app.manager.store.lane(lane.id) != lane
+async def _moved(app: App, lane: Lane) -> bool:
+    there = await app.manager.store.lane(lane.id)
+    return there is not None and there.document["cursor"] != lane.document["cursor"]
 
 
 async def _until(true: Callable[[], Awaitable[object]]) -> None:
