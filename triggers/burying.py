@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from .desk import Desk
 
 
+LONGEST = 1000
+"""Characters of each attribute: they may be what is too large."""
+
+
 async def bury(
     desk: Desk,
     trigger: Trigger,
@@ -30,7 +34,7 @@ async def bury(
         trigger.workflow,
         moment(desk.now()),
         new_id(),
-        attributes=dict(attributes or {}),
+        attributes={name: text[:LONGEST] for name, text in (attributes or {}).items()},
         status=FiringStatus.DEAD,
         depth=depth,
         reason=reason,

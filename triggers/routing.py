@@ -14,6 +14,7 @@ from collections import OrderedDict
 from collections.abc import Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..graphs.errors import (
@@ -22,6 +23,7 @@ from ..graphs.errors import (
     FiringNotFound,
     InvalidInput,
     NotPossible,
+    StateCorrupted,
     TriggerNotFound,
 )
 from ..graphs.event import Event, EventType
@@ -238,29 +240,33 @@ class Router:
             await self._fire(waiting, each)
 
     async def _fire(self, waiting: Waiting, heard: Heard) -> None:
-        trigger = waiting.trigger
         async with self._limit:
-            behind = await self._behind(heard.source)
-            began_it = behind.firing is not None and behind.firing.trigger == trigger.id
-            if heard.ours and began_it and not waiting.own:
-                return
-            about = {**heard.attributes(), "chain": behind.chain(trigger)}
             try:
-                payload = await self._payload(heard)
-                await self._desk.fire(
-                    trigger, payload, attributes=about, id=heard.id, depth=behind.depth
-                )
+                await self._fired(waiting, heard)
             except (NotPossible, TriggerNotFound, ExecutionNotFound):
                 return  # switched off or deleted meanwhile
-            except InvalidInput as error:
-                why = f"the event {heard.name!r} was not taken: {error.message}"
-                await bury(
-                    self._desk, trigger, why, attributes=about, id=heard.id, depth=behind.depth
-                )
+            except StateCorrupted as error:
+                # It stays so, and must not keep what comes after it waiting.
+                _log.error("%s is not fired: %s", waiting.trigger.id, error.message)
 
-    async def _payload(self, heard: Heard) -> Any:
-        if not heard.ours:
-            return heard.payload
+    async def _fired(self, waiting: Waiting, heard: Heard) -> None:
+        trigger, behind = waiting.trigger, await self._behind(heard.source)
+        began_it = behind.firing is not None and behind.firing.trigger == trigger.id
+        if heard.ours and began_it and not waiting.own:
+            return
+        about = {**heard.attributes(), "chain": behind.chain(trigger)}
+        fire = partial(self._desk.fire, trigger, id=heard.id, depth=behind.depth)
+        payload = await self._life(heard) if heard.ours else heard.payload
+        try:
+            await fire(payload, attributes=about)
+        except InvalidInput as error:
+            if heard.ours:  # what it gave may be too large, that it ended is not
+                await fire({**payload, "outputs": {}}, attributes={**about, "outputs": "left out"})
+                return
+            why = f"the event {heard.name!r} was not taken: {error.message}"
+            await bury(self._desk, trigger, why, attributes=about, id=heard.id, depth=behind.depth)
+
+    async def _life(self, heard: Heard) -> dict[str, Any]:
         execution = await self._store.execution(heard.source)
         ended = heard.payload in ("completed", "failed", "cancelled")
         told = {
@@ -271,7 +277,8 @@ class Router:
             "outputs": dict(execution.outputs) if ended else {},
             "error": execution.error.to_dict() if ended and execution.error else None,
         }
-        return self._desk.manager.services.secrets.masked(told)
+        masked: dict[str, Any] = self._desk.manager.services.secrets.masked(told)
+        return masked
 
     async def _behind(self, source: str) -> Behind:
         """Kept: what began an execution never changes."""

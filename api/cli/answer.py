@@ -33,7 +33,7 @@ _NOTICED = 5.0
 _LOOK = 0.1
 """Seconds between two looks at whether it has."""
 
-_KEPT = "kept: nobody waits for it"
+_KEPT = "kept: no execution waits for it"
 
 
 @dataclass(frozen=True, slots=True)

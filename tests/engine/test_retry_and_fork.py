@@ -10,6 +10,7 @@ import pytest
 from assay.graphs.errors import ExecutionNotFound, InvalidInput, NotPossible
 from assay.graphs.event import EventType
 from assay.graphs.execution import Status
+from assay.graphs.question import signal_id
 
 from ..running import House, Order, mapping, note, open_house, statuses
 from .asking import answered, asked, open_questions
@@ -238,6 +239,18 @@ async def test_an_execution_that_is_forked_goes_on_as_it_is(house: House) -> Non
     assert sorted(mended.seen) == sorted(["a", "b", "b", "hold", "hold", "c", "c"])
     for execution in (one, two):
         assert types(await events(house, execution)).count("ExecutionCompleted") == 1
+
+
+async def test_an_event_that_a_fork_emits_is_another(house: House) -> None:
+    """While one that is emitted again after a crash is the same, and so has the same id."""
+    text = mapping("{name: e, steps: [{id: say, type: emit, event: done, payload: 1}]}")
+    first = await house.app.run(text)
+    fork = await house.app.manager.fork(first.id, "say")
+    await house.app.wait(fork.id)
+    sent = await house.app.manager.store.signals("done", None, since=0)
+    assert [(signal.id, signal.source) for signal in sent] == [
+        (signal_id(id, "say"), id) for id in (first.id, fork.id)
+    ]
 
 
 async def test_a_fork_asks_for_itself(house: House) -> None:

@@ -159,6 +159,19 @@ async def test_what_is_too_large_for_a_firing_is_a_dead_one_with_the_reason(
         assert "was not taken" in firing.reason
 
 
+async def test_an_execution_with_large_outputs_fires_without_them(tmp_path: Path) -> None:
+    say = {"id": "say", "type": "skill", "skill": "echo", "inputs": {"message": "x" * 600_000}}
+    large = {"name": "large", "steps": [say], "outputs": {"o": {"value": "{{ say.output }}"}}}
+    async with serving(tmp_path) as app:
+        await app.register(echoes("w", "assay.execution.completed"))
+        done = await app.run(large)
+        assert len(done.outputs["o"]) == 600_000
+        (firing,) = await firings(app, "w.event", 1)
+        assert firing.status is FiringStatus.STARTED
+        assert (firing.payload["status"], firing.payload["outputs"]) == ("completed", {})
+        assert firing.attributes["outputs"] == "left out"
+
+
 async def test_an_event_reaches_whoever_waits_and_whatever_it_triggers(tmp_path: Path) -> None:
     waits = {"name": "waits", "steps": [{"id": "w", "type": "wait_event", "event": "paid"}]}
     async with serving(tmp_path) as app:

@@ -221,7 +221,7 @@ def test_an_event_lets_go_on_what_waits_for_it(tell: Tell, desk: Path) -> None:
     assert "gate waits for the event 'deployed' with the key 'web'" in asked.out
     ((_, name, *key),) = commands(asked.out)
     elsewhere = tell("send", name, "--key", "shop")
-    assert (elsewhere.code, elsewhere.out) == (0, "deployed: kept: nobody waits for it\n")
+    assert (elsewhere.code, elsewhere.out) == (0, "deployed: kept: no execution waits for it\n")
     sent = tell("send", name, *key, "--payload", '{"n": 1}')
     assert sent.code == 0
     assert sent.out.startswith("deployed: sent to 1 execution\n")
