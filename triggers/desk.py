@@ -307,6 +307,8 @@ class Desk:
                 profile=bounded(kept.profile, profile),
                 due=self.now(),
                 attempts=0,
+                lane="",
+                into="",
                 reason="",
                 revision=kept.revision + 1,
             )

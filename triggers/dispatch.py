@@ -8,39 +8,28 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
-from weakref import WeakValueDictionary
+from typing import TYPE_CHECKING
 
-from ..graphs.binding import BoundField
 from ..graphs.errors import (
     AssayError,
     ConcurrencyLimit,
-    ExecutionNotFound,
-    FiringNotFound,
-    NotPossible,
     StoreError,
     StoreUnavailable,
     TriggerNotFound,
 )
 from ..graphs.event import EventType
-from ..graphs.execution import timestamp
-from ..graphs.firing import Firing, FiringStatus, Lane, Trigger, lane_id
-from ..graphs.profiles import bounded
-from ..graphs.scope import Scope
-from ..graphs.stored import AuditEntry
+from ..graphs.firing import Firing, FiringStatus, Trigger, lane_id
 from . import lanes
-from .lanes import State
 from .payload import scope_of
+from .starting import start
+from .turns import HIDDEN, Held, Turns, ended
 
 if TYPE_CHECKING:
     from ..graphs.trigger import BoundTrigger
     from .desk import Desk
-
-HIDDEN = 30.0
-"""Seconds for which a firing is left to whoever claimed it."""
 
 LOOK = 2.0
 """Seconds between two looks for firings of which this process has not heard."""
@@ -50,6 +39,9 @@ ATTEMPTS = 8
 
 DEEPEST = 8
 """How many triggers may stand behind each other in a chain of events."""
+
+PAUSE = 1.0
+"""Seconds in which nothing is tried after the store could not write."""
 
 AT_ONCE = 32
 
@@ -72,9 +64,11 @@ class Dispatcher:
         self._bell = asyncio.Event()
         self._handed: dict[str, None] = {}
         self._busy: dict[str, asyncio.Task[None]] = {}
-        self._behind: dict[str, set[str]] = {}
+        self._missed: set[str] = set()
+        self._pause = False
+        self._draining = asyncio.Event()
         self._next = 0.0
-        self._lanes: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._turns = Turns(desk, self._hand)
         self._room = asyncio.Semaphore(AT_ONCE)
         desk.fired = self.ring
 
@@ -82,13 +76,22 @@ class Dispatcher:
         """Look at the firing when it is due."""
         due = firing.due or 0.0
         if due <= self._desk.now():
-            self._handed[firing.id] = None
+            self._hand(firing.id)
         else:
             self._next = min(self._next, due)
+            self._bell.set()
+
+    def _hand(self, id: str) -> None:
+        """Look at a firing at once; if it is looked at already, then again."""
+        if id in self._busy:
+            self._missed.add(id)
+        else:
+            self._handed[id] = None
         self._bell.set()
 
     async def run(self) -> None:
         """Until cancelled; what is under way then is let go of, and done again by others."""
+        self._draining.clear()
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._listen())
@@ -99,12 +102,16 @@ class Dispatcher:
             await asyncio.gather(*self._busy.values(), return_exceptions=True)
 
     async def drain(self, seconds: float) -> None:
-        """Let what is under way end, for so long at most."""
+        """Begin nothing more, and let what is under way end, for so long at most."""
+        self._draining.set()
         if self._busy:
             await asyncio.wait([*self._busy.values()], timeout=seconds)
 
     async def _look(self) -> None:
-        while True:
+        while not self._draining.is_set():
+            if self._pause:
+                self._pause = False
+                await asyncio.sleep(PAUSE)
             now = self._desk.now()
             self._next = now + LOOK
             handed, self._handed = self._handed, {}
@@ -116,6 +123,9 @@ class Dispatcher:
             for id in dict.fromkeys((*handed, *found)):
                 if id not in self._busy:
                     await self._room.acquire()
+                    if self._draining.is_set():
+                        self._room.release()
+                        return
                     self._begin(id)
             if not self._handed:
                 await self._rest()
@@ -132,9 +142,7 @@ class Dispatcher:
         """Whoever waits for an execution is looked at when it ends."""
         async for event in self._desk.manager.follow():
             if event.type in _ENDED:
-                for id in self._behind.pop(event.execution_id, ()):
-                    self._handed[id] = None
-                    self._bell.set()
+                self._turns.over(event.execution_id)
 
     def _begin(self, id: str) -> None:
         task = asyncio.create_task(self._deal(id))
@@ -144,28 +152,34 @@ class Dispatcher:
     def _done(self, id: str) -> None:
         self._busy.pop(id, None)
         self._room.release()
+        if id in self._missed:
+            self._missed.discard(id)
+            self._handed[id] = None
         self._bell.set()
 
     async def _deal(self, id: str) -> None:
         try:
             claimed = await self._claim(id)
-        except (FiringNotFound, StoreError) as error:
+        except AssayError as error:
+            self._pause = isinstance(error, StoreError)
             _log.warning("firing %s cannot be claimed: %s", id, error)
             return
         if claimed is None:
             return
+        held = Held(claimed)
         try:
-            firing = await self._tried(claimed)
+            firing = await self._tried(held)
         except StoreUnavailable as error:
-            firing = self._later(claimed, error)
+            firing = self._later(held.firing, error)
         except ConcurrencyLimit as error:
-            firing = _ended(claimed, FiringStatus.DROPPED, str(error))
+            firing = ended(held.firing, FiringStatus.DROPPED, str(error))
         except AssayError as error:
-            firing = _ended(claimed, FiringStatus.DEAD, f"{error.code}: {error}")
+            firing = ended(held.firing, FiringStatus.DEAD, f"{error.code}: {error}")
         except Exception as error:
             _log.exception("firing %s failed", id)
-            firing = self._later(claimed, error)
-        await self._keep(firing)
+            firing = self._later(held.firing, error)
+        if firing is not None:
+            await self._keep(firing)
 
     async def _claim(self, id: str) -> Firing | None:
         kept = await self._desk.store.firing(id)
@@ -182,10 +196,11 @@ class Dispatcher:
 
     async def _keep(self, firing: Firing) -> None:
         """Write what came of it. When that fails, it is due again, and comes to the same."""
-        if firing.lane and not (firing.status.open or firing.status is FiringStatus.STARTED):
-            await self._leave(firing)
+        began = firing.status is FiringStatus.STARTED
         firing = replace(firing, revision=firing.revision + 1)
         try:
+            if firing.lane and not (firing.status.open or began):
+                await self._turns.leave(firing)
             if not await self._desk.store.put_firing(firing):
                 return
         except StoreError as error:
@@ -199,25 +214,27 @@ class Dispatcher:
     def _later(self, firing: Firing, error: Exception) -> Firing:
         if firing.attempts >= ATTEMPTS:
             why = f"given up after {ATTEMPTS} attempts: {error}"
-            return _ended(firing, FiringStatus.DEAD, why)
+            return ended(firing, FiringStatus.DEAD, why)
         due = self._desk.now() + min(60.0, 0.5 * 2**firing.attempts)
         return replace(firing, due=due, reason=str(error))
 
-    async def _tried(self, firing: Firing) -> Firing:
+    async def _tried(self, held: Held) -> Firing | None:
+        """What becomes of the firing; None when nothing is left to write."""
+        firing = held.firing
         if firing.depth > DEEPEST:
             why = (
                 f"more than {DEEPEST} triggers began each other, perhaps in a circle. "
                 f"Give one an `if` that ends it: {firing.attributes.get('chain', firing.trigger)}"
             )
-            return _ended(firing, FiringStatus.DROPPED, why)
+            return ended(firing, FiringStatus.DROPPED, why)
         try:
             trigger = await self._desk.store.trigger(firing.trigger)
         except TriggerNotFound:
-            return _ended(firing, FiringStatus.DROPPED, "its trigger is gone")
+            return ended(firing, FiringStatus.DROPPED, "its trigger is gone")
         bound = await self._desk.bound(trigger)
         scope = scope_of(firing, trigger)
         if bound.when is not None and not firing.lane and not bound.when.render(scope):
-            return _ended(firing, FiringStatus.SKIPPED, "`if` was false")
+            return ended(firing, FiringStatus.SKIPPED, "`if` was false")
         if (outlet := self.outlets.get(trigger.type)) is not None:
             self._room.release()  # whoever is told may take their time
             try:
@@ -225,165 +242,14 @@ class Dispatcher:
             finally:
                 await self._room.acquire()
         if not lanes.needs_lane(bound.spec):
-            return await self._started(firing, trigger, bound, scope)
+            await start(self._desk, firing, trigger, bound)
+            return ended(firing, FiringStatus.STARTED)
         key = "" if bound.key is None else bound.key.text(scope)
-        firing = replace(firing, lane=lane_id(trigger.id, key))
-        lock = self._lanes.setdefault(firing.lane, asyncio.Lock())
-        async with lock:
-            return await self._in_turn(firing, trigger, bound, scope)
-
-    async def _in_turn(
-        self, firing: Firing, trigger: Trigger, bound: BoundTrigger, scope: Scope
-    ) -> Firing:
-        while True:
-            lane, before = await self._lane(firing, trigger.id)
-            state = await self._without_the_gone(before, firing)
-            ended = {a.execution for a in state.active if await self._over(a)}
-            now = self._desk.now()
-            after, verdict = lanes.decide(state, firing, bound.spec, now, ended)
-            if after != before and not await self._put(lane, after):
-                continue
-            match verdict:
-                case lanes.Go():
-                    started = await self._started(firing, trigger, bound, scope)
-                    self._hand_on(after)
-                    return started
-                case lanes.Drop(reason):
-                    return _ended(firing, FiringStatus.DROPPED, reason)
-                case lanes.Wait(due, behind):
-                    for execution in behind:
-                        self._behind.setdefault(execution, set()).add(firing.id)
-                    return replace(firing, status=FiringStatus.WAITING, due=due, attempts=0)
-                case lanes.Merge(into, carry):
-                    if not carry or await self._carried(firing, into, bound):
-                        return replace(_ended(firing, FiringStatus.MERGED), into=into)
-                case lanes.Stop(executions):
-                    for execution in executions:
-                        with suppress(ExecutionNotFound, NotPossible):
-                            why = f"replaced by firing {firing.id}"
-                            await self._desk.manager.stop(execution, why)
-
-    def _hand_on(self, state: State) -> None:
-        """Let who is first now know for what it waits."""
-        if state.waiting:
-            self._handed[state.waiting[0][1]] = None
-            self._bell.set()
-
-    async def _lane(self, firing: Firing, trigger: str) -> tuple[Lane, State]:
-        kept = await self._desk.store.lane(firing.lane)
-        if kept is None:
-            return Lane(firing.lane, trigger, timestamp(), revision=-1), State()
-        return kept, State.from_dict(kept.document)
-
-    async def _put(self, lane: Lane, state: State) -> bool:
-        changed = replace(
-            lane, at=timestamp(), document=state.to_dict(), revision=lane.revision + 1
-        )
-        return await self._desk.store.put_lane(changed)
-
-    async def _without_the_gone(self, state: State, firing: Firing) -> State:
-        """Without the head of the queue, if nobody will ever look at it again."""
-        while state.waiting and (head := state.waiting[0][1]) != firing.id:
-            try:
-                if (await self._desk.store.firing(head)).status.open:
-                    break
-            except FiringNotFound:
-                pass
-            state = state.without(head)
-        return state
-
-    async def _over(self, active: lanes.Active) -> bool:
-        """Whether an execution has ended, or will never begin."""
-        try:
-            return (await self._desk.store.execution(active.execution)).status.terminal
-        except ExecutionNotFound:
-            pass
-        try:
-            return not (await self._desk.store.firing(active.firing)).status.open
-        except FiringNotFound:
-            return True
-
-    async def _carried(self, firing: Firing, into: str, bound: BoundTrigger) -> bool:
-        """Let another firing, which waits, take what came with this one; False: it waits no
-        more."""
-        while True:
-            try:
-                other = await self._desk.store.firing(into)
-            except FiringNotFound:
-                return False
-            if firing.id in other.merged:
-                return True
-            if other.status is not FiringStatus.WAITING:
-                return False
-            both = replace(
-                other,
-                payload=bound.spec.merged(other.payload, firing.payload),
-                merged=(*other.merged, firing.id),
-                revision=other.revision + 1,
-            )
-            if await self._desk.store.put_firing(both):
-                return True
-
-    async def _leave(self, firing: Firing) -> None:
-        """Nothing of the lane waits for a firing of which nothing began."""
-        while (lane := await self._desk.store.lane(firing.lane)) is not None:
-            before = State.from_dict(lane.document)
-            after = before.without(firing.id)
-            if after == before or await self._put(lane, after):
-                self._hand_on(after)
-                return
-
-    async def _started(
-        self, firing: Firing, trigger: Trigger, bound: BoundTrigger, scope: Scope
-    ) -> Firing:
-        started = _ended(firing, FiringStatus.STARTED)
-        try:
-            await self._desk.store.execution(firing.execution_id)
-            return started
-        except ExecutionNotFound:
-            pass
-        document = await self._desk.store.workflow(trigger.workflow, trigger.version)
-        inputs = await self._inputs(bound.inputs, firing, scope, document)
-        try:
-            await self._desk.manager.start(
-                document,
-                inputs,
-                priority=bound.spec.priority,
-                id=firing.execution_id,
-                profile=bounded(trigger.profile, firing.profile),
-                firing=firing.id,
-            )
-        except StoreUnavailable:
-            raise
-        except StoreError:
-            # Somebody else may have begun it in this moment.
-            await self._desk.store.execution(firing.execution_id)
-        await self._audit(firing, trigger)
-        return started
-
-    async def _inputs(
-        self, given: BoundField | None, firing: Firing, scope: Scope, document: Mapping[str, Any]
-    ) -> Mapping[str, Any]:
-        if given is not None:
-            inputs: Mapping[str, Any] = given.render(scope)
-            return inputs
-        if not isinstance(firing.payload, Mapping):
-            return {}
-        declared = (await self._desk.manager.load(document)).workflow.inputs
-        return {name: firing.payload[name] for name in declared if name in firing.payload}
-
-    async def _audit(self, firing: Firing, trigger: Trigger) -> None:
-        await self._desk.store.record(
-            AuditEntry(
-                timestamp(),
-                f"trigger:{trigger.id}",
-                "start_execution",
-                trigger.workflow,
-                rule=f"a {trigger.type} trigger fired" + (f", by {firing.by}" if firing.by else ""),
-                data={"firing": firing.id, "execution_id": firing.execution_id},
-            )
-        )
-
-
-def _ended(firing: Firing, status: FiringStatus, reason: str = "") -> Firing:
-    return replace(firing, status=status, due=None, reason=reason)
+        held.firing = replace(firing, lane=lane_id(trigger.id, key))
+        async with self._turns.lock(held.firing.lane):
+            turned = await self._turns.take(held, trigger, bound)
+            if turned is None or turned.status is not FiringStatus.WAITING:
+                return turned
+            # Whoever comes next in the lane shall find it waiting.
+            await self._keep(turned)
+            return None

@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ..graphs.firing import Firing
+from ..graphs.firing import Firing, FiringStatus
 from ..graphs.trigger import TriggerSpec
 
 LONGEST = 1_000
@@ -25,10 +25,11 @@ BEHIND = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Active:
-    """An execution that a firing of the lane began."""
+    """An execution that a firing of the lane began; `at` is when that came."""
 
     execution: str
     firing: str
+    at: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,7 @@ class State:
 
     def to_dict(self) -> dict[str, Any]:
         return {
-            "active": [[a.execution, a.firing] for a in self.active],
+            "active": [[a.execution, a.firing, a.at] for a in self.active],
             "waiting": [list(w) for w in self.waiting],
             "last": None if self.last is None else list(self.last),
             "quiet": self.quiet,
@@ -123,16 +124,19 @@ def decide(
 
     `ended` are the executions of `state.active` that have, or that will never be.
     """
-    if any(active.firing == firing.id for active in state.active):
+    if any(active.execution == firing.execution_id for active in state.active):
         return state, Go()  # a crash came between this decision and the beginning
-    state = replace(state, active=tuple(a for a in state.active if a.execution not in ended))
+    # A firing that is replayed is not behind what it could not begin.
+    still = (a for a in state.active if a.execution not in ended and a.firing != firing.id)
+    state = replace(state, active=tuple(still))
     if spec.debounce is not None:
         state, verdict = _debounced(state, firing, spec.debounce, now)
         if verdict is not None:
             return state, verdict
     if spec.throttle is not None and not any(id == firing.id for _, id in state.starts):
         limit, per = spec.throttle.limit, spec.throttle.per
-        counted = tuple(s for s in state.starts if s[0] > now - per)
+        # A clock that was put back does not stretch the time.
+        counted = tuple((min(at, now), id) for at, id in state.starts if at > now - per)
         if len(counted) >= limit:
             left = counted[0][0] + per - now
             why = f"throttled: {limit} began within {per:g} s; the next may in {left:.1f} s"
@@ -150,6 +154,7 @@ def _debounced(
     if state.last != mine:
         quiet = now + seconds
         return replace(state, last=mine, quiet=quiet), Wait(quiet)
+    state = replace(state, quiet=min(state.quiet, now + seconds))  # the clock was put back
     return state, Wait(state.quiet) if now < state.quiet else None
 
 
@@ -162,7 +167,7 @@ def _overlapped(
     if spec.overlap == "parallel" or (not state.active and first):
         begun = state.without(firing.id)
         if spec.overlap != "parallel":
-            active = Active(firing.execution_id, firing.id)
+            active = Active(firing.execution_id, firing.id, firing.at)
             begun = replace(begun, active=(*begun.active, active))
         return begun, Go()
     busy = [active.execution for active in state.active]
@@ -170,6 +175,11 @@ def _overlapped(
         case "reject":
             return state, Drop(f"execution {busy[0]} has not ended, and `overlap` is `reject`")
         case "replace":
+            again = firing.attempts > 1 or firing.status is FiringStatus.WAITING
+            if again and any((active.at, active.firing) > mine for active in state.active):
+                return state, Drop(
+                    f"execution {busy[0]}, which has not ended, is of a later firing"
+                )
             return state, Stop(busy)
         case "merge" if state.waiting and mine not in state.waiting:
             return state, Merge(state.waiting[0][1], carry=True)
@@ -177,5 +187,6 @@ def _overlapped(
         if len(state.waiting) >= LONGEST:
             return state, Drop(f"{LONGEST:,} firings wait for their turn already")
         state = replace(state, waiting=tuple(sorted((*state.waiting, mine))))
-    head = state.waiting[0] == mine
-    return state, Wait(now + (HEAD if head else BEHIND), busy)
+    if state.waiting[0] == mine:
+        return state, Wait(now + HEAD, busy)
+    return state, Wait(now + BEHIND)

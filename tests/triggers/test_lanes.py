@@ -132,3 +132,41 @@ def test_whatever_the_order_one_runs_at_a_time_and_in_order(steps: list[tuple[in
 
 def test_the_status_says_whether_somebody_has_yet_to_look() -> None:
     assert [s for s in FiringStatus if s.open] == [FiringStatus.PENDING, FiringStatus.WAITING]
+
+
+def test_only_the_first_that_waits_is_told_when_something_ends() -> None:
+    state, _ = turn(State(), 1, QUEUE)
+    state, second = turn(state, 2, QUEUE)
+
+    assert second == Wait(2.0, ["e001"])
+    assert turn(state, 3, QUEUE)[1] == Wait(30.0)
+
+
+def test_a_clock_that_is_put_back_an_hour_stretches_neither_debounce_nor_throttle() -> None:
+    debounced = TriggerSpec(debounce="10s")  # type: ignore[arg-type]
+    state, _ = turn(State(), 1, debounced, 3600.0)
+    state, verdict = turn(state, 1, debounced, 0.0)
+    assert verdict == Wait(10.0)
+    assert turn(state, 1, debounced, 10.0)[1] == Go()
+
+    throttled = TriggerSpec(throttle=Throttle(limit=1, per="1m"))  # type: ignore[arg-type]
+    state, _ = turn(State(), 1, throttled, 3600.0)
+    state, verdict = turn(state, 2, throttled, 0.0)
+    assert isinstance(verdict, Drop)
+    assert turn(state, 3, throttled, 61.0)[1] == Go()
+
+
+def test_a_firing_that_is_tried_again_is_not_behind_what_it_could_not_begin() -> None:
+    state, _ = turn(State(), 1, QUEUE)
+    again = replace(firing(1), execution_id="e100")
+
+    state, verdict = decide(state, again, QUEUE, 0.0, ())
+
+    assert verdict == Go()
+    assert [active.execution for active in state.active] == ["e100"]
+
+
+def test_lanes_of_before_are_read() -> None:
+    old = State().to_dict() | {"active": [["e001", "f001"]]}
+
+    assert isinstance(turn(State.from_dict(old), 2, QUEUE)[1], Wait)
