@@ -23,6 +23,7 @@ from .definitions import Definitions
 from .files import fetch, file_name
 from .reading import ForkPlan, event_of, execution_of, plan_of, question_of, record, segment
 from .server import Server
+from .triggers import Triggers
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -47,7 +48,7 @@ class Placed(NamedTuple):
     cursor: str
 
 
-class Client(Definitions, Administration):
+class Client(Definitions, Triggers, Administration):
     """A server at `url` (ASSAY_URL), asked with `key` (ASSAY_KEY); to be entered.
 
     `timeout`: seconds that an answer may take. `patience`: seconds for which what may be asked

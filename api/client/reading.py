@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
+from datetime import datetime
 from typing import Any, NamedTuple, TypeVar
 from urllib.parse import quote
 
 from ...graphs import errors
 from ...graphs.event import Event
 from ...graphs.execution import Cost, Execution, Failure, Status, StepResult
+from ...graphs.firing import Firing, FiringStatus, Trigger
 from ...graphs.forking import Again
 from ...graphs.question import Question
 from ...graphs.stored import Principal
@@ -66,6 +68,24 @@ def question_of(data: Mapping[str, Any]) -> Question:
 
 def principal_of(data: Mapping[str, Any]) -> Principal:
     return Principal(**{**_known(Principal, data), "scopes": tuple(data["scopes"])})
+
+
+def trigger_of(data: Mapping[str, Any]) -> Trigger:
+    due = data["next_at"]
+    at = None if due is None else datetime.fromisoformat(due).timestamp()
+    return Trigger(**{**_known(Trigger, data), "next_at": at})
+
+
+def firing_of(data: Mapping[str, Any]) -> Firing:
+    """Raises `NewerFormat` for a status that this version does not know."""
+    try:
+        status = FiringStatus(data["status"])
+    except ValueError as error:
+        raise errors.NewerFormat(
+            f"the server says {data['status']!r} of a firing, which this Assay does not know; "
+            "update it"
+        ) from error
+    return Firing(**{**_known(Firing, data), "status": status})
 
 
 def plan_of(data: Mapping[str, Any]) -> ForkPlan:
