@@ -22,6 +22,8 @@ from .registering import Registering
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from ..triggers.desk import Desk
+
 
 class Timed(NamedTuple):
     """A trigger of the clock, its next due times (seconds since 1970), and its schedule in
@@ -160,7 +162,7 @@ class Triggering(Registering):
     ) -> Page[Timed]:
         """Triggers that the clock fires, with so many of their next due times."""
         page = await self.triggers(type="cron", after=after, limit=limit)
-        return Page([await self._timed(each, count) for each in page.items], page.cursor)
+        return Page([await timed(self._triggers, each, count) for each in page.items], page.cursor)
 
     async def schedule(self, id: str, *, count: int = 5) -> Timed:
         """One of them. Raises `TriggerNotFound`, `NotPossible` for another kind of trigger."""
@@ -169,18 +171,7 @@ class Triggering(Registering):
             raise NotPossible(
                 f"{id!r} is a {trigger.type} trigger; only those of the clock are schedules"
             )
-        return await self._timed(trigger, count)
-
-    async def _timed(self, trigger: Trigger, count: int) -> Timed:
-        from ..triggers.cron import CronTrigger, explain, upcoming
-
-        try:
-            spec = await self._triggers.spec(trigger)
-        except (InvalidSpec, WorkflowNotFound) as error:
-            return Timed(trigger, (), error.message)
-        assert isinstance(spec, CronTrigger)
-        due = upcoming(spec, self._triggers.now(), count) if trigger.enabled else ()
-        return Timed(trigger, due, explain(spec))
+        return await timed(self._triggers, trigger, count)
 
     async def backfill(self, id: str, start: datetime, end: datetime) -> Sequence[Firing]:
         """Fire it for each of its due times in a range, and each of those once, however often
@@ -211,3 +202,16 @@ class Triggering(Registering):
         if not covers(self.asker.principal, firing.workflow):
             raise FiringNotFound.of(id)
         return firing
+
+
+async def timed(desk: Desk, trigger: Trigger, count: int) -> Timed:
+    """A trigger of the clock with so many of its next due times."""
+    from ..triggers.cron import CronTrigger, explain, upcoming
+
+    try:
+        spec = await desk.spec(trigger)
+    except (InvalidSpec, WorkflowNotFound) as error:
+        return Timed(trigger, (), error.message)
+    assert isinstance(spec, CronTrigger)
+    due = upcoming(spec, desk.now(), count) if trigger.enabled else ()
+    return Timed(trigger, due, explain(spec))

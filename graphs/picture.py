@@ -20,7 +20,7 @@ _NAMES = 14
 
 
 def plan_text(preview: Preview) -> Iterator[str]:
-    """The lines of a preview: inputs, then the steps in order, then the warnings."""
+    """The lines of a preview: inputs, triggers, then the steps in order, then the warnings."""
     yield f"{preview.workflow} {preview.version}  sha256:{preview.digest[:12]}"
     if preview.description:
         yield _plain(preview.description)
@@ -35,6 +35,9 @@ def plan_text(preview: Preview) -> Iterator[str]:
     if preview.env:
         yield from ("", "environment")
         yield f"  {', '.join(preview.env)}"
+    if preview.triggers:
+        yield from ("", "triggers")
+        yield from (f"  {_plain(str(start))}" for start in preview.triggers)
     yield from ("", "steps")
     for step in preview.steps:
         yield from _step(step, 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -12,6 +13,7 @@ from .errors import AssayError
 from .expressions import text_of
 from .program import Program
 from .scope import Scope
+from .starts import Start, starts
 from .step import Family, Retry
 from .units import format_duration
 from .validation import prerequisites
@@ -47,6 +49,7 @@ class Preview:
     inputs: Mapping[str, Any]
     outputs: Mapping[str, str]
     env: Sequence[str]
+    triggers: Sequence[Start]
     steps: Sequence[StepPreview]
     warnings: Sequence[str]
 
@@ -84,6 +87,7 @@ def preview(
         declared,
         {name: output.type for name, output in workflow.outputs.items()},
         sorted(program.env),
+        starts(program, time.time()),
         looking.steps(program.steps, ""),
         [str(problem) for problem in program.warnings],
     )

@@ -87,6 +87,10 @@ class TriggerSpec(Model):
         del now
         return None
 
+    def says(self) -> str:
+        """When it fires, in words; empty where its type says it."""
+        return ""
+
     def misfits(self, workflow: Workflow) -> Iterable[tuple[Where, str]]:
         """What is wrong with the kind's own fields for that workflow: where in it, and why."""
         del workflow

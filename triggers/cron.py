@@ -79,6 +79,9 @@ class CronTrigger(TriggerSpec):
     def initial(self, now: float) -> float | None:
         return self.after(now)
 
+    def says(self) -> str:
+        return explain(self)
+
     def after(self, moment: float) -> float | None:
         """The first due time later than that; None: never again."""
         return next(iter(upcoming(self, moment, 1)), None)

@@ -61,6 +61,7 @@ class Dispatcher:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
         self.outlets: dict[str, Outlet] = {}
+        self.takes: Callable[[Firing], bool] = lambda _: True
         self._bell = asyncio.Event()
         self._handed: dict[str, None] = {}
         self._busy: dict[str, asyncio.Task[None]] = {}
@@ -116,7 +117,8 @@ class Dispatcher:
             self._next = now + LOOK
             handed, self._handed = self._handed, {}
             try:
-                found = [firing.id for firing in await self._desk.store.due_firings(now)]
+                due = await self._desk.store.due_firings(now)
+                found = [firing.id for firing in due if self.takes(firing)]
             except StoreError as error:
                 _log.warning("firings cannot be read: %s", error)
                 found = []

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from ..graphs.errors import AssayError, NotPossible, StoreError, TriggerNotFound
-from ..graphs.firing import Firing, Trigger
+from ..graphs.firing import Firing, FiringStatus, Trigger
 from .desk import Desk
 from .dispatch import Dispatcher
 from .forgetting import forget
@@ -24,6 +24,9 @@ GRACE = 5.0
 """Seconds in which what is under way may end."""
 
 _LONGEST = 60.0
+
+_LOOK = 0.5
+"""Seconds between two looks at a firing that somebody waits for."""
 
 _log = logging.getLogger("assay.triggers")
 
@@ -83,6 +86,33 @@ class TriggerService:
             await _ended([*self._listening.values()])
             self._listening.clear()
             await self.dispatcher.drain(GRACE)
+            await _ended([dispatching])
+
+    async def deal(self, firing: Firing, waits: Callable[[], None] = lambda: None) -> Firing:
+        """What comes of a firing, which is dealt with here, and so is what stands before it in
+        its turn; nothing else is, and nothing listens. Of one that was merged, what comes of
+        the one that stands for it. `waits` is called when it has to wait for its turn.
+        """
+        dispatcher, told = self.dispatcher, False
+
+        def ours(other: Firing) -> bool:
+            return other.id == firing.id or "" != other.lane == firing.lane
+
+        dispatcher.takes, before = ours, dispatcher.takes
+        dispatching = asyncio.create_task(self._kept_up("dispatcher", dispatcher.run))
+        try:
+            while True:
+                dispatcher.ring(firing)
+                firing = await self.desk.settled(firing, _LOOK, over=True)
+                if firing.status is FiringStatus.WAITING and not told:
+                    told = True
+                    waits()
+                if firing.status is FiringStatus.MERGED:
+                    firing = await self.desk.store.firing(firing.into)
+                elif not firing.status.open:
+                    return firing
+        finally:
+            dispatcher.takes = before
             await _ended([dispatching])
 
     async def _kept_up(self, name: str, loop: Loop) -> None:

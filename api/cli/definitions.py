@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,16 +17,19 @@ from ...graphs.ports import StepKind
 from ...graphs.registry import Registry
 from ...graphs.rules import Catalogue
 from ...graphs.skills import skills
+from ...graphs.starts import Start, starts
 from ...graphs.steps import kinds
 from ..triggering import trigger_kinds
 from .exits import INVALID, OK
 from .output import Output
-from .text import plural
+from .text import one_line, plural
 
 if TYPE_CHECKING:
     from ...graphs.binding import BoundStep
     from ...graphs.program import Program
     from ...graphs.step import Family
+    from ...graphs.trigger import BoundTrigger
+    from ...graphs.workflow import Workflow
 
 
 class Reader:
@@ -50,6 +55,10 @@ class Reader:
         """Raises `InvalidSpec`."""
         return self._loader.mapping(document)
 
+    def trigger(self, document: Mapping[str, Any], id: str, workflow: Workflow) -> BoundTrigger:
+        """One apart from a definition. Raises `InvalidSpec`."""
+        return self._loader.trigger(document, id, workflow)
+
     def family(self, bound: BoundStep) -> Family:
         return self._kinds.get(bound.kind).family
 
@@ -61,24 +70,27 @@ def validate(files: Sequence[str], *, json: bool, strict: bool) -> int:
     if json:
         out.json([_as_json(*result) for result in checked])
     else:
-        for file, problems, valid in checked:
+        for file, problems, valid, triggers in checked:
             for problem in problems:
                 out.line(str(problem))
             out.line(f"{file}: {_verdict(problems, valid)}")
-    return OK if all(valid for _, _, valid in checked) else INVALID
+            for start in triggers:
+                out.line(f"  {one_line(str(start))}")
+    return OK if all(valid for _, _, valid, _ in checked) else INVALID
 
 
-_Checked = tuple[str, tuple[Problem, ...], bool]
+_Checked = tuple[str, tuple[Problem, ...], bool, Sequence[Start]]
 
 
 def _check(reader: Reader, file: str, strict: bool) -> _Checked:
     try:
-        problems = reader.program(file).warnings
+        program = reader.program(file)
     except InvalidSpec as error:
-        return file, error.problems, False
+        return file, error.problems, False, ()
     except WorkflowNotFound as error:
-        return file, (Problem(file, Position(1, 1), error.message),), False
-    return file, problems, not (strict and problems)
+        return file, (Problem(file, Position(1, 1), error.message),), False, ()
+    problems = program.warnings
+    return file, problems, not (strict and problems), starts(program, time.time())
 
 
 def _verdict(problems: Sequence[Problem], valid: bool) -> str:
@@ -88,10 +100,13 @@ def _verdict(problems: Sequence[Problem], valid: bool) -> str:
     return ", ".join(["valid" if valid else "not valid", *counted])
 
 
-def _as_json(file: str, problems: Sequence[Problem], valid: bool) -> dict[str, Any]:
+def _as_json(
+    file: str, problems: Sequence[Problem], valid: bool, triggers: Sequence[Start]
+) -> dict[str, Any]:
     return {
         "file": file,
         "valid": valid,
+        "triggers": [asdict(start) for start in triggers],
         "problems": [
             {
                 "line": p.position.line,

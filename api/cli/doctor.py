@@ -22,12 +22,17 @@ from ...store.connect import connect
 from ..settings import Settings, read_settings
 from .exits import FAILED, OK
 from .output import Output
-from .text import clean
+from .soundness import check_triggers
+from .text import clean, plural
 
 SECONDS = 10.0
 """What the store, the bus and each server have to answer in."""
 
 _REFUSED = (401, 403)
+
+_SHOWN = 5
+"""Triggers that are told of when they are broken."""
+
 _CLI = frozenset({"ASSAY_CLI_CLAUDE", "ASSAY_CLI_CODEX"})
 
 
@@ -52,6 +57,9 @@ async def doctor(*, json: bool) -> int:
         *([_found("server", _server(url))] if (url := settings.environ.get("ASSAY_URL")) else []),
         _found("sandbox", _sandbox(settings.ceiling)),
     )
+    store = findings[1]
+    if store.ok:
+        findings.insert(2, await _found("triggers", _triggers(settings)))
     footings, out = probe(), Output()
     if json:
         out.json(_as_data(findings, footings))
@@ -85,6 +93,20 @@ async def _store(settings: Settings) -> str:
     finally:
         await store.close()
     return settings.store
+
+
+async def _triggers(settings: Settings) -> str:
+    """Raises `ConfigurationError` for those that can never start anything."""
+    store = await connect(settings.store)
+    try:
+        checked = await check_triggers(store)
+    finally:
+        await store.close()
+    if checked.broken:
+        shown = "; ".join(checked.broken[:_SHOWN])
+        more = len(checked.broken) - _SHOWN
+        raise ConfigurationError(f"{shown}{f'; and {more:,} more' if more > 0 else ''}")
+    return f"{plural(checked.total, 'trigger')}, {checked.off:,} switched off"
 
 
 async def _bus(settings: Settings) -> str:

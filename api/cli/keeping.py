@@ -19,7 +19,8 @@ from .given import read_bytes
 from .lookup import open_store, whole_id
 from .opened import here_only, open_site
 from .output import Output
-from .text import clean, plural
+from .text import clean, columns, plural
+from .triggers import listed
 
 if TYPE_CHECKING:
     from ...graphs.ports import Store
@@ -40,11 +41,19 @@ async def register(files: Sequence[str], *, json: bool) -> int:
         if problems:
             raise InvalidSpec(problems)
         kept = [await site.register(Path(file)) for file in files]
+        starts = [[t async for t in site.triggers(name, None) if t.declared] for name, *_ in kept]
     out = Output()
     if json:
-        out.json([dict(zip(("name", "version", "digest"), each, strict=True)) for each in kept])
-    for name, version, _ in () if json else kept:
+        names = ("name", "version", "digest", "triggers")
+        told = [(*each, [t.id for t in its]) for each, its in zip(kept, starts, strict=True)]
+        out.json([dict(zip(names, each, strict=True)) for each in told])
+        return OK
+    for (name, version, _), its in zip(kept, starts, strict=True):
         out.line(f"registered {name}@{version}")
+        for line in columns([listed(each) for each in its]) if its else ():
+            out.line(f"  {line}")
+    if any(starts):
+        Output(sys.stderr).line("triggers fire while somebody serves: assay serve")
     return OK
 
 

@@ -17,6 +17,7 @@ from ...graphs.fold import load
 from ...store.blobs import FolderBlobs
 from ..settings import read_settings
 from ..streams import LAST, POLL, follow
+from .local_triggers import LocalTriggerRecords, LocalTriggers
 from .lookup import MANY, open_questions, whole_id
 from .site import Ear, Plan
 
@@ -39,13 +40,13 @@ def me() -> str:
         return ""
 
 
-class LocalRecords:
+class LocalRecords(LocalTriggerRecords):
     """A store alone, which needs no LangGraph."""
 
     far = False
 
     def __init__(self, store: Store) -> None:
-        self._store = store
+        super().__init__(store)
         folder = read_settings().home / "blobs"
         self._blobs = store.blobs(folder)
         self.kept = FolderBlobs(folder).path
@@ -154,11 +155,12 @@ class LocalRecords:
                 return
 
 
-class LocalSite(LocalRecords):
+class LocalSite(LocalTriggers, LocalRecords):
     """An app, with all that drives executions."""
 
     def __init__(self, app: App) -> None:
         super().__init__(app.manager.store)
+        self._app = app
         self._manager = app.manager
         self.me = me()
 
@@ -176,7 +178,7 @@ class LocalSite(LocalRecords):
         await self._manager.load(file)
 
     async def register(self, file: Path) -> tuple[str, str, str]:
-        kept = await self._manager.register(file)
+        kept = await self._app.register(file)
         return kept.name, kept.version, kept.digest
 
     def hear(self, id: str | None = None) -> Ear:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from ...graphs.errors import ExecutionNotFound
+from ...graphs.errors import ExecutionNotFound, InvalidInput
 from ...store.connect import connect
 from ..settings import read_settings
 
@@ -48,3 +48,11 @@ async def open_questions(store: Store, execution_id: str | None = None) -> list[
     """What is waited for, oldest first: `MANY` at most. Time alone is waited for as well."""
     page = await store.questions(execution_id=execution_id, limit=MANY)
     return list(page.items)
+
+
+def only(what: str, given: str, found: Sequence[str]) -> str | None:
+    """The id that begins so. Raises `InvalidInput` when several do."""
+    meant = [id for id in found if given and id.startswith(given)]
+    if len(meant) > 1:
+        raise InvalidInput(f"several {what}s begin with {given!r}; give more of the id")
+    return meant[0] if meant else None

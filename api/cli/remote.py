@@ -20,7 +20,8 @@ from ...graphs.execution import Execution, Status
 from ...graphs.load import SUFFIXES
 from ..client.client import Client
 from .definitions import Reader
-from .lookup import LATEST, MANY
+from .lookup import LATEST, MANY, only
+from .remote_triggers import RemoteTriggers
 from .site import Ear, Plan
 
 if TYPE_CHECKING:
@@ -39,12 +40,12 @@ _LOOK = 0.3
 """Seconds between two looks at an execution that is to come to rest."""
 
 
-class RemoteSite:
+class RemoteSite(RemoteTriggers):
     far = True
     me = ""
 
     def __init__(self, client: Client) -> None:
-        self._client = client
+        super().__init__(client)
         self._named: dict[str, str] = {}
 
     def kept(self, sha256: str) -> Path | None:
@@ -60,7 +61,7 @@ class RemoteSite:
             if not found:
                 raise ExecutionNotFound("nothing has been executed there yet")
             return found[0]
-        return _only("execution", given, found) or _lost(ExecutionNotFound, "execution", given)
+        return only("execution", given, found) or _lost(ExecutionNotFound, "execution", given)
 
     async def row(self, id: str) -> Execution:
         return await self._client.execution(id)
@@ -97,7 +98,7 @@ class RemoteSite:
     async def question(self, id: str) -> Question:
         if len(id) != _WHOLE["question"]:
             found = [q.id for q in await self.open_questions()]
-            id = _only("question", id, found) or _lost(QuestionNotFound, "question", id)
+            id = only("question", id, found) or _lost(QuestionNotFound, "question", id)
         return await self._client.question(id)
 
     async def open_questions(self, id: str | None = None) -> Sequence[Question]:
@@ -238,13 +239,6 @@ def _program(document: Mapping[str, Any]) -> Program | None:
         return Reader().mapping(document)
     except InvalidSpec:
         return None
-
-
-def _only(what: str, given: str, found: Sequence[str]) -> str | None:
-    meant = [id for id in found if given and id.startswith(given)]
-    if len(meant) > 1:
-        raise InvalidInput(f"several {what}s begin with {given!r}; give more of the id")
-    return meant[0] if meant else None
 
 
 def _lost(kind: type[ExecutionNotFound | QuestionNotFound], what: str, given: str) -> str:

@@ -25,6 +25,7 @@ from .exits import OK
 from .opened import here_only
 from .output import Output
 from .signals import signals
+from .starting import watching
 from .workers import read_workers
 from .workers import workers as beginning
 
@@ -87,6 +88,8 @@ async def serve(
             others = await stack.enter_async_context(beside)
             if not quiet:
                 out.line(f"serving at {url}; Ctrl-C ends it in order")
+                for line in await watching(tenants, url, detailed=verbose):
+                    out.line(line)
             await stop.wait()
             await firing.aclose()
             err.line(f"stopping …: steps have {duty.grace:g} s to end; the rest goes on elsewhere")

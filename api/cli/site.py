@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from ...graphs.event import Event
     from ...graphs.execution import Execution
+    from ...graphs.firing import Firing, Trigger
     from ...graphs.forking import Again
     from ...graphs.lease import Slot
     from ...graphs.memory import MemoryInfo
@@ -16,6 +19,7 @@ if TYPE_CHECKING:
     from ...graphs.question import Question
     from ...graphs.scoring import ModelStats
     from ...graphs.stored import ArtifactInfo
+    from ..triggers import Timed
 
 
 class Ear(NamedTuple):
@@ -73,6 +77,13 @@ class Records(Protocol):
     async def slots(self, key: str | None) -> Sequence[Slot]: ...
     async def model_stats(self, workflow: str | None, step: str | None) -> Sequence[ModelStats]: ...
     def memories(self, workflow: str | None) -> AsyncGenerator[MemoryInfo]: ...
+    def triggers(self, workflow: str | None, type: str | None) -> AsyncGenerator[Trigger]: ...
+    async def trigger(self, id: str) -> Trigger: ...
+    def firings(self, trigger: str | None, status: str | None) -> AsyncGenerator[Firing]:
+        """Newest first."""
+
+    async def firing(self, id: str) -> Firing:
+        """By its id, or a beginning of it."""
 
 
 class Site(Records, Protocol):
@@ -130,3 +141,21 @@ class Site(Records, Protocol):
 
     async def forget_memory(self, workflow: str, key: str) -> int:
         """How many turns and facts there were."""
+
+    def schedules(self, count: int) -> AsyncGenerator[Timed]: ...
+    async def backfill(self, id: str, start: datetime, end: datetime) -> Sequence[Firing]: ...
+    async def create_trigger(
+        self, workflow: str, document: Mapping[str, Any], version: str | None
+    ) -> Trigger: ...
+    async def enable_trigger(self, id: str, enabled: bool) -> Trigger: ...
+    async def delete_trigger(self, id: str) -> None: ...
+    async def fire(
+        self, id: str, payload: Any, attributes: Mapping[str, str], key: str | None
+    ) -> Firing:
+        """Durable when it returns."""
+
+    async def deal(self, firing: Firing, waits: Callable[[], None]) -> Firing:
+        """What has come of it, or of the one that stands for it, when something has; `waits` is
+        called when it has to wait for its turn."""
+
+    async def replay(self, id: str) -> Firing: ...

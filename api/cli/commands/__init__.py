@@ -22,6 +22,7 @@ from . import (
     running,
     serving,
     store,
+    triggers,
 )
 
 app = typer.Typer(
@@ -42,6 +43,8 @@ app.add_typer(store.app, name="store")
 app.add_typer(keys.app, name="keys")
 app.add_typer(memory.app, name="memory")
 app.add_typer(chat.app, name="chat")
+app.add_typer(triggers.app, name="trigger")
+app.add_typer(triggers.schedules, name="schedules")
 
 
 def main() -> None:
