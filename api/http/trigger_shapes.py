@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from pydantic import AwareDatetime, BaseModel, Field, StrictBool
 
+from ...graphs.firing import FiringStatus
 from .shapes import AT, Given, Json
 
 
@@ -56,7 +55,7 @@ class Fired(BaseModel):
     trigger: str
     workflow: str
     at: str
-    status: Literal["pending", "waiting", "started", "skipped", "dropped", "merged", "dead"]
+    status: FiringStatus
     execution_id: str = Field(description="Of what it starts, if it does.")
     reason: str = Field(description="Why nothing began, if nothing did.")
     into: str = Field(description="The firing that stands for it, if it was merged.")

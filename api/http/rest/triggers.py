@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Annotated, Literal
+from typing import Annotated
 
 from fastapi import APIRouter, Header, Path, Query, Request, Response
 
-from ....graphs.firing import Firing, Trigger
+from ....graphs.firing import Firing, FiringStatus, Trigger
 from ....triggers.desk import moment
 from ..shapes import Listed
 from ..trigger_shapes import Due, Fired, Firings, NewTrigger, Schedule, Starter, Switch
@@ -23,7 +23,6 @@ TriggerId = Annotated[
     ),
 ]
 FiringId = Annotated[str, Path(pattern="^f[0-9a-f]{31}$", description="Of a firing.")]
-Status = Literal["pending", "waiting", "started", "skipped", "dropped", "merged", "dead"]
 Workflow = Annotated[str | None, Query(max_length=100)]
 
 
@@ -97,7 +96,7 @@ async def fire_trigger(
 async def list_firings(
     control: Asking,
     trigger: Annotated[str | None, Query(max_length=210)] = None,
-    status: Status | None = None,
+    status: FiringStatus | None = None,
     after: After = None,
     limit: Limit = 50,
 ) -> Listed[Fired]:

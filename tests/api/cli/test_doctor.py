@@ -24,7 +24,7 @@ def test_what_is_configured_works(tell: Tell) -> None:
 
     assert told.code == 0, told.out
     data = json.loads(told.out)
-    names = ["python", "store", "bus", "model", "sandbox"]
+    names = ["python", "store", "triggers", "bus", "model", "sandbox"]
     assert [check["name"] for check in data["checks"]] == names
     assert all(check["ok"] for check in data["checks"])
     assert {profile["profile"] for profile in data["profiles"]} == profiles.PROFILES.keys()

@@ -8,6 +8,8 @@ from typing import Any
 import httpx
 import pytest
 
+from assay.graphs.firing import Firing, FiringStatus
+
 from .conftest import Served, issued
 
 pytestmark = pytest.mark.anyio
@@ -153,3 +155,19 @@ async def test_what_an_admin_brings_is_bound_to_nothing(
         there = (await admin.get("/v1/triggers", params={"workflow": "free"})).json()["items"]
 
     assert [t["profile"] for t in (made, *there)] == ["", "", ""]
+
+
+async def test_a_firing_of_any_status_can_be_read(served: Served, http: httpx.AsyncClient) -> None:
+    store = served.tenants.app().triggers.desk.store
+    for number, status in enumerate(FiringStatus):
+        id = f"f{number:031x}"
+        at = f"2026-11-21T00:00:0{number}.000000Z"
+        firing = Firing(id, "says.manual", "says", at, f"e{number}", status=status)
+        assert await store.put_firing(firing)
+
+    every = await http.get("/v1/firings", params={"trigger": "says.manual"})
+    each = [await http.get("/v1/firings", params={"status": status}) for status in FiringStatus]
+
+    assert every.status_code == 200, every.text
+    assert {item["status"] for item in every.json()["items"]} == set(FiringStatus)
+    assert [len(answer.json()["items"]) for answer in each] == [1] * len(FiringStatus)
