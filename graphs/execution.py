@@ -260,6 +260,7 @@ class Execution:
             "cost": self.cost.to_dict(),
             "notices": list(self.notices),
             "origin": self.origin,
+            "firing": self.firing or None,
             "priority": self.priority,
             "restarts": self.restarts,
             "created_at": self.created_at,

@@ -43,6 +43,7 @@ def execution_of(data: Mapping[str, Any]) -> Execution:
     given["version"], given["status"] = data["workflow_version"], Status(data["status"])
     given["error"] = None if data["error"] is None else Failure(**data["error"])
     given["cost"], given["notices"] = Cost(**data["cost"]), tuple(data["notices"])
+    given["firing"] = data.get("firing") or ""
     steps = data.get("steps") or {}
     given["steps"] = {path: _step(path, step) for path, step in steps.items()}
     return Execution(**given)

@@ -135,6 +135,7 @@ class Row(BaseModel):
     cost: Spent
     notices: list[str]
     origin: dict[str, Json] | None = Field(description="What it was forked from.")
+    firing: str | None = Field(description="The firing that began it, if a trigger did.")
     priority: int
     restarts: int
     created_at: str = Field(examples=[AT])

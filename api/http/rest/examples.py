@@ -8,6 +8,7 @@ from typing import Any, Final
 _DIGEST: Final = "22eca99bb72ea65fb2ac130f5aaa6b2c1b5ecb27e25c8c95307bd340eb407253"
 _FILE: Final = "0ed63e11e348af87d67181b536bd546aa71d9f6298cd885401b4d4e9a36e0ca7"
 _ID: Final = "01a1fef1-1d0c-7836-aa5b-576d54c508e5"
+_FIRING: Final = "f52b050d0e39392474cc7f00ae47d90b"
 _BEFORE: Final = "2026-11-21T16:29:36.908957Z"
 _AT: Final = "2026-11-21T16:29:36.929364Z"
 _AFTER: Final = "2026-11-21T16:30:02.113084Z"
@@ -58,6 +59,7 @@ _ROW: Final[Mapping[str, Any]] = {
     "cost": {"input_tokens": 0, "output_tokens": 0, "calls": 0, "usd": None},
     "notices": [],
     "origin": None,
+    "firing": _FIRING,
     "priority": 0,
     "restarts": 0,
     "created_at": _BEFORE,
@@ -218,7 +220,7 @@ SHAPES: Final[Mapping[str, Any]] = {
     "Switch": {"enabled": True},
     "Firings": {"payload": {"name": "Ada"}},
     "Fired": {
-        "id": "f52b050d0e39392474cc7f00ae47d90b",
+        "id": _FIRING,
         "trigger": "greet.mornings",
         "workflow": "greet",
         "at": _BEFORE,

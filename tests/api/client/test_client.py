@@ -307,3 +307,12 @@ async def test_who_may_not_is_told_so(served: Served) -> None:
                     await anext(client.events())
     async with Client(served.url, key=served.keys["other admin"]) as client:
         assert [w async for w in client.workflows()] == []
+
+
+async def test_what_began_an_execution_is_told(client: Client, served: Served) -> None:
+    await client.register(GREET)
+    manager = served.tenants.app().manager
+    fired = await manager.start("greet", firing="f" + "0" * 31)
+    plain = await manager.start("greet")
+    assert (await client.execution(fired.id)).firing == fired.firing
+    assert (await client.execution(plain.id)).firing == ""

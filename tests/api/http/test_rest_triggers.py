@@ -72,6 +72,8 @@ async def test_one_fires_once_for_a_key(served: Served, http: httpx.AsyncClient)
     done = await served.tenants.app().wait(came["execution"])
     assert done.inputs == {"text": "hi"}
     assert done.profile == "restricted", "an editor began it"
+    told = (await http.get(f"/v1/executions/{done.id}")).json()
+    assert told["firing"] == first["id"]
     listed = (await http.get("/v1/firings", params={"trigger": "says.manual"})).json()["items"]
     assert [each["id"] for each in listed] == [first["id"]]
 
