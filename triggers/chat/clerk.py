@@ -6,8 +6,7 @@ Each thing that is done here comes to the same when it is done again after a cra
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ...graphs.errors import (
     AssayError,
@@ -18,18 +17,19 @@ from ...graphs.errors import (
     StoreError,
     WorkflowNotFound,
 )
-from ...graphs.firing import Firing, FiringStatus
+from ...graphs.firing import FiringStatus
 from ...graphs.question import Question
 from ..listing import every
 from . import cards, meaning, router
-from .adapter import Action, Card, Conversation, Message
+from .adapter import Action, Card, Message
 from .commands import Commands
 from .letters import TakenOverError
 from .letters import letter as letter_of
 from .meaning import Command, Fit, Heard
-from .posting import Post
-from .threads import Thread, note, thread
-from .trigger import ChatTrigger, converted
+from .posting import Post, reply
+from .starting import Starter
+from .threads import Thread, thread
+from .trigger import ChatTrigger
 
 if TYPE_CHECKING:
     from ..desk import Desk
@@ -60,13 +60,16 @@ class Clerk:
         self._teller = teller
         self._router = router
         self._commands = Commands(desk.manager)
+        self._starter = Starter(desk, adapters, router)
 
     async def read(self, letter: Letter) -> None:
         """Until it is closed, or has begun something. Raises `StoreError`,
         `PlatformUnavailable`, `TakenOverError`."""
         try:
             powers = await self._known(letter.person)
-            if isinstance(letter.came, Message):
+            if powers is not None and letter.told.source:
+                await self._starter.go_on(letter, powers)
+            elif isinstance(letter.came, Message):
                 await self._message(letter, letter.came, powers)
             else:
                 await self._action(letter, letter.came, powers)
@@ -90,9 +93,8 @@ class Clerk:
                 await letter.ignore()
             return
         heard = [each for each in every_one if powers.begins(each.trigger.workflow)]
-        if command is not None and await self._commanded(command, message, here):
-            card = await self._commands.do(command, powers, here, heard, self._teller)
-            await self._reply(letter, card)
+        if command is not None and await self._commanded(command, message, here, letter):
+            await self._command(letter, command, powers, here, heard)
         elif await self._answered(letter, message, powers, here, fits):
             return
         elif fits:
@@ -100,11 +102,31 @@ class Clerk:
         else:
             await self._own_words(letter, message, powers, here, heard)
 
-    async def _commanded(self, command: Command, message: Message, here: Thread) -> bool:
+    async def _commanded(
+        self, command: Command, message: Message, here: Thread, letter: Letter
+    ) -> bool:
         """People may say `approve` or `answer` to each other when nothing is asked."""
-        if message.mention or command.id or command.name not in ("approve", "reject", "answer"):
+        if message.mention or command.id or letter.told.targets or not command.answers:
             return True
         return bool(await self._commands.questions(here))
+
+    async def _command(
+        self,
+        letter: Letter,
+        command: Command,
+        powers: Powers,
+        here: Thread,
+        heard: Sequence[Heard],
+    ) -> None:
+        """What it is done to is noted first: done again after a crash, it is done to the same."""
+        targets = letter.told.targets or await self._commands.targets(command, powers, here)
+        if targets and not letter.told.targets:
+            await letter.keep(targets=targets)
+        card = await self._commands.do(command, powers, here, heard, targets)
+        if command.answers:
+            question = await self._desk.store.question(targets[0])
+            self._teller.wake(question.execution_id, asks=True)
+        await self._reply(letter, card)
 
     async def _answered(
         self,
@@ -115,11 +137,15 @@ class Clerk:
         fits: Sequence[Fit],
     ) -> bool:
         """Whether it was the answer that something in the thread waits for."""
-        if any(fit.weight for fit in fits):
+        if letter.told.targets:
+            asked = [await self._desk.store.question(letter.told.targets[0])]
+        elif any(fit.weight for fit in fits):
             return False
-        asked = [q for q in await self._commands.questions(here) if q.schema is not None]
-        if len(asked) != 1:
-            return False
+        else:
+            asked = [q for q in await self._commands.questions(here) if q.schema is not None]
+            if len(asked) != 1:
+                return False
+            await letter.keep(targets=[asked[0].id])
         question = await powers.answer(asked[0].id, meaning.answer_of(asked[0], message.text))
         await self._took(letter, question)
         return True
@@ -137,7 +163,7 @@ class Clerk:
                 "server to let you"
             )
         if len(allowed) == 1:
-            await self._begin(letter, powers, allowed[0].heard, allowed[0].captured)
+            await self._starter.begin(letter, powers, allowed[0].heard, allowed[0].captured, letter)
         else:
             await self._offer(letter, [(fit.heard, fit.captured) for fit in allowed])
 
@@ -151,7 +177,7 @@ class Clerk:
     ) -> None:
         last = next((each for each in heard if each.trigger.id == here.trigger), None)
         if last and (more := meaning.continued(message.text, last, here.captured)) is not None:
-            await self._begin(letter, powers, last, more)
+            await self._starter.begin(letter, powers, last, more, letter)
         elif not message.mention:
             await letter.ignore()
         elif self._router is None or not heard or not message.text.strip():
@@ -159,7 +185,7 @@ class Clerk:
         else:
             guess = await self._router.guess(letter, message.text, heard)
             if guess.heard is not None:
-                await self._begin(letter, powers, guess.heard, None)
+                await self._starter.begin(letter, powers, guess.heard, None, letter)
             elif guess.sure:
                 await self._reply(letter, cards.not_understood(heard))
             else:
@@ -205,7 +231,7 @@ class Clerk:
         if number >= len(choices) or not isinstance(asked.came, Message):
             await letter.close(DONE, "a button that is not ours")
             return
-        if asked.told.picked not in (None, number):
+        if asked.told.picked is not None and asked.told.picker != letter.id:
             name = choices[asked.told.picked]["name"]
             await self._reply(letter, Card(f"It was {name!r} that was chosen already."), alone=True)
             return
@@ -215,106 +241,14 @@ class Clerk:
         if heard is None or not powers.begins(heard.trigger.workflow):
             raise WorkflowNotFound(f"{choice['name']!r} can no longer be started here")
         if asked.told.picked is None:
-            await asked.keep(picked=number)
+            await asked.keep(picked=number, picker=letter.id)
         post = Post(self._adapters[asked.told.conversation.platform], asked)
         await post.put("reply", cards.picked(choice["name"], powers.name))
         await letter.keep(conversation=asked.told.conversation)
-        await self._begin(letter, powers, heard, choice["captured"], asked=asked)
-
-    async def _begin(
-        self,
-        letter: Letter,
-        powers: Powers,
-        heard: Heard,
-        captured: Mapping[str, str] | None,
-        *,
-        asked: Letter | None = None,
-    ) -> None:
-        """Fire the trigger for what was said, once; what becomes of it is told from then on.
-
-        `captured` None: it is to be read from the text. `asked` is the letter with the text,
-        where this one is only a click.
-        """
-        source = asked or letter
-        assert isinstance(source.came, Message)
-        if captured is None:
-            given = await self._given(letter, source.came, heard)
-            if given is None:
-                return
-        else:
-            given = converted(heard.workflow, captured)
-        conversation = await self._opened(letter, heard)
-        fire = partial(self._fire, source, source.came, conversation, heard, given)
-        firing = await powers.begin(heard.trigger.workflow, fire)
-        text = {name: str(value) for name, value in given.items()}
-        about = (firing.execution_id, heard.trigger.id, captured if captured is not None else text)
-        await note(self._desk.store, conversation, *about)
-        await letter.begun(
-            trigger=heard.trigger.id,
-            workflow=heard.trigger.workflow,
-            firing=firing.id,
-            execution=firing.execution_id,
-        )
-
-    async def _given(
-        self, letter: Letter, message: Message, heard: Heard
-    ) -> Mapping[str, Any] | None:
-        """What the text says in other words; None when something is missing, which was told."""
-        given: Mapping[str, Any] = {}
-        if self._router is not None:
-            given = await self._router.read(letter, message.text, heard)
-        lacks = router.missing(heard, given)
-        if not lacks:
-            return given
-        said = next((f" Say `{p.text}`." for p in heard.spec.patterns), "")
-        names = ", ".join(f"`{name}`" for name in lacks)
-        told = Card(f"To start **{heard.trigger.workflow}** I still need {names}.{said}")
-        await self._reply(letter, told)
-        return None
-
-    async def _opened(self, letter: Letter, heard: Heard) -> Conversation:
-        """The thread of what begins; what was said outside of one opens it."""
-        post = Post(self._adapters[letter.told.conversation.platform], letter)
-        if not letter.told.conversation.thread:
-            await post.put("status", Card(f"⏳ **{heard.trigger.workflow}** begins"))
-        return letter.told.conversation
-
-    async def _fire(
-        self,
-        letter: Letter,
-        message: Message,
-        conversation: Conversation,
-        heard: Heard,
-        given: Mapping[str, Any],
-        by: str,
-        profile: str,
-    ) -> Firing:
-        person = message.person
-        payload = {
-            "text": message.text,
-            "conversation": conversation.key,
-            "platform": conversation.platform,
-            "channel": conversation.channel,
-            "person": person.name or person.id,
-            **given,
-        }
-        attributes = {
-            "platform": conversation.platform,
-            "team": conversation.team,
-            "channel": conversation.channel,
-            "thread": conversation.thread,
-            "person": person.id,
-            "name": person.name,
-        }
-        return await self._desk.fire(
-            heard.trigger, payload, attributes=attributes, id=letter.id, by=by, profile=profile
-        )
+        await self._starter.begin(letter, powers, heard, choice["captured"], asked)
 
     async def _reply(self, letter: Letter, card: Card, *, alone: bool = False) -> None:
-        """Say it, and be done with the letter; `alone`: to that person."""
-        post = Post(self._adapters[letter.told.conversation.platform], letter)
-        await post.put("reply", card, only=letter.person if alone else None)
-        await letter.close(DONE, "it was answered")
+        await reply(self._adapters, letter, card, alone=alone)
 
     async def _heard(self, platform: str) -> Sequence[Heard]:
         """The chat triggers that are heard there, in the order of their ids."""

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from ...graphs.question import Question
     from .meaning import Command, Heard
     from .powers import Powers
-    from .telling import Teller
     from .threads import Thread
 
 LISTED = 5
@@ -28,10 +27,27 @@ class Commands:
     def __init__(self, manager: Manager) -> None:
         self._manager = manager
 
+    async def targets(self, command: Command, powers: Powers, here: Thread) -> Sequence[str]:
+        """The executions that it stops, or the question that it answers.
+
+        Raises `InvalidInput` when it cannot be told which is meant.
+        """
+        if command.answers:
+            return [command.id or (await self._asked(command, here)).id]
+        if command.name != "stop" or command.id:
+            return [command.id] if command.name == "stop" else []
+        meant = await self._meant(command, powers, here) if here.executions else ()
+        return [each.id for each in meant if not each.status.terminal]
+
     async def do(
-        self, command: Command, powers: Powers, here: Thread, heard: Sequence[Heard], teller: Teller
+        self,
+        command: Command,
+        powers: Powers,
+        here: Thread,
+        heard: Sequence[Heard],
+        targets: Sequence[str],
     ) -> Card:
-        """Raises what `Powers` raises, and `InvalidInput` when it cannot be told what is meant."""
+        """Raises what `Powers` raises."""
         match command.name:
             case "help":
                 return cards.help_card(heard)
@@ -40,11 +56,9 @@ class Commands:
             case "status":
                 return cards.state_card(await self._meant(command, powers, here))
             case "stop":
-                return await self._stop(command, powers, here)
-        question = await self._asked(command, here)
-        answered = await self._answer(command, powers, question)
-        teller.wake(answered.execution_id, asks=True)
-        return cards.answered(answered)
+                return await self._stop(targets, powers)
+        question = await self._manager.store.question(targets[0])
+        return cards.answered(await self._answer(command, powers, question))
 
     async def questions(self, here: Thread) -> Sequence[Question]:
         """What people are asked in a thread and have not answered."""
@@ -67,20 +81,14 @@ class Commands:
                 continue  # it waits for its turn, or is not theirs to see
         return found
 
-    async def _stop(self, command: Command, powers: Powers, here: Thread) -> Card:
-        why = f"{powers.name} said so in a chat"
-        if command.id:
-            return cards.stopped(await powers.stop(command.id, why))
-        meant = await self._meant(command, powers, here) if here.executions else ()
-        running = [each for each in meant if not each.status.terminal]
-        if not running:
+    async def _stop(self, targets: Sequence[str], powers: Powers) -> Card:
+        if not targets:
             return Card("Nothing runs in this thread; `stop` takes the id of an execution, too.")
-        ended = [cards.stopped(await powers.stop(each.id, why)) for each in running]
+        why = f"{powers.name} said so in a chat"
+        ended = [cards.stopped(await powers.stop(id, why)) for id in targets]
         return Card("\n".join(card.text for card in ended))
 
     async def _asked(self, command: Command, here: Thread) -> Question:
-        if command.id:
-            return await self._manager.store.question(command.id)
         asked = await self.questions(here)
         if len(asked) == 1:
             return asked[0]

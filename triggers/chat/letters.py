@@ -34,18 +34,25 @@ class TakenOverError(AssayError):
 @dataclass(frozen=True, slots=True)
 class Told:
     """What is told about a letter. `posts` are the ids of our messages by name (`status`,
-    `answer`, `reply`, a question's id). `firing` and `execution` are what it began, of `trigger`;
-    `asked` is the execution that reads it, `choices` what could be meant, `picked` which was."""
+    `answer`, `reply`, a question's id). It fires `trigger` for what was said in the letter
+    `source`, with `given` of `captured`; `firing` and `execution` came of that. `targets` are
+    what a command is done to, `asked` the executions that read it, by what for; `choices` what
+    could be meant, `picked` which of them was, by the letter `picker`."""
 
     conversation: Conversation
     posts: Mapping[str, str] = field(default_factory=dict)
     trigger: str = ""
     workflow: str = ""
+    source: str = ""
+    given: Mapping[str, Any] = field(default_factory=dict)
+    captured: Mapping[str, str] = field(default_factory=dict)
+    targets: Sequence[str] = ()
     firing: str = ""
     execution: str = ""
     asked: Mapping[str, str] = field(default_factory=dict)
     choices: Sequence[Mapping[str, Any]] = ()
     picked: int | None = None
+    picker: str = ""
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:

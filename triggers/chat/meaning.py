@@ -42,6 +42,10 @@ class Command:
     id: str = ""
     rest: str = ""
 
+    @property
+    def answers(self) -> bool:
+        return self.name in ("approve", "reject", "answer")
+
 
 @dataclass(frozen=True, slots=True)
 class Fit:

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from ...graphs.firing import FiringStatus
 from .adapter import Ref, Streaming
 from .letters import SOON
 
 if TYPE_CHECKING:
     from .adapter import Card, ChatAdapter, Person
     from .letters import Letter
+
+
+async def reply(
+    adapters: Mapping[str, ChatAdapter], letter: Letter, card: Card, *, alone: bool = False
+) -> None:
+    """Say it, and be done with the letter, which began nothing; `alone`: to that person."""
+    post = Post(adapters[letter.told.conversation.platform], letter)
+    await post.put("reply", card, only=letter.person if alone else None)
+    await letter.close(FiringStatus.SKIPPED, "it was answered")
 
 
 class Post:

@@ -126,6 +126,7 @@ class Room:
         self._stack = AsyncExitStack()
         self.platform = Platform()
         self.role: str | None = None
+        self.hold = False
         self.app: App
         self.desk: ChatDesk
 
@@ -141,7 +142,12 @@ class Room:
         people = People(self.app, self.role)
         self.desk = ChatDesk(triggers.desk, [self.platform], people, router)
         triggers.add("chat", self.desk.run)
-        await self._stack.enter_async_context(triggers.running())
+        if not self.hold:
+            await self.listen()
+
+    async def listen(self) -> None:
+        """Deal with what is said; `enter` does it, unless it is to `hold`."""
+        await self._stack.enter_async_context(self.app.triggers.running())
 
     async def leave(self) -> None:
         await self._stack.aclose()
