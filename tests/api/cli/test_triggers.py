@@ -226,6 +226,41 @@ def test_what_is_left_to_others_is_begun_by_whoever_serves(tell: Tell, begin: Be
     assert firings(tell) == [("says.manual", "started")] * 2
 
 
+TICKS = """\
+name: ticks
+triggers: [{type: cron, seconds: true, schedule: "* * * * * *", with: {at: "{{ payload.due }}"}}]
+inputs: {at: {type: string, required: true}}
+steps:
+  - {id: note, type: shell, command: "echo {{ inputs.at }} >> ticked"}
+"""
+
+
+def test_the_clock_fires_while_somebody_serves_and_goes_on_with_the_next(
+    tell: Tell, begin: Begin, desk: Path
+) -> None:
+    (desk / "ticks.yaml").write_text(TICKS)
+    assert tell("register", "ticks.yaml").code == 0
+    ticked = desk / "ticked"
+
+    for more in (2, 4):
+        server = begin("serve", "--port", "0")
+        server.until("ends it in order")
+        end = time.monotonic() + 60
+        while not ticked.exists() or len(ticked.read_text().split()) < more:
+            assert time.monotonic() < end
+            time.sleep(0.1)
+        server.process.send_signal(signal.SIGTERM)
+        assert server.end() == 0
+
+    due = ticked.read_text().split()
+    assert len(set(due)) == len(due)
+    assert {status for _, status in firings(tell, "ticks.cron")} <= {
+        "started",
+        "pending",
+        "waiting",
+    }
+
+
 def test_others_firings_are_left_alone(tell: Tell) -> None:
     assert tell("trigger", "fire", "says.many", "-i", "times=9", "--detach").code == 0
 
