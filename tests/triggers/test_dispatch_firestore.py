@@ -23,9 +23,7 @@ SAME = 12
 
 
 async def served(stack: AsyncExitStack, home: Path, url: str) -> App:
-    app = await stack.enter_async_context(
-        open_app(home=home, workspace=home, environ={"ASSAY_STORE": url})
-    )
+    app = await stack.enter_async_context(open_app(url, home=home, workspace=home, environ={}))
     app.manager.serve()
     await stack.enter_async_context(app.triggers.running())
     return app
@@ -39,6 +37,7 @@ async def test_what_comes_to_two_at_once_begins_once(
     url = f"firestore://test-{secrets.token_hex(8)}"
     async with AsyncExitStack() as stack:
         apps = [await served(stack, tmp_path, url) for _ in range(2)]
+        assert all(type(app.manager.store).__name__ == "FirestoreStore" for app in apps)
         await apps[0].register({**SAYS, "triggers": [manual(overlap=overlap)]})
         trigger = await apps[1].triggers.desk.store.trigger("says.manual")
         fired = await asyncio.gather(
