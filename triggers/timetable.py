@@ -23,6 +23,9 @@ ALIASES = {
 }
 
 _DAY = 86_400
+_EARLIEST = int(datetime(1, 1, 3, tzinfo=UTC).timestamp())
+"""Before it some zones would show the year 0, which nothing can tell of."""
+
 _LONGEST = 200
 _FIELDS = "minute hour day-of-month month day-of-week"
 _ALLOWED = {
@@ -53,8 +56,9 @@ class Timetable:
 
     def after(self, moment: float) -> int | None:
         """The first due time later than that; None: never, within 50 years."""
+        begin = max(int(moment // 1), _EARLIEST)
         try:
-            return (self._by_the_wall if self._interval else self._by_the_day)(int(moment // 1))
+            return (self._by_the_wall if self._interval else self._by_the_day)(begin)
         except (StopIteration, OverflowError, ValueError, OSError):  # after the year 9999
             return None
 

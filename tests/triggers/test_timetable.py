@@ -162,8 +162,12 @@ def test_a_zone_that_is_not_there_is_refused_with_the_nearest(zone: str, hint: s
         Timetable("@daily", zone)
 
 
-def test_it_ends_with_the_calendar() -> None:
+def test_it_begins_and_ends_with_the_calendar() -> None:
     assert Timetable("@daily").after(at("9999-12-31T12:00")) is None
+    for schedule in ("@daily", "@hourly"):
+        first = Timetable(schedule, NEW_YORK).after(at("0001-01-01T00:00") - 1)
+        assert first is not None
+        assert first < at("0001-01-05T00:00")
     assert Timetable("@hourly", AUCKLAND).after(at("9999-12-31T23:30")) is None
     assert Timetable("@daily").after(1e18) is None
 

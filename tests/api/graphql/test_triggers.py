@@ -226,6 +226,7 @@ async def test_a_range_is_made_up_for_once(graph: Graph) -> None:
         ({"start": 5}, "invalid_input"),
         ({"start": {"a": 1}}, "invalid_input"),
         ({"start": "2026-03-02"}, "invalid_input"),
+        ({"start": "0001-01-01T00:00:00Z"}, "invalid_input"),
         ({"end": "9999-12-31T23:59:59-12:00"}, "invalid_input"),
         ({"end": "2025-03-02T00:00:00Z"}, "invalid_input"),
         ({"id": "says.manual"}, "not_possible"),
