@@ -303,7 +303,7 @@ def _of_execution(event: Event) -> Heard:
     id, at = event.execution_id, micros(event.at) / 1e6
     if event.type is EventType.EMITTED:
         data = event.data
-        return Heard(data["id"], data["event"], data["payload"], at, source=id)
+        return Heard(data["id"], data["event"], data["payload"], at, data.get("key"), id)
     status = _STATUS.get(event.type, LIFECYCLE[event.type])
     return Heard(f"{id}/{event.seq}", lifecycle(event.type), status, at, source=id, ours=True)
 

@@ -18,6 +18,7 @@ from ..errors import Retryable, StepError, Terminal
 from ..event import EventType
 from ..question import Signal, signal_id
 from ..step import Data, Family, Identifier, Step
+from .waiting import event_key
 
 
 class PythonStep(Step):
@@ -49,6 +50,7 @@ class EmitStep(Step):
     type: Literal["emit"]
     event: Annotated[str, Field(min_length=1)] = Field(description="The event's name.")
     payload: Data = Field(default=None, description="What it says.")
+    key: Data = Field(default=None, description="For who waits for it with this key, or with none.")
 
 
 async def _python(call: Call) -> Yield:
@@ -148,8 +150,12 @@ async def _emit(call: Call) -> Yield:
     # Emitted once more after a crash, it is still the same event.
     id = signal_id(execution.id, call.path)
     payload = call.value("payload")
-    call.run.journal.note(EventType.EMITTED, call.path, id=id, event=step.event, payload=payload)
-    call.run.journal.send(Signal(id, step.event, None, payload, time.time(), execution.id))
+    key = None if step.key is None else event_key(call)
+    told = {"id": id, "event": step.event, "payload": payload}
+    if key is not None:
+        told["key"] = key
+    call.run.journal.note(EventType.EMITTED, call.path, **told)
+    call.run.journal.send(Signal(id, step.event, key, payload, time.time(), execution.id))
     return Yield(id, {"id": id})
 
 

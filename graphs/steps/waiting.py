@@ -212,7 +212,7 @@ def _decided(call: Call, answer: Answer, by: list[str], reason: str | None = Non
 
 async def _wait_event(call: Call) -> Yield:
     step: WaitEventStep = call.step
-    key = None if step.key is None else await call.decide("key", lambda: _key(call))
+    key = None if step.key is None else await call.decide("key", lambda: event_key(call))
     due = await _after(call, step.timeout)
     answer = await call.ask(Wait.EVENT, event=step.event, key=key, due=due)
     if answer is not None:
@@ -224,8 +224,8 @@ async def _wait_event(call: Call) -> Yield:
     return Yield(None, {"id": None, "key": None}, reason="`on_timeout: continue`")
 
 
-def _key(call: Call) -> str:
-    """The key as text. Raises `Terminal`: one that is missing must not fit every event."""
+def event_key(call: Call) -> str:
+    """The key of an event, as text. Raises `Terminal`: one that is missing must not fit all."""
     value = call.value("key")
     if value is None or value == "" or isinstance(value, list | dict):
         raise Terminal(f"`key` is {text_of(value)!r}; it must be a text or a number")

@@ -184,6 +184,22 @@ async def test_an_event_reaches_whoever_waits_and_whatever_it_triggers(tmp_path:
         assert execution.inputs == {"came": {"n": 1}}
 
 
+async def test_what_a_step_emits_has_a_key_for_who_waits_and_for_triggers(tmp_path: Path) -> None:
+    wait = {"id": "w", "type": "wait_event", "event": "paid", "key": "7"}
+    emit = {"id": "say", "type": "emit", "event": "paid", "payload": {"n": 1}}
+    of = {"name": "of", "inputs": {"order": {"type": "number"}}}
+    async with serving(tmp_path) as app:
+        await app.register(echoes("t", "paid", **{"if": "attributes.key == '7'"}))
+        waiting = await app.start({"name": "waits", "steps": [wait]})
+        await app.manager.wait(waiting.id, until=[Status.WAITING])
+        says = {**of, "steps": [{**emit, "key": "{{ inputs.order }}"}]}
+        for order in (6, 7):
+            await app.run(says, {"order": order})
+        assert (await app.manager.wait(waiting.id)).steps["w"].outputs["key"] == "7"
+        six, seven = await firings(app, "t.event", 2)
+        assert (six.status, seven.status) == (FiringStatus.SKIPPED, FiringStatus.STARTED)
+
+
 async def test_what_nobody_routed_is_found_later(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
