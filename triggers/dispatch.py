@@ -203,9 +203,14 @@ class Dispatcher:
         try:
             if firing.lane and not (firing.status.open or began):
                 await self._turns.leave(firing)
-            if not await self._desk.store.put_firing(firing):
-                return
-        except StoreError as error:
+            while not await self._desk.store.put_firing(firing):
+                kept = await self._desk.store.firing(firing.id)
+                mine = kept.execution_id == firing.execution_id
+                if not (began and mine) or kept.status is FiringStatus.STARTED:
+                    return
+                # What has begun has begun, whatever somebody else thought of it.
+                firing = replace(firing, merged=kept.merged, revision=kept.revision + 1)
+        except AssayError as error:
             _log.warning("firing %s cannot be written: %s", firing.id, error)
             return
         if firing.due is not None:

@@ -61,6 +61,9 @@ class Turns:
         while True:
             firing = held.firing
             lane, before = await self._lane(firing, trigger.id)
+            if firing.attempts > 1 and await self._ended(firing.execution_id) is not None:
+                # Who began it could not say so. Others may have had their turn since.
+                return ended(firing, FiringStatus.STARTED)
             state = await self._without_the_gone(before, firing)
             gone = {a.execution for a in state.active if await self._over(a)}
             now = self._desk.now()
@@ -123,11 +126,12 @@ class Turns:
         return kept, State.from_dict(kept.document)
 
     async def _put(self, lane: Lane, state: State) -> bool:
+        before = State.from_dict(lane.document).active
         changed = replace(
             lane,
             at=timestamp(),
             document=state.to_dict(),
-            lasting=lane.lasting and bool(state.active),
+            lasting=lane.lasting and any(active in state.active for active in before),
             revision=lane.revision + 1,
         )
         return await self._desk.store.put_lane(changed)

@@ -200,6 +200,22 @@ async def test_an_old_firing_does_not_replace_a_later_one_after_a_crash(house: H
     assert await running(house) == ["two"]
 
 
+@pytest.mark.parametrize("overlap", ["reject", "replace"])
+async def test_what_had_begun_before_a_crash_is_told_though_others_had_their_turn_since(
+    house: House, overlap: str
+) -> None:
+    trigger = await house.triggered(WAITS, overlap=overlap)
+    first = await house.fire(trigger, {"text": "one"})
+    await house.go("one")
+    await house.app.wait(first.execution_id)
+    await house.fire(trigger, {"text": "two"})
+    await as_if_killed(house, first, attempts=1)
+
+    await house.until(first, FiringStatus.STARTED)
+
+    assert await running(house) == ["two"]
+
+
 async def test_what_has_begun_is_not_dead_though_it_cannot_be_audited(
     house: House, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
