@@ -22,10 +22,10 @@ from ..graphs.errors import (
 )
 from ..graphs.event import EventType
 from ..graphs.firing import Firing, FiringStatus, Trigger, lane_id
-from . import lanes
+from . import lanes, turns
 from .payload import scope_of
 from .starting import start
-from .turns import HIDDEN, Held, Turns, ended
+from .turns import Held, Turns, ended
 
 if TYPE_CHECKING:
     from ..graphs.trigger import BoundTrigger
@@ -141,10 +141,15 @@ class Dispatcher:
                 await self._bell.wait()
 
     async def _listen(self) -> None:
-        """Whoever waits for an execution is looked at when it ends."""
-        async for event in self._desk.manager.follow():
-            if event.type in _ENDED:
-                self._turns.over(event.execution_id)
+        """Whoever waits for an execution is looked at when it ends; until cancelled."""
+        while True:
+            try:
+                async for event in self._desk.manager.follow():
+                    if event.type in _ENDED:
+                        self._turns.over(event.execution_id)
+            except Exception as error:
+                _log.warning("what happens is heard of later: %s", error)
+            await asyncio.sleep(PAUSE)
 
     def _begin(self, id: str) -> None:
         task = asyncio.create_task(self._deal(id))
@@ -192,7 +197,7 @@ class Dispatcher:
             self._next = min(self._next, kept.due)
             return None
         claimed = replace(
-            kept, due=now + HIDDEN, attempts=kept.attempts + 1, revision=kept.revision + 1
+            kept, due=now + turns.HIDDEN, attempts=kept.attempts + 1, revision=kept.revision + 1
         )
         return claimed if await self._desk.store.put_firing(claimed) else None
 

@@ -82,11 +82,15 @@ class TriggerService:
         try:
             yield
         finally:
-            await _ended(tasks)
-            await _ended([*self._listening.values()])
-            self._listening.clear()
-            await self.dispatcher.drain(GRACE)
-            await _ended([dispatching])
+            try:
+                await _ended(tasks)
+                await _ended([*self._listening.values()])
+                await self.dispatcher.drain(GRACE)
+            finally:
+                # Who is cancelled once more meanwhile leaves nobody behind.
+                left = [*tasks, *self._listening.values(), dispatching]
+                self._listening.clear()
+                await _ended(left)
 
     async def deal(self, firing: Firing, waits: Callable[[], None] = lambda: None) -> Firing:
         """What comes of a firing, which is dealt with here, and so is what stands before it in

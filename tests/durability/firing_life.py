@@ -12,7 +12,7 @@ from assay.api.app import open_app
 from assay.graphs.firing import Firing
 from assay.graphs.trigger import Overlap
 from assay.store.sqlite.writer import Writer
-from assay.triggers import dispatch, lanes, turns
+from assay.triggers import lanes, turns
 
 from . import clock
 from .forkserver import Voice
@@ -43,7 +43,7 @@ async def _fire(voice: Voice, home: str, count: int, die_at: str = "", shift: fl
 
     clock.install(shift)
     # What a dead process has claimed is looked at soon.
-    turns.HIDDEN = dispatch.HIDDEN = lanes.BEHIND = 1.0
+    turns.HIDDEN = lanes.BEHIND = 1.0
     lanes.HEAD = 0.2
     async with open_app(home=Path(home), workspace=Path(home), environ={}) as app:
         app.manager.serve()
