@@ -162,8 +162,14 @@ class Firings(Protocol):
 
 def firing_id(trigger_id: str, id: str) -> str:
     """The id of the firing of a trigger for what is called `id` where it came from."""
-    return "f" + hashlib.sha256(f"{trigger_id}\0{id}".encode()).hexdigest()[:31]
+    return "f" + _digest(trigger_id, id)
 
 
 def lane_id(trigger_id: str, key: str) -> str:
-    return "l" + hashlib.sha256(f"{trigger_id}\0{key}".encode()).hexdigest()[:31]
+    return "l" + _digest(trigger_id, key)
+
+
+def _digest(trigger_id: str, name: str) -> str:
+    # What others call a thing need not be Unicode.
+    text = f"{trigger_id}\0{name}".encode(errors="surrogatepass")
+    return hashlib.sha256(text).hexdigest()[:31]

@@ -278,7 +278,7 @@ class Desk:
             moment(now),
             execution,
             payload=plain(payload),
-            attributes=dict(attributes or {}),
+            attributes=plain(attributes or {}),
             due=now if due is None else due,
             depth=depth,
             by=by,

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from typing import TYPE_CHECKING, Any
 
-from ...graphs.errors import FiringNotFound, InvalidInput
+from ...graphs.errors import FiringNotFound, InvalidInput, StateCorrupted
 from ..firing import OPEN, about, firing_of
 from ..records import decode, encode, fetch_size, page, revive, where
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from ...graphs.firing import Firing, FiringStatus
     from ...graphs.stored import Page
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 _COLUMNS = "trigger_id, status, at, due, lane, revision, document, payload, attributes"
 _CURSOR = re.compile(r"(.*) ([0-9]{1,18})", re.DOTALL)
 _FORGOTTEN_AT_ONCE = 500
+
+_log = logging.getLogger("assay.store")
 
 
 class Putting:
@@ -104,7 +107,16 @@ def due(connection: sqlite3.Connection, now: float, limit: int) -> Sequence[Firi
         f" LIMIT {fetch_size(limit) - 1}",
         (now,),
     ).fetchall()
-    return [_parse(row) for row in rows]
+    return [*_sound(rows)]
+
+
+def _sound(rows: Sequence[tuple[Any, ...]]) -> Iterator[Firing]:
+    """Those that can be read: what is damaged holds up nothing else."""
+    for row in rows:
+        try:
+            yield _parse(row)
+        except StateCorrupted as error:
+            _log.error("nothing is started: %s", error.message)
 
 
 def prune(connection: sqlite3.Connection, before: str) -> int:
