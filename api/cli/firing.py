@@ -130,8 +130,8 @@ async def _payload(site: Site, trigger: Trigger, request: Request) -> Any:
         return payload
     if payload is not None and not isinstance(payload, dict):
         raise InvalidInput("-p is no object, so that -i cannot give members of it")
-    version = f"@{trigger.version}" if trigger.version else ""
-    program = await site.load(f"{trigger.workflow}{version}")
+    # With an `@` it is no file that happens to be called so.
+    program = await site.load(f"{trigger.workflow}@{trigger.version or ''}")
     workflow = None if program is None else program.workflow
     return {**(payload or {}), **inputs_from(workflow, request.members, None)}
 

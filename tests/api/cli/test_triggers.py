@@ -92,6 +92,7 @@ def test_what_fires_is_watched_to_its_end_without_a_server(tell: Tell) -> None:
 
 
 def test_the_payload_is_json_or_a_file_of_it(tell: Tell, desk: Path) -> None:
+    (desk / "says").mkdir()  # a folder that is called like the workflow
     (desk / "payload.json").write_text('{"text": "from a file", "times": 1}')
     fire = ["trigger", "fire", "says.manual", "--quiet"]
 
