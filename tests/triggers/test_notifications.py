@@ -13,7 +13,7 @@ from assay.graphs.errors import InvalidSpec, NotPossible
 from assay.graphs.event import Event, EventType
 from assay.graphs.firing import FiringStatus
 from assay.triggers import service
-from assay.triggers.notifications.notifier import DEAD_IN_A_ROW, DELAYS, TYPES, Notifier
+from assay.triggers.notifications.notifier import DEAD_IN_A_ROW, DELAYS, TO_ONE, TYPES, Notifier
 from assay.triggers.notifications.sending import Sender
 from assay.triggers.webhooks.delivery import Delivery
 from assay.triggers.webhooks.verification import refusal
@@ -268,6 +268,26 @@ async def test_a_secret_that_is_missing_is_waited_for(still: House) -> None:
     assert tried.status is FiringStatus.PENDING
     assert "ASSAY_SECRET_LATER" in tried.reason
     assert there.heard == []
+
+
+async def test_what_there_is_no_room_for_waits_without_having_been_tried(still: House) -> None:
+    """The longer a receiver takes, the later the others are looked at again."""
+    async with listening("hang") as there:
+        trigger = await still.tells(there.url)
+        firings = [await still.written(trigger, seq=number) for number in range(TO_ONE + 2)]
+        tries = await asyncio.gather(*(still.tried(each, 1, trigger) for each in firings))
+        waits = [each for each in tries if not each.reason]
+        heard = len(there.heard)
+        await asyncio.gather(*(still.tried(each, 1, trigger) for each in firings[:TO_ONE]))
+        later = await asyncio.gather(*(still.tried(each, 1, trigger) for each in firings))
+
+    assert heard == TO_ONE
+    assert [each.attempts for each in waits] == [0, 0]
+    assert all(each.status is FiringStatus.PENDING for each in tries)
+    first, second = sorted(each.due or 0.0 for each in waits)
+    assert still.clock.now < first < second
+    slower = sorted(each.due or 0.0 for each in later if not each.reason)
+    assert slower[1] - slower[0] > second - first
 
 
 async def test_receivers_that_hang_do_not_hold_up_what_triggers_begin(house: House) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -43,7 +44,7 @@ DEAD_IN_A_ROW = 5
 """Deliveries that may fail for good, one after the other; then the notification is switched off."""
 
 AT_ONCE = 16
-"""Deliveries under way at once, and to one address a quarter of them."""
+"""Deliveries under way at once; of one notification a quarter of them (`TO_ONE`)."""
 
 GONE = 410
 
@@ -56,8 +57,14 @@ TYPES = (
 NAME = "notifications"
 """By which the place is kept up to which the log was followed."""
 
-APART = 0.05
-"""Seconds between two deliveries to one address that have to be put off."""
+TO_ONE = AT_ONCE // 4
+
+FARTHEST = 5.0
+"""Seconds, and what two deliveries need, for which one that finds no room is put off at most:
+a receiver that was slow may be fast again."""
+
+USUAL = 0.2
+"""Seconds that a delivery is taken to need before one was tried."""
 
 _log = logging.getLogger("assay.notifications")
 
@@ -88,6 +95,7 @@ class Notifier:
         self._sender = sender
         self._under_way: Counter[str] = Counter()
         self._put_off: dict[str, float] = {}
+        self._needs: dict[str, float] = {}
 
     async def wanted(self) -> bool:
         """Whether there is anybody to be told."""
@@ -138,17 +146,23 @@ class Notifier:
         if not trigger.enabled:
             return _dead(firing, "the notification is switched off")
         busy = self._under_way
-        if busy.total() >= AT_ONCE or busy[trigger.id] >= AT_ONCE // 4:
+        if busy.total() >= AT_ONCE or busy[trigger.id] >= TO_ONE:
             return replace(firing, attempts=firing.attempts - 1, due=self._room(trigger))
         busy[trigger.id] += 1
+        began = time.monotonic()
         try:
             return await self._deliver(firing, trigger, spec)
         finally:
             busy[trigger.id] -= 1
+            needs = self._needs.get(trigger.id, USUAL)
+            self._needs[trigger.id] = 0.7 * needs + 0.3 * (time.monotonic() - began)
 
     def _room(self, trigger: Trigger) -> float:
-        """When there may be room for one more; not for all that wait at the same time."""
-        due = max(self._desk.now() + 1.0, self._put_off.get(trigger.id, 0.0) + APART)
+        """When there may be room for one more, by what the last ones needed; those that wait
+        are looked at one after the other."""
+        now, needs = self._desk.now(), self._needs.get(trigger.id, USUAL)
+        due = max(now + needs, self._put_off.get(trigger.id, 0.0) + needs / TO_ONE)
+        due = min(due, now + FARTHEST + 2 * needs)
         self._put_off[trigger.id] = due
         return due
 
