@@ -43,6 +43,11 @@ class Trigger:
     memory: Mapping[str, Any] = field(default_factory=dict)
     revision: int = 0
 
+    @property
+    def reason(self) -> str:
+        """What went wrong with it last, or why it switched itself off; empty: nothing did."""
+        return str(self.memory.get("reason", ""))
+
 
 class FiringStatus(StrEnum):
     """What has come of a firing."""

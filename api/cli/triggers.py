@@ -24,7 +24,7 @@ _NEWEST = 5
 
 _TOLD = (
     *("id", "workflow", "version", "type", "document", "declared"),
-    *("enabled", "by", "profile", "created_at", "next_at"),
+    *("enabled", "by", "profile", "created_at", "next_at", "reason"),
 )
 _FIRED = (
     *("id", "trigger", "workflow", "at", "status", "execution_id"),
@@ -177,6 +177,8 @@ def _shown(trigger: Trigger) -> Iterator[str]:
     yield f"  made by  {whose}, {local_time(trigger.created_at, date=True)}"
     if trigger.profile:
         yield f"  profile  {trigger.profile}: no step of what it starts is more"
+    if trigger.reason:
+        yield f"  because  {one_line(trigger.reason)}"
     if trigger.next_at is not None:
         yield f"  next     {local(trigger.next_at)}"
     if trigger.type == "webhook":

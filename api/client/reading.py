@@ -74,7 +74,8 @@ def principal_of(data: Mapping[str, Any]) -> Principal:
 def trigger_of(data: Mapping[str, Any]) -> Trigger:
     due = data["next_at"]
     at = None if due is None else datetime.fromisoformat(due).timestamp()
-    return Trigger(**{**_known(Trigger, data), "next_at": at})
+    memory = {"reason": data["reason"]} if data.get("reason") else {}
+    return Trigger(**{**_known(Trigger, data), "next_at": at, "memory": memory})
 
 
 def firing_of(data: Mapping[str, Any]) -> Firing:

@@ -99,6 +99,9 @@ class Trigger:
     )
     created_at: Time | None = strawberry.field(description="When it was made.")
     next_at: Time | None = strawberry.field(description="When the clock fires it.")
+    reason: str = strawberry.field(
+        description="What failed last, or why it switched itself off; or nothing."
+    )
 
     @resolved("Its newest firings, 20 at most; `firings` lists all.")
     async def firings(self, info: Of) -> list[Firing]:
@@ -119,6 +122,7 @@ class Trigger:
             profile=SecurityProfile(found.profile) if found.profile else None,
             created_at=time(found.created_at),
             next_at=moment(found.next_at),
+            reason=found.reason,
         )
 
 

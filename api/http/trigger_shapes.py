@@ -22,6 +22,7 @@ class Starter(BaseModel):
     profile: str = Field(description="What nothing exceeds that it starts; empty: anything goes.")
     created_at: str
     next_at: str | None = Field(description="When the clock fires it.")
+    reason: str = Field(description="What failed last, or why it switched itself off; or nothing.")
 
 
 class Schedule(Starter):

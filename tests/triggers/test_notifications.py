@@ -219,9 +219,7 @@ async def test_a_notification_whose_deliveries_all_die_is_switched_off_and_says_
         late = await still.tried(firing, 1, trigger)
 
     assert not off.enabled
-    assert off.memory["reason"] == (
-        "5 deliveries failed one after the other; the last: it answered 410"
-    )
+    assert off.reason == ("5 deliveries failed one after the other; the last: it answered 410")
     assert (late.status, late.reason) == (FiringStatus.DEAD, "the notification is switched off")
 
 

@@ -107,6 +107,7 @@ _STARTER: Final[Mapping[str, Any]] = {
     "profile": "restricted",
     "created_at": _AT,
     "next_at": None,
+    "reason": "",
 }
 _CLOCK: Final[Mapping[str, Any]] = {
     "type": "cron",

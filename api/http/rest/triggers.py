@@ -156,7 +156,7 @@ async def backfill_schedule(control: Asking, id: TriggerId, due: Due) -> list[Fi
 def _trigger(trigger: Trigger) -> Starter:
     told = asdict(trigger)
     told["next_at"] = None if trigger.next_at is None else moment(trigger.next_at)
-    return Starter.model_validate(told, extra="ignore")
+    return Starter.model_validate({**told, "reason": trigger.reason}, extra="ignore")
 
 
 def _firing(firing: Firing) -> Fired:
