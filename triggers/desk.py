@@ -76,24 +76,34 @@ class Desk:
         made up for by doing it again. Without `by` those that are there stay whose they are,
         and others may do least.
         """
-        wanted: dict[str, tuple[TriggerSpec, Mapping[str, Any]]] = {}
+        for _ in range(_TRIES):
+            digest, wanted = await self._wanted(name)
+            async for kept in every(lambda after: self.store.triggers(workflow=name, after=after)):
+                if kept.declared and kept.id not in wanted:
+                    await self.store.delete_trigger(kept.id)
+            for id, (spec, document) in wanted.items():
+                await self._declared(id, name, spec, document, by, profile)
+            self.changed()
+            # Whoever registers a newer one at this moment may have been first to get here.
+            if digest == (await self._wanted(name))[0]:
+                return
+        raise _busy(name)
+
+    async def _wanted(
+        self, name: str
+    ) -> tuple[str | None, dict[str, tuple[TriggerSpec, Mapping[str, Any]]]]:
+        """The digest of the newest version, and what it declares, by id."""
         try:
             workflow = await self._workflow(name, None)
-            tells = workflow.document.get("notifications") or ()
-            declared = [
-                *(workflow.document.get("triggers") or ()),
-                *({"type": NOTIFICATION, **each} for each in tells),
-            ]
-            for (id, spec), document in zip(numbered(workflow), declared, strict=True):
-                wanted[f"{name}.{id}"] = (spec, document)
         except WorkflowNotFound:
-            pass
-        async for kept in every(lambda after: self.store.triggers(workflow=name, after=after)):
-            if kept.declared and kept.id not in wanted:
-                await self.store.delete_trigger(kept.id)
-        for id, (spec, document) in wanted.items():
-            await self._declared(id, name, spec, document, by, profile)
-        self.changed()
+            return None, {}
+        tells = workflow.document.get("notifications") or ()
+        declared = [
+            *(workflow.document.get("triggers") or ()),
+            *({"type": NOTIFICATION, **each} for each in tells),
+        ]
+        both = zip(numbered(workflow), declared, strict=True)
+        return workflow.digest, {f"{name}.{id}": (spec, each) for (id, spec), each in both}
 
     async def _declared(
         self,

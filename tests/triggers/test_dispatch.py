@@ -340,6 +340,19 @@ async def test_a_definition_brings_its_triggers_and_takes_them_away(house: House
     assert await there() == {"says.b": False, "says.c": False}
 
 
+async def test_of_versions_registered_at_once_the_newest_has_its_triggers(house: House) -> None:
+    versions = [
+        {**SAYS, "version": str(n), "triggers": [manual(id=f"t{n}"), manual(id="all")]}
+        for n in range(8)
+    ]
+
+    await asyncio.gather(*(house.app.register(version) for version in versions))
+
+    newest = (await house.desk.store.workflow("says"))["version"]
+    there = (await house.desk.store.triggers(workflow="says")).items
+    assert [trigger.id for trigger in there] == ["says.all", f"says.t{newest}"]
+
+
 async def test_one_can_be_made_beside_those_of_the_definition(house: House) -> None:
     await house.app.register(SAYS)
     made = await house.desk.create("says", manual(id="mine", **{"with": {"text": "x"}}))
