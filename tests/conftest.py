@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from .emulators import emulated, emulators
 
@@ -21,6 +22,10 @@ HOUSE = Path(__file__).resolve().parent.parent
 # it there; test_house.py checks that it is gone.
 sys.path[:] = [entry for entry in sys.path if Path(entry).resolve() != HOUSE]
 
+
+# How long a test takes on a busy machine says nothing of what it tests.
+settings.register_profile("assay", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("assay")
 
 # Who starts the tests in the background of a script leaves SIGINT ignored, and every program
 # that a test starts would inherit that.
