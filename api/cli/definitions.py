@@ -38,12 +38,15 @@ class Reader:
     def __init__(self) -> None:
         self._kinds: Registry[StepKind] = kinds()
         self.language = Language(self._kinds, trigger_kinds)
+        self.skills = skills()
+        self.agents = agent_names()
+        self.tools = tool_names()
         catalogue = Catalogue(
-            skills(),
+            self.skills,
             Registry("function", {}, group="assay.functions"),
             Registry("graph", {}, group="assay.graphs"),
-            agent_names(),
-            tool_names(),
+            self.agents,
+            self.tools,
         )
         self._loader = Loader(self.language, default_engine, catalogue)
 

@@ -1,4 +1,4 @@
-"""`validate plan graph schema test`: commands about definitions."""
+"""`validate create plan graph schema test`: commands about definitions."""
 
 from __future__ import annotations
 
@@ -31,6 +31,18 @@ def validate(
     from ..definitions import validate as validate_files
 
     raise typer.Exit(validate_files(files, json=json, strict=strict))
+
+
+@app.command()
+def create(
+    file: Annotated[
+        str | None, typer.Argument(metavar="[FILE]", help="Where to save it; NAME.yaml.")
+    ] = None,
+) -> None:
+    """Make a definition by answering questions."""
+    from ..create import create as create_file
+
+    raise run(create_file(file))
 
 
 @app.command()
