@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -107,20 +107,20 @@ async def test_json_takes_messages_and_clicks(json: tuple[JsonAdapter, JsonSide]
 @pytest.mark.parametrize(
     "headers",
     [
-        {},
-        signed(orjson.dumps(SAID), secret="another secret"),
-        signed(b"{}"),
-        signed(orjson.dumps(SAID), at=timedelta(minutes=-6)),
-        signed(orjson.dumps(SAID), at=timedelta(minutes=6)),
-        {**signed(orjson.dumps(SAID)), "webhook-signature": "nonsense"},
+        dict,
+        lambda: signed(orjson.dumps(SAID), secret="another secret"),
+        lambda: signed(b"{}"),
+        lambda: signed(orjson.dumps(SAID), at=timedelta(minutes=-6)),
+        lambda: signed(orjson.dumps(SAID), at=timedelta(minutes=6)),
+        lambda: {**signed(orjson.dumps(SAID)), "webhook-signature": "nonsense"},
     ],
     ids=["none", "other secret", "other body", "old", "from the future", "malformed"],
 )
 async def test_json_refuses_what_is_not_signed(
-    headers: Mapping[str, str], json: tuple[JsonAdapter, JsonSide], ear: Ear
+    headers: Callable[[], Mapping[str, str]], json: tuple[JsonAdapter, JsonSide], ear: Ear
 ) -> None:
     with pytest.raises(NotAuthenticated):
-        await json[0].accept(headers, orjson.dumps(SAID), ear)
+        await json[0].accept(headers(), orjson.dumps(SAID), ear)
     assert ear.heard == []
 
 
