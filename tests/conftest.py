@@ -23,6 +23,12 @@ HOUSE = Path(__file__).resolve().parent.parent
 sys.path[:] = [entry for entry in sys.path if Path(entry).resolve() != HOUSE]
 
 
+def pytest_runtest_setup() -> None:
+    """Libraries put the current folder on the path, too."""
+    if "" in sys.path or str(HOUSE) in sys.path:
+        sys.path[:] = [entry for entry in sys.path if entry not in ("", str(HOUSE))]
+
+
 # How long a test takes on a busy machine says nothing of what it tests.
 settings.register_profile("assay", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("assay")
