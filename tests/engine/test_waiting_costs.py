@@ -58,8 +58,8 @@ async def test_an_answer_writes_as_little_among_a_thousand_as_among_few(house: H
     done = await house.app.wait(execution.id)
     assert done.status == "completed"
     for commits, events, size in (among_many, among_few):
-        # Two each: the execution goes on with the result; it waits again.
-        assert commits <= 2 * ONE_BY_ONE
+        # At most three each: the execution goes on; the result, mostly in the same; it waits again.
+        assert commits <= 3 * ONE_BY_ONE
         assert events == 4 * ONE_BY_ONE
         assert size < 4_000 * ONE_BY_ONE
 

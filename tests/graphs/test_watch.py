@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import os
 import signal
 import sys
@@ -168,7 +169,7 @@ print(spent / (time.monotonic() - began))
 async def test_a_program_that_waits_for_its_share_still_ends_in_its_own_way(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Cancelled while it is stopped, for minutes by its share, it goes on and hears of it."""
+    """Cancelled while it is stopped, for ever by its share, it goes on and hears of it."""
     monkeypatch.setattr(processes, "GRACE", PATIENCE)
     program = """
 import os, pathlib, signal, sys
@@ -180,8 +181,14 @@ pathlib.Path("pid").write_text(str(os.getpid()))
 while True:
     pass
 """
-    running = asyncio.ensure_future(python(program, Limits(cpu=Cpu(0.0001)), tmp_path))
-    process = psutil.Process(int(await until(tmp_path / "pid")))
+    noted, minutes = tmp_path / "pid", itertools.count(step=60)
+
+    def clock() -> float:
+        """Minutes at a look until the program listens, so that it comes so far; then it stands."""
+        return 0.0 if noted.exists() else float(next(minutes))
+
+    running = asyncio.ensure_future(python(program, Limits(cpu=Cpu(0.5, clock)), tmp_path))
+    process = psutil.Process(int(await until(noted)))
     async with asyncio.timeout(PATIENCE):
         while process.status() != psutil.STATUS_STOPPED:  # noqa: ASYNC110 - the kernel's
             await asyncio.sleep(0.01)
