@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 from weakref import WeakValueDictionary
@@ -46,6 +49,12 @@ _DEPTH = 8
 _PROGRAMS = 256
 """How many programs are kept ready, of each kind; loading one again takes milliseconds."""
 
+_LARGE = 16_384
+"""Bytes from which on a definition is loaded beside the event loop: a megabyte takes seconds."""
+
+# One thread of their own: many large definitions wait for each other, and for nobody else.
+_READER = ThreadPoolExecutor(1, "assay-load")
+
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
@@ -68,7 +77,7 @@ class Launches:
         self._surroundings = surroundings
         self._programs: OrderedDict[bytes, Program] = OrderedDict()
         self._running: OrderedDict[str, Program] = OrderedDict()
-        self._reading: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._reading: WeakValueDictionary[str | bytes, asyncio.Lock] = WeakValueDictionary()
 
     @property
     def workspace(self) -> Path:
@@ -78,33 +87,41 @@ class Launches:
     async def load(self, definition: Definition) -> Program:
         """The program a definition means; raises `InvalidSpec` or `WorkflowNotFound`."""
         if isinstance(definition, Workflow):
-            return self._program(definition.document, definition.name)
+            return await self._program(definition.document, definition.name)
         if isinstance(definition, Mapping):
-            return self._program(definition)
+            return await self._program(definition)
         if isinstance(definition, Source):
-            return self._loader.text(definition.text, "workflow", json=definition.json)
+            text = partial(self._loader.text, json=definition.json)
+            return await _loaded(len(definition.text), text, definition.text, "workflow")
         path = Path(definition)
         if path.suffix in SUFFIXES or isinstance(definition, Path) or path.exists():
-            return self._loader.file(path)
+            return await self._file(path)
         name, _, version = definition.partition("@")
         document = await self._store.workflow(name, version or None)
-        return self._program(document, name)
+        return await self._program(document, name)
 
     def trigger(self, document: Mapping[str, Any], id: str, workflow: Workflow) -> BoundTrigger:
         return self._loader.trigger(document, id, workflow)
 
-    def _program(self, document: Mapping[str, Any], name: str = "workflow") -> Program:
+    async def _file(self, path: Path) -> Program:
+        size = 0
+        with contextlib.suppress(OSError):  # the loader says what is wrong with it
+            size = path.stat().st_size
+        return await _loaded(size, self._loader.file, path)
+
+    async def _program(self, document: Mapping[str, Any], name: str = "workflow") -> Program:
         """Loaded once: a definition of equal content is the same program."""
         try:
             key = orjson.dumps(document)
         except TypeError:
             return self._loader.mapping(document, name)  # which says what is wrong with it
-        if (known := self._programs.get(key)) is not None:
-            self._programs.move_to_end(key)
-            return known
-        program = self._loader.mapping(document, name)
-        _keep(self._programs, key, program)
-        return program
+        async with self._reading.setdefault(key, asyncio.Lock()):
+            if (known := self._programs.get(key)) is not None:
+                self._programs.move_to_end(key)
+                return known
+            program = await _loaded(len(key), self._loader.mapping, document, name)
+            _keep(self._programs, key, program)
+            return program
 
     def queued(
         self,
@@ -173,9 +190,9 @@ class Launches:
     async def _child(self, name: str, version: str | None, beside: Path) -> tuple[Program, Path]:
         if Path(name).suffix in SUFFIXES:
             path = beside / name
-            return self._loader.file(path), path.parent
+            return await self._file(path), path.parent
         document = await self._store.workflow(name, version)
-        return self._program(document, name), beside
+        return await self._program(document, name), beside
 
     async def of(self, execution: Execution) -> Launch:
         """What an execution is pinned to, whatever has been registered since.
@@ -209,9 +226,17 @@ class Launches:
                 self._running.move_to_end(digest)
                 return program
             document = await self._store.workflow_by_digest(digest)
-            program = self._loader.pinned(document, name)
+            size = len(orjson.dumps(document))
+            program = await _loaded(size, self._loader.pinned, document, name)
             _keep(self._running, digest, program)
             return program
+
+
+async def _loaded(size: int, load: Callable[..., Program], *definition: Any) -> Program:
+    """Loaded at once, or without holding up everything else if it has so many bytes."""
+    if size < _LARGE:
+        return load(*definition)
+    return await asyncio.get_running_loop().run_in_executor(_READER, load, *definition)
 
 
 def within(env: Mapping[str, str], profile: str) -> dict[str, str]:
