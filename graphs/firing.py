@@ -130,7 +130,8 @@ class Firings(Protocol):
         limit: int = 100,
     ) -> Page[Trigger]:
         """By id; of one workflow, of one type, or, the longest due first, the enabled ones whose
-        `next_at` has come by `due`: one of the three at most."""
+        `next_at` has come by `due`: one of the three at most. What is damaged and due is left
+        out."""
 
     async def delete_trigger(self, trigger_id: str) -> None:
         """Forget it and its lanes; its firings stay. What is not there is forgotten already."""
@@ -151,7 +152,7 @@ class Firings(Protocol):
         """Newest first; of one trigger, with one status, or both."""
 
     async def due_firings(self, now: float, *, limit: int = 100) -> Sequence[Firing]:
-        """Those whose `due` has come, the longest due first."""
+        """Those whose `due` has come, the longest due first; what is damaged is left out."""
 
     async def prune_firings(self, before: str) -> int:
         """Forget those from before that time, RFC 3339, that are not open, and lanes that were

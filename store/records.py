@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 import orjson
@@ -16,6 +17,8 @@ R = TypeVar("R")
 
 OPEN = ", ".join(f"'{status.value}'" for status in Status if not status.terminal)
 """The statuses of executions that have not ended, for `status IN (...)`."""
+
+_log = logging.getLogger("assay.store")
 
 Value = str | bytes | int | float | None
 """What a column holds."""
@@ -43,6 +46,15 @@ def revive(make: Callable[[], R], what: str) -> R:
         return make()
     except (KeyError, TypeError, ValueError) as error:
         raise StateCorrupted(f"{what} is damaged in the store: {error!r}.") from error
+
+
+def sound(rows: Iterable[T], make: Callable[[T], R]) -> Iterator[R]:
+    """What `make` makes of the rows that can be read: what is damaged holds up nothing else."""
+    for row in rows:
+        try:
+            yield make(row)
+        except StateCorrupted as error:
+            _log.error("it is passed over: %s", error.message)
 
 
 def checked(text: str, what: str) -> str:

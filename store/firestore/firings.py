@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...graphs.errors import FiringNotFound, InvalidInput
 from ..firing import about, firing_of, firing_texts
-from ..records import fetch_size, page, revive
+from ..records import fetch_size, page, revive, sound
 from . import names
 from .database import MOST_WRITES, Conflict, again, where
 from .values import pack, squeeze, unpack
@@ -93,7 +93,7 @@ async def due(database: Database, revisions: Revisions, now: float, limit: int) 
     rows = await database.find(query.limit(fetch_size(limit) - 1))
     for row in rows:
         revisions.saw(database.at(names.FIRINGS, row.id), row)
-    return [_parse(row) for row in rows]
+    return [*sound(rows, _parse)]
 
 
 async def prune(database: Database, before: str) -> int:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from ...graphs.errors import TriggerNotFound
 from ...graphs.firing import Trigger
+from ...graphs.stored import Page
 from ..firing import due_cursor, due_place, one_of, trigger_texts
-from ..records import fetch_size, page, revive
+from ..records import fetch_size, page, revive, sound
 from . import lanes, names
 from .database import where
 from .values import pack, unpack
@@ -16,7 +17,6 @@ from .values import pack, unpack
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ...graphs.stored import Page
     from .database import Database, Found
     from .revisions import Revisions
 
@@ -63,8 +63,8 @@ async def listing(
     if due is not None:
         query = where(every, "due", "<=", due).order_by("due").order_by("__name__")
         if after is not None:
-            at, id = due_place(after)
-            place = database.at(names.TRIGGERS, names.name(id))
+            at, name = due_place(after)
+            place = database.at(names.TRIGGERS, name)
             query = query.start_after({"due": at, "__name__": place})
     elif workflow is not None:
         query = _belonging(every, "of_workflow", workflow, after)
@@ -73,10 +73,12 @@ async def listing(
     else:
         query = every if after is None else where(every, "id", ">", names.indexed(after))
         query = query.order_by("id")
-    found = [_parse(each) for each in await database.find(query.limit(size))]
+    rows = await database.find(query.limit(size))
     if due is None:
+        found = [_parse(row) for row in rows]
         return page(found, limit, lambda trigger: trigger.id, lambda trigger: trigger)
-    return page(found, limit, lambda t: due_cursor(t.next_at or 0.0, t.id), lambda t: t)
+    some = page(rows, limit, lambda row: due_cursor(row["due"], row.id), lambda row: row)
+    return Page([*sound(some.items, _parse)], some.cursor)
 
 
 async def delete(database: Database, trigger_id: str) -> None:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 import re
 from typing import TYPE_CHECKING, Any
 
-from ...graphs.errors import FiringNotFound, InvalidInput, StateCorrupted
+from ...graphs.errors import FiringNotFound, InvalidInput
 from ..firing import OPEN, about, firing_of
-from ..records import decode, encode, fetch_size, page, revive, where
+from ..records import decode, encode, fetch_size, page, revive, sound, where
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from ...graphs.firing import Firing, FiringStatus
     from ...graphs.stored import Page
@@ -20,8 +19,6 @@ if TYPE_CHECKING:
 _COLUMNS = "trigger_id, status, at, due, lane, revision, document, payload, attributes"
 _CURSOR = re.compile(r"(.*) ([0-9]{1,18})", re.DOTALL)
 _FORGOTTEN_AT_ONCE = 500
-
-_log = logging.getLogger("assay.store")
 
 
 class Putting:
@@ -107,16 +104,7 @@ def due(connection: sqlite3.Connection, now: float, limit: int) -> Sequence[Firi
         f" LIMIT {fetch_size(limit) - 1}",
         (now,),
     ).fetchall()
-    return [*_sound(rows)]
-
-
-def _sound(rows: Sequence[tuple[Any, ...]]) -> Iterator[Firing]:
-    """Those that can be read: what is damaged holds up nothing else."""
-    for row in rows:
-        try:
-            yield _parse(row)
-        except StateCorrupted as error:
-            _log.error("nothing is started: %s", error.message)
+    return [*sound(rows, _parse)]
 
 
 def prune(connection: sqlite3.Connection, before: str) -> int:

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 from ...graphs.errors import TriggerNotFound
 from ...graphs.firing import Trigger
+from ...graphs.stored import Page
 from ..firing import due_cursor, due_place, one_of
-from ..records import decode, encode, fetch_size, page
+from ..records import decode, encode, fetch_size, page, sound
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Sequence
 
-    from ...graphs.stored import Page
     from ..records import Value
 
 _COLUMNS = (
@@ -96,12 +96,10 @@ def listing(
         f" LIMIT {fetch_size(limit)}",
         values,
     ).fetchall()
-    found = [_parse(row) for row in rows]
     if due is None:
-        return page(found, limit, lambda trigger: trigger.id, lambda trigger: trigger)
-    return page(
-        found, limit, lambda trigger: due_cursor(trigger.next_at or 0.0, trigger.id), lambda t: t
-    )
+        return page(rows, limit, lambda row: row[0], _parse)
+    some = page(rows, limit, lambda row: due_cursor(row[9], row[0]), lambda row: row)
+    return Page([*sound(some.items, _parse)], some.cursor)
 
 
 def delete(connection: sqlite3.Connection, trigger_id: str) -> None:
