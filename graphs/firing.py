@@ -74,7 +74,8 @@ class Firing:
     3339. `due` is when somebody must look at it, seconds since 1970, None: nobody. `attempts`
     counts how often somebody has. `depth` is how many triggers lie behind it in a chain of
     events. `lane` is the id of the lane that it waits in. `merged` are ids of firings that it
-    stands for. `by` is who fired it, if a person did. `revision` grows with every change.
+    stands for, of very many the last. `by` is who fired it, if a person did. `revision` grows
+    with every change.
     """
 
     id: str

@@ -14,7 +14,7 @@ from ..graphs.firing import Firing, FiringStatus
 from ..graphs.trigger import TriggerSpec
 
 LONGEST = 1_000
-"""Firings that may wait in one lane."""
+"""Firings that may wait in one lane, and that one firing names of those it stands for."""
 
 HEAD = 2.0
 """Seconds after which the first in a lane is looked at again, if nothing rings before."""
@@ -149,7 +149,10 @@ def _debounced(
     state: State, firing: Firing, seconds: float, now: float
 ) -> tuple[State, Wait | Merge | None]:
     mine = (firing.at, firing.id)
-    if state.last is not None and mine < state.last:
+    # Quiet may be no farther away than that: else the clock was put back, and told the time of
+    # `last`, which need not be later.
+    comparable = state.quiet <= now + seconds
+    if state.last is not None and mine < state.last and comparable:
         return state, Merge(state.last[1], carry=False)
     if state.last != mine:
         quiet = now + seconds

@@ -204,7 +204,7 @@ class Turns:
             both = replace(
                 other,
                 payload=bound.spec.merged(other.payload, firing.payload),
-                merged=(*other.merged, firing.id),
+                merged=(*other.merged, firing.id)[-lanes.LONGEST :],
                 profile=bounded(other.profile, firing.profile),
                 revision=other.revision + 1,
             )

@@ -170,3 +170,15 @@ def test_lanes_of_before_are_read() -> None:
     old = State().to_dict() | {"active": [["e001", "f001"]]}
 
     assert isinstance(turn(State.from_dict(old), 2, QUEUE)[1], Wait)
+
+
+def test_what_comes_after_the_clock_was_put_back_is_not_taken_for_something_older() -> None:
+    spec = TriggerSpec(debounce="10s")  # type: ignore[arg-type]
+    state, _ = turn(State(), 9, spec, 3600.0)
+    state, begun = turn(state, 9, spec, 3610.0)
+    assert begun == Go()
+
+    state, verdict = turn(state, 1, spec, 5.0)
+
+    assert verdict == Wait(15.0)
+    assert turn(state, 1, spec, 15.0)[1] == Go()

@@ -13,6 +13,7 @@ import pytest
 from assay.graphs.errors import StoreUnavailable
 from assay.graphs.execution import timestamp
 from assay.graphs.firing import Firing, FiringStatus, Lane, Trigger, lane_id
+from assay.triggers import lanes
 from assay.triggers.lanes import Active, State
 from assay.triggers.starting import start
 from assay.triggers.turns import Held, Turns
@@ -176,6 +177,23 @@ async def test_what_was_merged_before_somebody_died_is_not_begun_again(
 
     assert third.into == second.id
     assert [e.inputs["text"] for e in await house.began("waits")] == ["one", "three"]
+
+
+async def test_a_firing_stands_for_any_number_and_names_the_last_of_them(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each of ten thousand would write the names of all before it."""
+    monkeypatch.setattr(lanes, "LONGEST", 3)
+    trigger = await house.triggered(WAITS, overlap="merge")
+    await house.fire(trigger, {"text": "one"})
+    second = await house.fire(trigger, {"text": "two"})
+
+    others = [await house.fire(trigger, {"text": f"{n}"}) for n in range(5)]
+
+    assert {each.into for each in others} == {second.id}
+    kept = await house.desk.store.firing(second.id)
+    assert list(kept.merged) == [each.id for each in others[-3:]]
+    assert kept.payload == {"text": "4"}
 
 
 async def test_what_one_fired_who_may_little_does_not_run_as_somebody_else(house: House) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 
 LONGEST = 500
 """Characters of a pattern."""
@@ -71,7 +72,7 @@ class Pattern:
     def match(self, text: str) -> Mapping[str, str] | None:
         """What the text gives by name; None when it does not fit."""
         found: dict[str, str] = {}
-        words = tuple(words_of(text))
+        words = tuple(islice(words_of(text), len(self.parts) + 1))
         for index, part in enumerate(self.parts):
             if index >= len(words):
                 return None

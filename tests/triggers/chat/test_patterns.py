@@ -47,6 +47,16 @@ def test_a_pattern_captures(pattern: str, said: str, captured: Mapping[str, str]
     assert parse_pattern(pattern).match(said) == captured
 
 
+def test_a_long_text_costs_a_pattern_no_more_than_its_own_words() -> None:
+    """Else one letter would hold up everybody: that quote is closed nowhere."""
+    text = "ask " + "„a " * 200_000
+    patterns = [parse_pattern(f"ask{n} {{what...}}") for n in range(100)]
+
+    assert [pattern.match(text) for pattern in patterns] == [None] * 100
+    assert parse_pattern("ask {what...}").match(text) == {"what": text[4:].strip()}
+    assert parse_pattern("ask {one} {two}").match(text) is None
+
+
 def test_the_pattern_with_more_fixed_text_is_heavier() -> None:
     assert parse_pattern("cover all of {x}").weight > parse_pattern("cover {x} {y}").weight
 
