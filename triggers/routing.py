@@ -11,11 +11,11 @@ import asyncio
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Coroutine, Sequence
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from ..graphs.errors import (
     AssayError,
@@ -39,7 +39,6 @@ from .watch import Watch
 if TYPE_CHECKING:
     from ..graphs.firing import Trigger
     from ..graphs.question import Signal
-    from ..graphs.stored import Page
     from .desk import Desk
 
 SWEEP = 30.0
@@ -96,20 +95,19 @@ class Heard:
 
 @dataclass(frozen=True, slots=True)
 class Behind:
-    """What began an execution: the firing, none if no trigger did."""
+    """What began an execution: the trigger, and all before it (`chain`); empty if none did.
 
-    firing: Firing | None = None
+    Not the firing itself, which may be large: thousands of them are kept.
+    """
 
-    @property
-    def depth(self) -> int:
-        return 0 if self.firing is None else self.firing.depth + 1
+    trigger: str = ""
+    chain: str = ""
+    depth: int = 0
 
-    def chain(self, trigger: Trigger) -> str:
-        """Every trigger in the chain, from the first on."""
-        if self.firing is None:
-            return trigger.id
-        before = self.firing.attributes.get("chain") or self.firing.trigger
-        return f"{before} > {trigger.id}"
+    @classmethod
+    def of(cls, firing: Firing) -> Self:
+        before = firing.attributes.get("chain") or firing.trigger
+        return cls(firing.trigger, f"{before} > ", firing.depth + 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +197,8 @@ class Router:
         began, id = time.time(), lane_id(WATCH, "sent")
         lane = await self._store.lane(id)
         last = 0.0 if lane is None else float(lane.document["at"])
-        since = max(last, began - LONGEST) - OVERLAP
+        # A clock that was put back does not keep it from looking.
+        since = max(min(last, began), began - LONGEST) - OVERLAP
         after: Signal | None = None
         while page := await self._store.sent(since=since, after=after, limit=PAGE):
             after = page[-1]
@@ -207,7 +206,7 @@ class Router:
             await self._route([_from_outside(signal) for signal in missed])
             for signal in missed:
                 _remember(self._routed, signal.id, None)
-        if after is None and began - last < QUIET:
+        if after is None and 0 <= began - last < QUIET:
             return
         revision = 0 if lane is None else lane.revision + 1
         # When another process was first, what it has written does as well.
@@ -221,16 +220,17 @@ class Router:
         if not heard:
             return
         # Read anew each time: whatever came after a trigger was made finds it.
-        rows = []
-        async for trigger in every(self._triggers):
-            waiting = Waiting(trigger)
-            wanted = [each for each in heard if trigger.enabled and waiting.hears(each)]
-            if wanted:
-                rows.append(self._row(waiting, wanted))
-        await _all(rows)
+        wanted = [
+            (waiting, those)
+            async for waiting in self._waiting()
+            if (those := [each for each in heard if waiting.hears(each)])
+        ]
+        await _all([self._row(waiting, those) for waiting, those in wanted])
 
-    async def _triggers(self, after: str | None) -> Page[Trigger]:
-        return await self._store.triggers(type=KIND, after=after)
+    async def _waiting(self) -> AsyncIterator[Waiting]:
+        async for trigger in every(lambda after: self._store.triggers(type=KIND, after=after)):
+            if trigger.enabled:
+                yield Waiting(trigger)
 
     async def _row(self, waiting: Waiting, heard: Sequence[Heard]) -> None:
         if not waiting.in_turn:
@@ -251,10 +251,9 @@ class Router:
 
     async def _fired(self, waiting: Waiting, heard: Heard) -> None:
         trigger, behind = waiting.trigger, await self._behind(heard.source)
-        began_it = behind.firing is not None and behind.firing.trigger == trigger.id
-        if heard.ours and began_it and not waiting.own:
+        if heard.ours and behind.trigger == trigger.id and not waiting.own:
             return
-        about = {**heard.attributes(), "chain": behind.chain(trigger)}
+        about = {**heard.attributes(), "chain": f"{behind.chain}{trigger.id}"}
         fire = partial(self._desk.fire, trigger, id=heard.id, depth=behind.depth)
         payload = await self._life(heard) if heard.ours else heard.payload
         try:
@@ -290,7 +289,7 @@ class Router:
             # Either may have been forgotten by now.
             with suppress(ExecutionNotFound, FiringNotFound):
                 if id := (await self._store.execution(source)).firing:
-                    known = Behind(await self._store.firing(id))
+                    known = Behind.of(await self._store.firing(id))
             _remember(self._begun, source, known)
         return known
 

@@ -3,16 +3,19 @@ that may emit more."""
 
 from __future__ import annotations
 
+import pickle
 import secrets
+import time
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from assay.api.app import open_app
-from assay.graphs.execution import Status
-from assay.graphs.firing import FiringStatus, firing_id
+from assay.graphs.execution import Status, timestamp
+from assay.graphs.firing import FiringStatus, Lane, firing_id, lane_id
 from assay.triggers import routing
+from assay.triggers.place import WATCH
 
 from .chains import echoes, emits, firings, ran, serving
 
@@ -212,6 +215,40 @@ async def test_what_nobody_routed_is_found_later(
     async with serving(tmp_path) as app:
         (execution,) = await ran(app, "w", 1)
         assert execution.inputs == {"came": {"n": 1}}
+
+
+async def test_what_nobody_routed_is_found_though_the_clock_was_put_back(tmp_path: Path) -> None:
+    """By an hour, since somebody looked last."""
+    async with open_app(home=tmp_path, workspace=tmp_path) as app:
+        store, id = app.manager.store, lane_id(WATCH, "sent")
+        await app.register(echoes("w", "e"))
+        ahead = {"name": "sent", "at": time.time() + 3600}
+        await store.put_lane(Lane(id, WATCH, timestamp(), ahead, lasting=True))
+        app.manager.heard = None
+        await app.manager.send_event("e", {"n": 1}, id="e1")
+
+        await app.triggers.router._look()
+
+        assert [f.payload for f in (await store.firings(trigger="w.event")).items] == [{"n": 1}]
+        lane = await store.lane(id)
+        assert lane is not None
+        assert lane.document["at"] < time.time() + 1800
+
+
+async def test_what_came_with_a_firing_is_not_remembered_with_what_it_began(tmp_path: Path) -> None:
+    """Ten thousand executions are remembered, and a payload may have half a megabyte."""
+    async with serving(tmp_path) as app:
+        await app.register(emits("a", "e", on="go"))
+        await app.register(echoes("w", "e"))
+        payload = {"text": "x" * 400_000}
+        for id in ("g1", "g2", "g3"):
+            await app.manager.send_event("go", payload, id=id)
+        await ran(app, "w", 3)
+
+        known = app.triggers.router._begun
+
+        assert len(known) >= 3
+        assert len(pickle.dumps(known)) < 10_000
 
 
 async def test_what_was_emitted_before_anybody_ever_served_is_found_later(tmp_path: Path) -> None:
