@@ -315,7 +315,8 @@ class Desk:
                 execution_id=await self._again(kept),
                 by=by or kept.by,
                 profile=bounded(kept.profile, profile),
-                due=self.now(),
+                # One without a workflow is a letter: the chat desk looks for it, nobody else.
+                due=self.now() if kept.workflow else None,
                 attempts=0,
                 lane="",
                 into="",

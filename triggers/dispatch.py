@@ -168,7 +168,7 @@ class Dispatcher:
         try:
             claimed = await self._claim(id)
         except AssayError as error:
-            self._pause = isinstance(error, StoreError)
+            self._pause = self._pause or isinstance(error, StoreError)
             _log.warning("firing %s cannot be claimed: %s", id, error)
             return
         if claimed is None:

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
 
-from ..graphs.errors import AssayError, NotPossible, StoreError, TriggerNotFound
+from ..graphs.errors import NotPossible, StoreError, TriggerNotFound
 from ..graphs.firing import Firing, FiringStatus, Trigger
 from .desk import Desk
 from .dispatch import Dispatcher
 from .forgetting import forget
 from .listing import every
 from .routing import Router
+from .upkeep import Loop, kept_up
 
 REFRESH = 5.0
 """Seconds between two looks at which triggers there are."""
@@ -23,21 +24,14 @@ REFRESH = 5.0
 GRACE = 5.0
 """Seconds in which what is under way may end."""
 
-_LONGEST = 60.0
-
 _LOOK = 0.5
 """Seconds between two looks at a firing that somebody waits for."""
 
 _log = logging.getLogger("assay.triggers")
 
-Loop = Callable[[], Awaitable[None]]
-
 
 class TriggerService:
-    """Fires triggers, and starts what they start, while `running`.
-
-    Whatever listens is begun again when it fails: after a second, later after a minute.
-    """
+    """Fires triggers, and starts what they start, while `running`."""
 
     def __init__(self, desk: Desk) -> None:
         self.desk = desk
@@ -68,17 +62,13 @@ class TriggerService:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Within, triggers fire. What is under way at the end has a moment to end."""
-        forgetting: Loop = partial(forget, self.desk)
         loops: dict[str, Loop] = {
             "listeners": self._listen,
-            "forgetting": forgetting,
+            "forgetting": partial(forget, self.desk),
             **self._loops,
         }
-        tasks = [
-            asyncio.create_task(self._kept_up(name, loop), name=f"triggers: {name}")
-            for name, loop in loops.items()
-        ]
-        dispatching = asyncio.create_task(self._kept_up("dispatcher", self.dispatcher.run))
+        tasks = [_begun(name, loop) for name, loop in loops.items()]
+        dispatching = _begun("dispatcher", self.dispatcher.run)
         try:
             yield
         finally:
@@ -103,7 +93,7 @@ class TriggerService:
             return other.id == firing.id or "" != other.lane == firing.lane
 
         dispatcher.takes, before = ours, dispatcher.takes
-        dispatching = asyncio.create_task(self._kept_up("dispatcher", dispatcher.run))
+        dispatching = _begun("dispatcher", dispatcher.run)
         try:
             while True:
                 dispatcher.ring(firing)
@@ -118,23 +108,6 @@ class TriggerService:
         finally:
             dispatcher.takes = before
             await _ended([dispatching])
-
-    async def _kept_up(self, name: str, loop: Loop) -> None:
-        failures = 0
-        while True:
-            began = asyncio.get_running_loop().time()
-            try:
-                await loop()
-                return
-            except asyncio.CancelledError:
-                raise
-            except AssayError as error:
-                _log.warning("%s: %s", name, error)
-            except Exception:
-                _log.exception("%s failed", name)
-            lasted = asyncio.get_running_loop().time() - began
-            failures = 1 if lasted > _LONGEST else failures + 1
-            await asyncio.sleep(min(_LONGEST, 2.0 ** (failures - 1)))
 
     async def _listen(self) -> None:
         """One task for each enabled trigger whose kind listens."""
@@ -162,8 +135,7 @@ class TriggerService:
         await _ended(gone)
         for key, trigger in wanted.items():
             if key not in self._listening:
-                hear = partial(self._hear, trigger)
-                self._listening[key] = asyncio.create_task(self._kept_up(trigger.id, hear))
+                self._listening[key] = _begun(trigger.id, partial(self._hear, trigger))
 
     async def _hear(self, trigger: Trigger) -> None:
         kind = self.desk.kinds.get(trigger.type)
@@ -181,6 +153,10 @@ class TriggerService:
             await kind.listen(trigger, await self.desk.spec(trigger), fire)
         except (TriggerNotFound, NotPossible) as error:
             _log.info("%s listens no more: %s", trigger.id, error)
+
+
+def _begun(name: str, loop: Loop) -> asyncio.Task[None]:
+    return asyncio.create_task(kept_up(name, loop, _log), name=f"triggers: {name}")
 
 
 async def _ended(tasks: list[asyncio.Task[None]]) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 from weakref import WeakValueDictionary
 
 from ...graphs.errors import (
-    AssayError,
     NotRegistered,
     PlatformRefused,
     PlatformUnavailable,
@@ -17,6 +17,7 @@ from ...graphs.errors import (
     StoreUnavailable,
 )
 from ...graphs.firing import FiringStatus
+from ..upkeep import LONGEST, kept_up
 from . import cards
 from .clerk import Clerk
 from .lead import Lead
@@ -41,9 +42,6 @@ CRASHES = 20
 
 AT_ONCE = 32
 """Letters that are read at once."""
-
-LONGEST = 60.0
-"""Seconds between two tries, at most."""
 
 Deal: TypeAlias = Callable[[Letter], Awaitable[None]]
 
@@ -91,28 +89,13 @@ class ChatDesk:
     async def run(self) -> None:
         """Take in what comes and deal with it, until cancelled."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._lead.run(self._work))
-            for adapter in self._adapters.values():
-                group.create_task(self._listen(adapter))
+            group.create_task(kept_up("chat", partial(self._lead.run, self._work), _log))
+            for name, adapter in self._adapters.items():
+                group.create_task(kept_up(name, partial(adapter.listen, self.receive), _log))
 
     async def close(self) -> None:
         for adapter in self._adapters.values():
             await adapter.close()
-
-    async def _listen(self, adapter: ChatAdapter) -> None:
-        failures = 0
-        while True:
-            began = asyncio.get_running_loop().time()
-            try:
-                await adapter.listen(self.receive)
-                return
-            except AssayError as error:
-                _log.warning("%s: %s", adapter.name, error)
-            except Exception:
-                _log.exception("%s failed", adapter.name)
-            lasted = asyncio.get_running_loop().time() - began
-            failures = 1 if lasted > LONGEST else failures + 1
-            await asyncio.sleep(min(LONGEST, 2.0 ** (failures - 1)))
 
     async def _work(self) -> None:
         """What one process at a time does."""
@@ -128,14 +111,18 @@ class ChatDesk:
             await asyncio.gather(*busy, return_exceptions=True)
 
     async def _look(self) -> None:
-        for platform in self._adapters:
-            for letter in await open_letters(self._store, platform, FiringStatus.WAITING):
-                self._begin(letter, self._told)
+        """Those of which is told are looked for once, those to be read again and again."""
+        wanted = {FiringStatus.WAITING: self._told, FiringStatus.PENDING: self._read}
         while True:
             self._bell.clear()
-            for platform in self._adapters:
-                for letter in await open_letters(self._store, platform, FiringStatus.PENDING):
-                    self._begin(letter, self._read)
+            try:
+                for status, deal in wanted.items():
+                    for platform in self._adapters:
+                        for letter in await open_letters(self._store, platform, status):
+                            self._begin(letter, deal)
+                wanted.pop(FiringStatus.WAITING, None)
+            except StoreError as error:
+                _log.warning("letters cannot be read: %s", error)
             try:
                 async with asyncio.timeout(max(LOOK, self._store.pace.listen)):
                     await self._bell.wait()

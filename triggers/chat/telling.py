@@ -17,6 +17,7 @@ from ...graphs.errors import (
     FiringNotFound,
     PlatformRefused,
     PlatformUnavailable,
+    StoreError,
     StoreUnavailable,
     WorkflowNotFound,
 )
@@ -109,16 +110,24 @@ class Teller:
         store, cursor = self._manager.store, ""
         while True:
             await asyncio.sleep(max(0.5, store.pace.listen))
-            if not self._tales:
+            try:
+                cursor = await self._watched(cursor) if self._tales else ""
+            except StoreError as error:
+                _log.warning("what others do is heard of later: %s", error)
                 cursor = ""
-            elif not cursor:
-                cursor = await store.log_end()
-                for id in [*self._tales]:  # what was said before is not in the log from here
-                    self.wake(id)
-            else:
-                for logged in await store.log(after=cursor):
-                    self.wake(logged.execution_id)
-                    cursor = logged.cursor
+
+    async def _watched(self, cursor: str) -> str:
+        """Up to where it has been read; from an empty cursor on, nothing is."""
+        store = self._manager.store
+        if not cursor:
+            cursor = await store.log_end()
+            for id in [*self._tales]:  # what was said before is not in the log from here
+                self.wake(id)
+            return cursor
+        for logged in await store.log(after=cursor):
+            self.wake(logged.execution_id)
+            cursor = logged.cursor
+        return cursor
 
     async def tell(self, letter: Letter) -> None:
         """Until all is told and the letter closed. Raises `TakenOverError`, `StoreError`."""
