@@ -5,7 +5,7 @@ Imports LangChain: load it only when an agent is about to run.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -44,7 +44,8 @@ class Briefing:
     """What an agent is given; `messages` are the user's, in order, after the `transcript`, or,
     where there is none, after what is `remembered`.
 
-    `candidate` counts the models that failed at it before; the `prompt` is what all of it is
+    `candidate` counts the models that failed at it before; of the tools, a person is asked before
+    those of `ask_before`, which are no aliases; the `prompt` is what all of it is
     about.
     """
 
@@ -59,6 +60,7 @@ class Briefing:
     form: AnswerForm | None
     max_iterations: int
     max_tool_calls: int | None
+    ask_before: Collection[str]
     redact: Sequence[str]
     prompt: str
     max_context: int | None
@@ -117,6 +119,7 @@ def _agent(briefing: Briefing, leash: Leash) -> Any:
         briefing.candidate,
         briefing.price,
         briefing.max_tool_calls,
+        briefing.ask_before,
         asks=any(offer.name == ASK_HUMAN for offer in briefing.tools),
     )
     most = briefing.max_context

@@ -7,7 +7,7 @@ kept is used again only where the same was asked: an agent that meets other file
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from itertools import count
 from typing import Annotated, Any, NotRequired
 
@@ -58,16 +58,19 @@ class Recorder(AgentMiddleware[Any, None, Any]):
         candidate: int,
         price: Price | None,
         most: int | None,
+        ask_before: Collection[str] = (),
         *,
         asks: bool = False,
     ) -> None:
-        """`most`: calls of tools, in all; `asks`: whether the agent may ask people."""
+        """`most`: calls of tools, in all; `ask_before`: those that only a person may allow;
+        `asks`: whether the agent may ask people."""
         super().__init__()
         self._leash = leash
         self._model = model
         self._at = f"{candidate}." if candidate else ""
         self._price = price
         self._most = most
+        self._ask_before = ask_before
         self._asks = asks
 
     async def awrap_model_call(
@@ -137,7 +140,9 @@ class Recorder(AgentMiddleware[Any, None, Any]):
         answered: dict[str, str] = {}
         for call in calls:
             at = f"{self._at}{_turn(state)}.{call['id']}"
-            why = await self._leash.permit(canonical(call["name"]), at, call["args"])
+            name, why = canonical(call["name"]), None
+            if name in self._ask_before:
+                why = await self._leash.permit(name, at, call["args"])
             if why is not None:
                 denied[str(call["id"])] = why
             elif self._asks and call["name"] == ASK_HUMAN:

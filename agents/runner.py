@@ -9,11 +9,11 @@ import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..graphs.errors import ConfigurationError, ModelFailed
+from ..graphs.errors import ConfigurationError, ModelFailed, NotRegistered
 from ..graphs.ledger import Price
 from ..graphs.memory import FACT_TOOLS
 from ..graphs.profiles import Profile, profile
-from ..graphs.registry import Registry
+from ..graphs.registry import Registry, nearest
 from ..graphs.sandbox import Rung
 from ..graphs.thinking import AgentAnswer, AgentTask, Leash
 from .answers import AnswerForm
@@ -110,6 +110,7 @@ class LangChainAgents:
         if programs and bounds.minimum > Rung.NONE:
             # Before a model is asked: what would be refused need not be paid for.
             notices.append(await leash.held(bounds))
+        ask_before = _asked_before(task, self._toolbox, [offer.name for offer in served])
         form = None if task.schema is None else AnswerForm(task.schema)
         conversation = await asyncio.to_thread(
             importlib.import_module, f"{__package__}.conversation"
@@ -129,6 +130,7 @@ class LangChainAgents:
                 form=form,
                 max_iterations=task.max_iterations,
                 max_tool_calls=task.max_tool_calls,
+                ask_before=ask_before,
                 redact=task.redact,
                 prompt=task.prompt,
                 max_context=task.max_context,
@@ -219,6 +221,23 @@ def _tools(
         notices.append(f"security profile {bounds.name!r} withholds {', '.join(withheld)}")
     offered = [name for name in wanted if name not in withheld]
     return offered, notices
+
+
+def _asked_before(task: AgentTask, toolbox: Toolbox, served: Sequence[str]) -> Collection[str]:
+    """The names, not aliases, of the tools that only a person may allow.
+
+    Raises `NotRegistered` for one that nothing is called: what was meant would be called unasked.
+    """
+    names = frozenset(map(canonical, task.ask_before))
+    for name in sorted(names):
+        server, mark, _ = name.partition(MCP)
+        there = [tool for tool in served if tool.startswith(f"{server}{MCP}")]
+        if name not in toolbox if not mark else there and name not in there:
+            raise NotRegistered(
+                f"`guardrails.ask_before` names {name!r}, which is no tool that is offered here"
+                f"{nearest(name, there or toolbox)}; nobody would be asked before the one you mean"
+            )
+    return names
 
 
 def _notices(model: Model, outcome: Outcome) -> list[str]:

@@ -267,10 +267,11 @@ def unknown_names(step: Step, catalogue: Catalogue) -> Iterator[Broken]:
         name = getattr(given, noun)
         if name is not None and name not in known:
             yield (noun,), f"no {noun} is registered as {name!r}{nearest(name, known)}"
-    allowed = getattr(given, "guardrails", None)
+    bounds = getattr(given, "guardrails", None)
     for way, tools in (
         (("tools",), getattr(given, "tools", None)),
-        (("guardrails", "allowed_tools"), allowed.allowed_tools if allowed else None),
+        (("guardrails", "allowed_tools"), bounds.allowed_tools if bounds else None),
+        (("guardrails", "ask_before"), bounds.ask_before if bounds else None),
     ):
         for index, tool in enumerate(tools or ()):
             if tool not in catalogue.tools and _SERVED not in tool:

@@ -53,8 +53,8 @@ class Leash(Protocol):
         """The call that was reserved for came to nothing."""
 
     async def permit(self, tool: str, call: str, arguments: Mapping[str, Any]) -> str | None:
-        """Ask a person whether a tool may be called, where the step wants that; why not, else
-        None. `call` is the same for the same call after a crash."""
+        """Ask a person whether a tool may be called; why not, else None. `call` is the same for
+        the same call after a crash."""
 
     async def ask(self, call: str, message: str, schema: Mapping[str, Any]) -> Answer:
         """Ask a person what the agent wants to know, durably and for as long as it takes.

@@ -165,7 +165,7 @@ async def _rounds(call: Call, guardrails: Guardrails, record: list[str]) -> Any:
     task = replace(_task(call, guardrails), models=models, remembered=await recalled(call))
     attempts = step.verify.attempts if step.verify else 1
     for round in range(1, attempts + 1):
-        leash = StepLeash(call, round, task.bound, guardrails.ask_before, record)
+        leash = StepLeash(call, round, task.bound, record)
         answer = await _ask(call, task, leash)
         wrong = await _verdict(call, round, answer)
         if not wrong:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ..call import Call
@@ -33,13 +33,11 @@ class StepLeash:
         call: Call,
         round: int,
         bound: Bound,
-        ask_before: Collection[str] = (),
         record: list[str] | None = None,
     ) -> None:
         self._call = call
         self._round = f"{call.attempt}.{round}."
         self._bound = bound
-        self._ask_before = ask_before
         self._asked = time.monotonic()
         self._record = [] if record is None else record
 
@@ -120,8 +118,6 @@ class StepLeash:
         self._ledger.release(self)
 
     async def permit(self, tool: str, call: str, arguments: Mapping[str, Any]) -> str | None:
-        if tool not in self._ask_before:
-            return None
         name = f"{self._round}permit[{call}]"
         if (said := self._call.run.journal.decided(self._call.path, name)) is not None:
             return str(said) or None

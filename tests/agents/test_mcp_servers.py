@@ -16,7 +16,7 @@ from tests.scripted import Asked, Reply, ToolCall
 
 from assay.agents.mcp.offering import tool_name
 from assay.api.serving import served
-from assay.graphs.errors import NotAllowed, ToolServerFailed
+from assay.graphs.errors import NotAllowed, NotRegistered, ToolServerFailed
 from assay.graphs.thinking import ToolServer
 
 from .conftest import Desk, alive
@@ -73,11 +73,18 @@ async def test_guardrails_hold_for_tools_of_servers(desk: Desk) -> None:
         ("box__add", {"a": 1, "b": 1}),
         ("box__folder", {}),
         allowed_tools=["box__add"],
+        ask_before=["box__add"],
     )
 
     assert desk.server.requests[0].tools == ["box__add"]
     assert said[0] == "error: a person said no"
     assert "there is no tool" in said[1]
+
+
+async def test_who_would_be_asked_before_a_tool_that_no_server_has_is_refused(desk: Desk) -> None:
+    with pytest.raises(NotRegistered, match=r"'box__ad'.*did you mean 'box__add'.*nobody would"):
+        await desk.run([], servers=[program()], ask_before=["box__ad"])
+    assert desk.server.requests == []
 
 
 async def test_a_tool_that_a_server_does_not_have_is_said(desk: Desk) -> None:

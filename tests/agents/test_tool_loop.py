@@ -194,6 +194,13 @@ async def test_an_unknown_tool_is_named_with_its_nearest(desk: Desk) -> None:
         await desk.run([], tools=["read_fil"])
 
 
+async def test_nobody_is_asked_before_an_unknown_tool_so_it_is_refused(desk: Desk) -> None:
+    """Else a slip of the pen would let the tool that was meant be called unasked."""
+    with pytest.raises(NotRegistered, match=r"'writefile'.*did you mean 'write_file'.*nobody"):
+        await desk.run([], tools=["write_file"], ask_before=["writefile"])
+    assert desk.server.requests == []
+
+
 async def test_an_unknown_profile_is_refused_with_those_there_are(desk: Desk) -> None:
     with pytest.raises(NotAllowed, match=r"'lax'.*restricted, standard, trusted"):
         await desk.run([], profile="lax")
