@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
+import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from contextvars import Token
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from .call import Call, Yield
 from .errors import ExpressionError, NotAllowed, OutputMissing, WorkspaceRefused
@@ -16,6 +18,7 @@ from .execution import Status, StepResult, timestamp
 from .expressions import FunctionScope, current_scope, text_of
 from .nearby import READ_LIMIT
 from .step import Family
+from .workspace import doors
 from .workspace.tree import Files as Left
 
 if TYPE_CHECKING:
@@ -35,6 +38,16 @@ def inside(workspace: Path, relative: str) -> Path:
     if not target.is_relative_to(root):
         raise NotAllowed(f"the path {relative!r} leads outside the workspace")
     return target
+
+
+def opened(workspace: Path, relative: str) -> BinaryIO:
+    """The plain file of the workspace; raises `NotAllowed` as `inside`, and `OSError`."""
+    return doors.reading(workspace.resolve(), inside(workspace, relative))
+
+
+def put(workspace: Path, relative: str, data: bytes) -> None:
+    """Write a file of the workspace; raises `NotAllowed` as `inside`, and `OSError`."""
+    doors.write(workspace.resolve(), inside(workspace, relative), data)
 
 
 class Files:
@@ -58,9 +71,9 @@ class Files:
         if isinstance(file, str):
             return self._there(file)
         path, sha256 = str(file.get("path")), str(file.get("sha256", ""))
-        kept = self._run.services.blobs.path(sha256)
-        if kept is not None:
-            return _bounded(kept, path)
+        if (kept := self._run.services.blobs.path(sha256)) is not None:
+            place = kept
+            return _read(lambda: place.open("rb"), path)
         data = self._run.nearby.get(sha256) or self._there(path)
         if hashlib.sha256(data).hexdigest() != sha256:
             raise ExpressionError(
@@ -70,7 +83,7 @@ class Files:
 
     def _there(self, path: str) -> bytes:
         try:
-            return _bounded(inside(self._run.workspace, path), path)
+            return _read(partial(opened, self._run.workspace, path), path)
         except NotAllowed as error:
             raise ExpressionError(error.message) from error
 
@@ -85,11 +98,12 @@ class Files:
         return value
 
 
-def _bounded(target: Path, shown: str) -> bytes:
+def _read(open: Callable[[], BinaryIO], shown: str) -> bytes:
     try:
-        if target.stat().st_size > READ_LIMIT:
-            raise ExpressionError(f"the file {shown!r} is larger than {READ_LIMIT} bytes")
-        return target.read_bytes()
+        with open() as file:
+            if os.fstat(file.fileno()).st_size > READ_LIMIT:
+                raise ExpressionError(f"the file {shown!r} is larger than {READ_LIMIT} bytes")
+            return file.read(READ_LIMIT)
     except OSError as error:
         raise ExpressionError(f"the file {shown!r} cannot be read: {error.strerror}") from error
 
@@ -139,20 +153,29 @@ async def _keep(call: Call, path: Any, name: str) -> Mapping[str, Any]:
             f"the file {relative!r}, declared as {name!r}, was not there when the step ended"
         )
     blobs = call.run.services.blobs
-    sha256 = await call.run.journal.patiently(lambda: blobs.put(target))
-    size = (await asyncio.to_thread(target.stat)).st_size
-    artifact = {"path": relative, "sha256": sha256, "size": size}
-    await call.run.nearby.keep(artifact, target)
+    try:
+        file = opened(call.workspace, relative)
+    except OSError as error:
+        raise OutputMissing(
+            f"the file {relative!r}, declared as {name!r}, cannot be read: {error.strerror}"
+        ) from error
+    with file:
+        # What runs beside may put a link in its place meanwhile.
+        handle = Path(f"/proc/self/fd/{file.fileno()}")
+        source = handle if handle.exists() else target
+        sha256 = await call.run.journal.patiently(lambda: blobs.put(source))
+        artifact = {"path": relative, "sha256": sha256, "size": os.fstat(file.fileno()).st_size}
+        await call.run.nearby.keep(artifact, source)
     return artifact
 
 
 async def restore_file(artifact: Mapping[str, Any], run: Run) -> None:
     """Put a kept file back where its step had left it; raises `StoreError` when it is lost."""
-    target = inside(run.workspace, artifact["path"])
     data = await run.services.blobs.get(artifact["sha256"])
-    if not target.exists() or target.read_bytes() != data:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(data)
+    with suppress(OSError), opened(run.workspace, artifact["path"]) as file:
+        if file.read(len(data) + 1) == data:
+            return
+    put(run.workspace, artifact["path"], data)
 
 
 _APART = frozenset({"set", "emit", "http", "decide"})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import os
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -16,7 +17,7 @@ import orjson
 from .errors import HttpFailed, Terminal
 from .event import EventType
 from .expressions import text_of
-from .files import inside
+from .files import inside, opened, put
 from .registry import Registry
 from .steps.deterministic import current_call
 from .steps.http import fetch, header, read_body
@@ -74,27 +75,16 @@ def file_exists(path: str) -> bool:
 
 async def file_read(path: str) -> str:
     """The text of a file of the workspace."""
-    target = _path(path)
-    try:
-        if target.stat().st_size > FILE_LIMIT:
-            raise Terminal(f"the file {path!r} is larger than {FILE_LIMIT} bytes")
-        return (await asyncio.to_thread(target.read_bytes)).decode(errors="replace")
-    except OSError as error:
-        raise Terminal(f"the file {path!r} cannot be read: {error.strerror}") from error
+    return (await _content(path)).decode(errors="replace")
 
 
 async def file_write(path: str, content: Any) -> dict[str, Any]:
     """Write text (anything else as JSON) to a file of the workspace."""
-    target = _path(path)
+    workspace = _workspace(path)
     text = content if isinstance(content, str) else json_format(content) + "\n"
     data = text.encode()
-
-    def write() -> None:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(data)
-
     try:
-        await asyncio.to_thread(write)
+        await asyncio.to_thread(put, workspace, path, data)
     except OSError as error:
         raise Terminal(f"the file {path!r} cannot be written: {error.strerror}") from error
     return {"path": path, "bytes": len(data)}
@@ -111,11 +101,7 @@ async def process_file(path: str | None = None) -> dict[str, Any]:
     """What a file is: size, lines, words, SHA-256. Without a path: nothing to do."""
     if path is None:
         return {"processed": False}
-    target = _path(path)
-    try:
-        data = await asyncio.to_thread(target.read_bytes)
-    except OSError as error:
-        raise Terminal(f"the file {path!r} cannot be read: {error.strerror}") from error
+    data = await _content(path, most=-1)
     return {
         "processed": True,
         "path": path,
@@ -175,9 +161,28 @@ def fail(message: str = "failed on purpose") -> None:
 
 
 def _path(relative: str) -> Path:
+    return inside(_workspace(relative), relative)
+
+
+def _workspace(relative: str) -> Path:
     if not isinstance(relative, str):
         raise Terminal(f"a path is text, not {type(relative).__name__}")
-    return inside(current_call().workspace, relative)
+    return current_call().workspace
+
+
+async def _content(path: str, most: int = FILE_LIMIT) -> bytes:
+    workspace = _workspace(path)
+
+    def read() -> bytes:
+        with opened(workspace, path) as file:
+            if 0 <= most < os.fstat(file.fileno()).st_size:
+                raise Terminal(f"the file {path!r} is larger than {most} bytes")
+            return file.read(most)
+
+    try:
+        return await asyncio.to_thread(read)
+    except OSError as error:
+        raise Terminal(f"the file {path!r} cannot be read: {error.strerror}") from error
 
 
 BUILT_IN: dict[str, Callable[..., Any]] = {

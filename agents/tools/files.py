@@ -7,11 +7,14 @@ import fnmatch
 import os
 import stat
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from pydantic import Field
 
 from ...graphs.errors import LimitReached, NotAllowed
+from ...graphs.workspace import doors
 from .reach import Reach, Tool, bounded
 
 READ_LIMIT = 8 * 1024 * 1024
@@ -24,6 +27,8 @@ _LISTED = 500
 _MATCHES = 200
 _SEARCHED = 5_000
 _SEARCHED_SIZE = 1024 * 1024
+_DEEPEST = 100
+"""Folders within folders that are gone through: each is held open meanwhile."""
 _SKIPPED = frozenset(
     {".git", ".assay", ".venv", "venv", "node_modules", "__pycache__", ".mypy_cache",
      ".ruff_cache", ".pytest_cache", ".tox"}
@@ -38,7 +43,7 @@ class ReadFile(Tool):
     lines: int = Field(default=500, ge=1, le=5000, description="How many lines at most.")
 
     async def work(self, reach: Reach) -> str:
-        text = await asyncio.to_thread(_read, reach.inside(self.path), self.path)
+        text = await asyncio.to_thread(_read, reach, self.path)
         lines = text.splitlines()
         end = self.first_line - 1 + self.lines
         shown = "\n".join(lines[self.first_line - 1 : end])
@@ -59,7 +64,7 @@ class WriteFile(Tool):
         if len(data) > WRITE_LIMIT:
             raise LimitReached(f"{len(data)} bytes are more than the {WRITE_LIMIT} one call writes")
         target = reach.inside(self.path, write=True)
-        await asyncio.to_thread(_write, target, self.path, data)
+        await asyncio.to_thread(_write, reach, target, self.path, data)
         return f"wrote {len(data)} bytes to {reach.shown(target)}"
 
 
@@ -75,11 +80,11 @@ class ListFiles(Tool):
 
     def _list(self, reach: Reach, top: Path) -> str:
         found: list[str] = []
-        for file in _files(top, self.pattern):
+        for file in _files(reach, top, self.pattern):
             if len(found) == _LISTED:
                 found.append(f"[more than {_LISTED} files; list a folder below, or use a pattern]")
                 break
-            found.append(f"{reach.shown(file)} ({file.lstat().st_size})")
+            found.append(f"{file.shown} ({file.size})")
         return bounded("\n".join(found)) or f"[no file matches {self.pattern!r} in {self.path!r}]"
 
 
@@ -97,19 +102,19 @@ class SearchFiles(Tool):
     def _search(self, reach: Reach, top: Path) -> str:
         wanted = self.text.casefold()
         found: list[str] = []
-        for count, file in enumerate(_files(top, self.pattern)):
+        for count, file in enumerate(_files(reach, top, self.pattern)):
             if len(found) >= _MATCHES or count >= _SEARCHED:
                 found.append("[and more; search a folder below, or use a pattern]")
                 break
-            if file.lstat().st_size > _SEARCHED_SIZE:
+            if file.size > _SEARCHED_SIZE:
                 continue
             try:
-                lines = _read(file, self.path).splitlines()
+                lines = _text(doors.read_in(file.folder, file.name), file.shown).splitlines()
             except (NotAllowed, LimitReached, OSError):
                 continue
             for number, line in enumerate(lines, 1):
                 if wanted in line.casefold():
-                    found.append(f"{reach.shown(file)}:{number}: {line.strip()[:300]}")
+                    found.append(f"{file.shown}:{number}: {line.strip()[:300]}")
         return bounded("\n".join(found)) or f"[{self.text!r} was not found in {self.path!r}]"
 
 
@@ -119,36 +124,69 @@ def _there(target: Path, shown: str) -> Path:
     return target
 
 
-def _read(target: Path, shown: str) -> str:
+def _read(reach: Reach, shown: str) -> str:
     """The text of a file; raises `NotAllowed` for what is not text in a plain file."""
-    status = _there(target, shown).stat()
-    if stat.S_ISDIR(status.st_mode):
-        raise NotAllowed(f"{shown!r} is a folder; list it with list_files")
-    if not stat.S_ISREG(status.st_mode):
-        raise NotAllowed(f"{shown!r} is not a plain file")
-    if status.st_size > READ_LIMIT:
-        raise LimitReached(f"{shown!r} has {status.st_size} bytes, more than {READ_LIMIT}")
-    data = target.read_bytes()
+    target = reach.inside(shown)
+    try:
+        file = doors.reading(reach.top, target)
+    except FileNotFoundError:
+        raise NotAllowed(f"there is no {shown!r} in the workspace") from None
+    except IsADirectoryError:
+        raise NotAllowed(f"{shown!r} is a folder; list it with list_files") from None
+    except OSError as error:
+        raise _unopened(shown, error) from error
+    return _text(file, shown)
+
+
+def _text(file: BinaryIO, shown: str) -> str:
+    with file:
+        size = os.fstat(file.fileno()).st_size
+        if size > READ_LIMIT:
+            raise LimitReached(f"{shown!r} has {size} bytes, more than {READ_LIMIT}")
+        data = file.read(READ_LIMIT)
     if b"\0" in data:
         raise NotAllowed(f"{shown!r} is not text: a binary file of {len(data)} bytes")
     return data.decode(errors="replace")
 
 
-def _write(target: Path, shown: str, data: bytes) -> None:
-    if target.exists() and not target.is_file():
-        raise NotAllowed(f"{shown!r} is there and is not a plain file")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_bytes(data)
+def _write(reach: Reach, target: Path, shown: str, data: bytes) -> None:
+    try:
+        doors.write(reach.top, target, data)
+    except OSError as error:
+        raise _unopened(shown, error) from error
 
 
-def _files(top: Path, pattern: str) -> Iterator[Path]:
+def _unopened(shown: str, error: OSError) -> NotAllowed:
+    return NotAllowed(f"{shown!r} cannot be opened: {error.strerror or error}")
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """A plain file, as the model sees its path; `folder` is a handle until the next is found."""
+
+    shown: str
+    folder: int
+    name: str
+    size: int
+
+
+def _files(reach: Reach, top: Path, pattern: str) -> Iterator[_File]:
     """Plain files at or below `top`, in order of name; links are not followed."""
-    if top.is_file():
-        yield top
+    if not top.is_dir():
+        with doors.entered(reach.top, top.parent) as handle:
+            size = os.stat(top.name, dir_fd=handle, follow_symlinks=False).st_size
+            yield _File(reach.shown(top), handle, top.name, size)
         return
-    for folder, folders, names in os.walk(top):
-        folders[:] = sorted(f for f in folders if f not in _SKIPPED)
-        for name in sorted(names):
-            file = Path(folder, name)
-            if fnmatch.fnmatch(name, pattern) and stat.S_ISREG(file.lstat().st_mode):
-                yield file
+    with doors.entered(reach.top, top) as handle:
+        for folder, folders, names, at in os.fwalk(".", dir_fd=handle):
+            deep = folder.count("/") >= _DEEPEST
+            folders[:] = [] if deep else sorted(f for f in folders if f not in _SKIPPED)
+            for name in sorted(names):
+                if not fnmatch.fnmatch(name, pattern):
+                    continue
+                try:
+                    seen = os.stat(name, dir_fd=at, follow_symlinks=False)
+                except FileNotFoundError:
+                    continue  # what runs beside has removed it
+                if stat.S_ISREG(seen.st_mode):
+                    yield _File(reach.shown(top / folder / name), at, name, seen.st_size)

@@ -31,13 +31,18 @@ class Reach:
     limits: Limits = field(default_factory=Limits)
     leash: Leash | None = None
 
+    @property
+    def top(self) -> Path:
+        """The workspace, links followed."""
+        return self.workspace.resolve()
+
     def inside(self, path: str, *, write: bool = False) -> Path:
         """The path in the workspace, links followed; raises `NotAllowed` when it leads outside.
 
         Nothing may be written under `.git` or `.assay`: what lies there is executed or
         believed by others. Nor may the store be read, which holds what others were told.
         """
-        root = self.workspace.resolve()
+        root = self.top
         if "\0" in path:
             raise NotAllowed(f"the path {path!r} holds a NUL; name a file of the workspace")
         try:
@@ -58,7 +63,7 @@ class Reach:
 
     def shown(self, target: Path) -> str:
         """A path as the model sees it: relative to the workspace, with forward slashes."""
-        return os.path.relpath(target, self.workspace.resolve()).replace(os.sep, "/")
+        return os.path.relpath(target, self.top).replace(os.sep, "/")
 
 
 class Tool(BaseModel):

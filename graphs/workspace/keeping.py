@@ -6,8 +6,6 @@ from __future__ import annotations
 import asyncio
 import errno
 import hashlib
-import os
-import stat
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +14,7 @@ from typing import BinaryIO
 
 from ..errors import StoreError, StoreUnavailable, WorkspaceRefused
 from ..ports import Blobs
+from . import doors
 from .scan import Found
 from .tree import Entry
 
@@ -29,6 +28,9 @@ PASSING = frozenset(
     {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ENFILE, errno.EMFILE}
 )
 """What may be over in a while, as a full disk."""
+
+_SOMETHING_ELSE = frozenset({errno.EINVAL, errno.EISDIR, errno.ELOOP, errno.ENOTDIR, errno.ENXIO})
+"""What opening a file says when something else has taken its place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,12 +151,14 @@ def _copied(folder: Path, path: str, copy: Path) -> tuple[int, str]:
 
 
 def _opened(folder: Path, path: str) -> BinaryIO:
-    """The file, which was a regular one a moment ago, and neither a link nor a pipe now."""
-    handle = os.open(folder / path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    if not stat.S_ISREG(os.fstat(handle).st_mode):
-        os.close(handle)
-        raise FileNotFoundError(path)
-    return open(handle, "rb")
+    """The file, which was a regular one a moment ago, and neither a link nor a pipe now; nor has
+    a folder on the way to it become a link."""
+    try:
+        return doors.reading(folder, folder / path)
+    except OSError as error:
+        if error.errno in _SOMETHING_ELSE:
+            raise FileNotFoundError(path) from error
+        raise
 
 
 def _unreadable(path: str, error: OSError) -> Exception:

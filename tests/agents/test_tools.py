@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from assay.agents.tools import Reach, clean
+from assay.agents.tools import Reach, Tool, clean
 from assay.agents.tools.files import ListFiles, ReadFile, SearchFiles, WriteFile
 from assay.agents.tools.programs import RunCommand, RunTests
 from assay.agents.tools.reach import RESULT_LIMIT
@@ -56,6 +56,53 @@ async def test_some_lines_of_a_file_say_which_they_are(reach: Reach, write: Writ
     write("long.txt", "\n".join(str(n) for n in range(1, 11)))
     some = await ReadFile(path="long.txt", first_line=3, lines=2).work(reach)
     assert some == "3\n4\n[lines 3 to 4 of 10]"
+
+
+class Overtaken(Reach):
+    """A program of the agent's puts a link in place of a folder once its path was judged."""
+
+    def inside(self, path: str, *, write: bool = False) -> Path:
+        target = super().inside(path, write=write)
+        folder = self.workspace / "folder"
+        if not folder.is_symlink():
+            folder.rename(self.workspace / "was")
+            folder.symlink_to(self.workspace.parent / "elsewhere")
+        return target
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        ReadFile(path="folder/secret.txt"),
+        ListFiles(path="folder"),
+        SearchFiles(text="secret", path="folder"),
+        WriteFile(path="folder/made.txt", content="mine"),
+    ],
+)
+async def test_a_link_that_comes_after_its_path_was_judged_leads_nowhere(
+    tmp_path: Path, call: Tool
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "secret.txt").write_text("secret")
+    (tmp_path / "workspace" / "folder").mkdir(parents=True)
+    (tmp_path / "workspace" / "folder" / "secret.txt").write_text("harmless")
+    reach = Overtaken(tmp_path / "workspace", profile("restricted"), {})
+
+    with pytest.raises((NotAllowed, OSError)):
+        await call.work(reach)
+    assert [path.name for path in (tmp_path / "elsewhere").iterdir()] == ["secret.txt"]
+
+
+async def test_folders_without_end_are_not_gone_through_without_end(reach: Reach) -> None:
+    folder = reach.workspace
+    for _ in range(150):
+        folder = folder / "d"
+    folder.mkdir(parents=True)
+    (folder / "bottom.txt").write_text("deep")
+    (reach.workspace / "top.txt").write_text("deep")
+
+    assert await ListFiles().work(reach) == "top.txt (4)"
+    assert await SearchFiles(text="deep").work(reach) == "top.txt:1: deep"
 
 
 @pytest.mark.parametrize("path", ["../x", "a/../../x", "/etc/passwd", "link/secret.txt", "loop/x"])

@@ -319,3 +319,24 @@ async def test_a_cached_file_whose_place_is_taken_is_not_trusted(house: House) -
 
     assert execution.status == "failed"
     assert runs(house) == 2
+
+
+@pytest.mark.parametrize(
+    "reads",
+    [
+        {"type": "assert", "condition": "hash_file('left') != ''"},
+        {"type": "skill", "skill": "file-read", "inputs": {"path": "left"}},
+        {"type": "skill", "skill": "process-file", "inputs": {"path": "left"}},
+    ],
+    ids=["expression", "file-read", "process-file"],
+)
+async def test_a_pipe_that_a_program_left_is_not_waited_for(
+    house: House, reads: dict[str, Any]
+) -> None:
+    """Nobody writes to it: who opened it would stand still for ever, and the process with it."""
+    steps = [{"id": "leave", "type": "shell", "command": "mkfifo left"}, {"id": "read", **reads}]
+    execution = await house.run({"name": "w", "steps": steps})
+
+    assert execution.status == "failed"
+    assert execution.error is not None
+    assert "'left' cannot be read: it is not a plain file" in execution.error.message
