@@ -91,7 +91,15 @@ def emulators(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulators]:
 
 @pytest.fixture
 def emulated(emulators: Emulators, monkeypatch: pytest.MonkeyPatch) -> Emulators:
-    """The pair, and for this test the environment that leads Google's clients to it."""
+    """The pair, and for this test the environment that leads Google's clients to it.
+
+    What the test asks of Firestore is held against the indexes that the real one will have.
+    """
+    from tests import indexes
+
+    from assay.store.firestore.database import Database
+
+    monkeypatch.setattr(Database, "watcher", indexes.check)
     for variable, host in emulators.environ.items():
         monkeypatch.setenv(variable, host)
     return emulators

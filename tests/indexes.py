@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from google.cloud.firestore_v1 import AsyncQuery
 from google.cloud.firestore_v1.types import StructuredQuery
 
 FILE = Path(__file__).resolve().parent.parent / "deploy" / "firestore.indexes.json"
@@ -29,8 +30,9 @@ class Unserved(AssertionError):
 
 def check(call: str, of: Any) -> None:
     """What `Database.watcher` is told of. Raises `Unserved`."""
-    if call == "query":
-        check_query(of._to_protobuf())
+    if call in ("query", "count"):
+        query = of if isinstance(of, AsyncQuery) else of._query()  # a collection is all of it
+        check_query(query._to_protobuf())
     elif call == "commit":
         for write in of._write_pbs:
             check_fields(write.update.name, write.update.fields)

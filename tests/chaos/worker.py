@@ -21,7 +21,9 @@ import assay
 from assay.api.cli.signals import signals
 from assay.graphs import desk, drive, runner
 from assay.graphs.errors import AssayError
+from assay.store.firestore.database import Database
 
+from .. import indexes
 from ..durability.ledger import Ledger
 from .commits import note_commits
 from .effects import WORKFLOWS, registered
@@ -42,6 +44,7 @@ async def main(folder: Path, seed: str) -> None:
     counts = Ledger(folder / "faults")
     faults = Faults(Random(seed), lambda what, n: counts.write(f"{what} {n}"))
     faults.install()
+    Database.watcher = indexes.check
     asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, waiting)
     with signals() as stop:
         async with assay.open(

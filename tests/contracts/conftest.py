@@ -53,16 +53,6 @@ async def two_stores(lasting_url: str) -> AsyncIterator[tuple[Store, Store]]:
 def _url(request: pytest.FixtureRequest, folder: Path) -> str:
     if request.param == "firestore":
         request.getfixturevalue("emulated")
-        _watch(request.getfixturevalue("monkeypatch"))
         return f"firestore://test-{secrets.token_hex(8)}"  # nobody else's: projects do not mix
     urls = {"sqlite": f"sqlite:///{folder}/store.db", "memory": "sqlite://:memory:"}
     return urls[request.param]
-
-
-def _watch(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Hold every query of the test against the indexes that the real Firestore will have."""
-    from tests import indexes
-
-    from assay.store.firestore.database import Database
-
-    monkeypatch.setattr(Database, "watcher", indexes.check)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from .. import indexes, running
+from .. import running
 from ..running import House, Order, open_house
 
 
@@ -37,9 +37,6 @@ def store_kind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
         if only := request.node.get_closest_marker("sqlite_only"):
             pytest.skip(f"on SQLite only: {only.args[0]}")
         request.getfixturevalue("emulated")
-        from assay.store.firestore.database import Database
-
-        monkeypatch.setattr(Database, "watcher", indexes.check)
     monkeypatch.setattr(running, "store_kind", kind)
     return kind
 

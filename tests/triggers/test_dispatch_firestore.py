@@ -8,13 +8,11 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
-from tests import indexes
 from tests.emulators import Emulators
 from tests.triggers.test_dispatch import SAYS, manual
 
 from assay.api.app import App, open_app
 from assay.graphs.firing import FiringStatus
-from assay.store.firestore.database import Database
 
 pytestmark = pytest.mark.anyio
 
@@ -31,9 +29,8 @@ async def served(stack: AsyncExitStack, home: Path, url: str) -> App:
 
 @pytest.mark.parametrize("overlap", ["parallel", "queue"])
 async def test_what_comes_to_two_at_once_begins_once(
-    emulated: Emulators, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, overlap: str
+    emulated: Emulators, tmp_path: Path, overlap: str
 ) -> None:
-    monkeypatch.setattr(Database, "watcher", indexes.check)
     url = f"firestore://test-{secrets.token_hex(8)}"
     async with AsyncExitStack() as stack:
         apps = [await served(stack, tmp_path, url) for _ in range(2)]

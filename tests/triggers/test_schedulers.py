@@ -20,10 +20,8 @@ import pytest
 
 from assay.graphs.firing import FiringStatus, Trigger
 from assay.graphs.units import format_time
-from assay.store.firestore.database import Database
 from assay.triggers.cron import CronTrigger, upcoming
 
-from .. import indexes
 from ..emulators import Emulators
 from .ticking import HOUR, NOON, House, opened
 
@@ -134,9 +132,8 @@ async def test_schedulers_that_race_fire_each_time_once(tmp_path: Path, begin: B
 
 
 async def test_on_firestore_each_time_is_fired_once_as_well(
-    emulated: Emulators, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    emulated: Emulators, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(Database, "watcher", indexes.check)
     url = f"firestore://test-{secrets.token_hex(8)}"
     async with opened(tmp_path, url) as one, opened(tmp_path, url) as other:
         made = [await one.cron(id=f"t{n}", catch_up="all") for n in range(3)]

@@ -7,6 +7,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests import indexes
 
 from assay.store.firestore.database import Database
 from assay.store.firestore.store import FirestoreStore
@@ -36,6 +37,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     counted: Counter[str] = Counter()
 
     def count(call: str, of: Any) -> None:
+        indexes.check(call, of)
         counted[call] += 1
 
     monkeypatch.setattr(Database, "watcher", count)

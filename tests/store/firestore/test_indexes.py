@@ -9,7 +9,7 @@ from google.cloud.firestore_v1 import AsyncClient
 from tests.emulators import Emulators
 from tests.indexes import Unserved, check
 
-from assay.store.firestore.database import where
+from assay.store.firestore.database import Database, where
 
 
 @pytest.fixture
@@ -21,6 +21,7 @@ def test_one_field_that_is_found_by_and_sorted_by_needs_no_index_of_ours(client:
     query = where(client.collection("executions"), "id", ">=", "a")
     check("query", where(query, "id", "<", "b").order_by("id", direction="DESCENDING").limit(3))
     check("query", where(client.collection("leases"), "worker", "==", "w"))
+    check("count", where(client.collection("workers"), "sweeps", "==", True))
 
 
 def test_two_fields_need_an_index_that_is_listed(client: Any) -> None:
@@ -33,6 +34,18 @@ def test_two_fields_need_an_index_that_is_listed(client: Any) -> None:
 def test_what_is_exempt_cannot_be_found_by(client: Any) -> None:
     with pytest.raises(Unserved, match="exempt"):
         check("query", where(client.collection("executions"), "status", "==", "running"))
+    with pytest.raises(Unserved, match="exempt"):
+        check("count", where(client.collection("executions"), "status", "==", "running"))
+
+
+@pytest.mark.anyio
+async def test_whoever_uses_the_emulators_is_held_to_the_indexes(emulated: Emulators) -> None:
+    database = Database("nothing-is-asked-of-it", "(default)")
+    try:
+        with pytest.raises(Unserved, match="exempt"):
+            await database.find(where(database.all("executions"), "status", "==", "running"))
+    finally:
+        await database.close()
 
 
 def test_names_cannot_be_sorted_downwards(client: Any) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 from typing import TYPE_CHECKING
 
 import pytest
@@ -71,3 +73,21 @@ def test_every_exemption_has_its_command() -> None:
         "--disable-indexes --project=project-a --database=some-db" in commands
     )
     assert index_commands("sqlite:///x.db") == []
+
+
+def test_an_index_that_queries_need_is_made_and_not_switched_off() -> None:
+    """That of `entries.at`, by which streams over several executions are read."""
+    commands = index_commands("firestore://project-a/some-db")
+    assert not [c for c in commands if "update at --collection-group=entries" in c]
+    (command,) = [c for c in commands if "/entries/fields/at?" in c]
+    curl, *words = shlex.split(command)
+    assert curl == "curl"
+    assert words[-1] == (
+        "https://firestore.googleapis.com/v1/projects/project-a/databases/some-db"
+        "/collectionGroups/entries/fields/at?updateMask=indexConfig"
+    )
+    (index,) = json.loads(words[words.index("-d") + 1])["indexConfig"]["indexes"]
+    assert index == {
+        "queryScope": "COLLECTION_GROUP",
+        "fields": [{"fieldPath": "at", "order": "ASCENDING"}],
+    }

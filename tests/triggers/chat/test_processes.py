@@ -7,9 +7,6 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from tests import indexes
-
-from assay.store.firestore.database import Database
 
 from .room import Room, open_room
 from .test_conversation import ASKS, GREETS
@@ -18,14 +15,11 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture(params=["sqlite", "firestore"])
-async def rooms(
-    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[tuple[Room, Room]]:
+async def rooms(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[tuple[Room, Room]]:
     """Two desks over one store, before one platform."""
     store = None
     if request.param == "firestore":
         request.getfixturevalue("emulated")
-        monkeypatch.setattr(Database, "watcher", indexes.check)
         store = f"firestore://test-{secrets.token_hex(8)}"
     async with open_room(tmp_path, store=store) as first:
         second = Room(tmp_path, store=store)
