@@ -50,10 +50,12 @@ class Drive:
         known: Known | None = None,
     ) -> None:
         """`known` spares reading what has just been written; None: read it. `ended` is the
-        execution with its steps, once it has; `failed` why it cannot be driven on."""
+        execution with its steps, once it has; `failed` why it cannot be driven on; `astray`:
+        nobody drives it, and the lease may be ours still."""
         self.lease = lease
         self.ended: Execution | None = None
         self.failed: StoreError | None = None
+        self.astray = False
         self._services = services
         self._definition = definition
         self._environ = environ
@@ -144,13 +146,17 @@ class Drive:
                 self._known = None
         except Abandoned as abandoned:
             _log.error("let go of execution %s: %s", self.lease.execution_id, abandoned.cause)
-            if not isinstance(abandoned.cause, LeaseLost):
+            self.astray = isinstance(abandoned.cause, LeaseLost)
+            if not self.astray:
                 self.failed = abandoned.cause
             self.ended = None
         except StoreError as error:
             _log.error("execution %s cannot be read: %s", self.lease.execution_id, error)
             self.failed = error
-            await self._services.store.commit(Commit(self.lease, release=True))
+            try:
+                await self._services.store.commit(Commit(self.lease, release=True))
+            except StoreError:  # it is away, or was for so long that nothing is written for us
+                self.astray = True
         finally:
             self._close()
 

@@ -145,7 +145,8 @@ class Manager:
             for data in begun.blobs.values():
                 await blobs.put(data)  # also what is there: it is not swept away meanwhile
             driver = "" if self.leaves else store.worker
-            lease = await store.create(execution, begun.entries, driver)
+            with self.provider.astray.doubted(execution.id, driver):
+                lease = await store.create(execution, begun.entries, driver)
         self.services.bus.publish(begun.events)
         if lease is not None:
             self.provider.drive(lease, launch, Known(execution, begun.history))

@@ -11,9 +11,10 @@ from contextlib import suppress
 from functools import partial
 from weakref import WeakValueDictionary
 
+from ..astray import Astray, patiently
 from ..compile import CompileCache
 from ..drive import Drive
-from ..errors import AssayError, StoreUnavailable
+from ..errors import AssayError, ExecutionNotFound, StoreUnavailable
 from ..execution import HERE, Execution
 from ..known import Known
 from ..launch import Launch
@@ -49,6 +50,7 @@ class LangGraphProvider:
         self._taking: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._own: set[str] = set()
         self._refused: set[str] = set()
+        self.astray = Astray(self._take_one, self._watch)
         self._launcher: Launcher | None = None
         self._rung = asyncio.Event()
         self._freed = asyncio.Event()
@@ -125,7 +127,8 @@ class LangGraphProvider:
             execution = await store.execution(execution_id)
             self._services.providers.get(execution.provider)
             launch = await self._launcher(execution)
-            lease = await store.claim(execution_id, store.worker, slotless=slotless)
+            with self.astray.doubted(execution_id, store.worker):
+                lease = await store.claim(execution_id, store.worker, slotless=slotless)
             self._own.add(execution_id)
             self._watch()
             if lease is None:
@@ -272,12 +275,15 @@ class LangGraphProvider:
             del self._driving[id]
         if not drive.task.cancelled() and (error := drive.task.exception()) is not None:
             _log.error("execution %s is left: %r", id, error, exc_info=error)
-        if drive.failed is not None:
+        if drive.failed is not None and not isinstance(drive.failed, StoreUnavailable):
             self._refused.add(id)
+        if drive.astray:
+            self.astray.add(id)
         if drive.ended is not None:
             self._own.discard(id)
-        # What it held may be what another one waits for.
-        self._freed.set()
+        # What it held may be what another one waits for; what failed is tried again later.
+        if drive.failed is None:
+            self._freed.set()
 
     def _watch(self) -> None:
         if not self._watching and not self._closed:
@@ -296,7 +302,7 @@ class LangGraphProvider:
                     await self._rung.wait()
             self._rung.clear()
             if self._driving:
-                await _patiently(self._hear)
+                await patiently(self._hear)
 
     async def _hear(self) -> None:
         self._hand_out(await self._services.store.inbox(self._services.store.worker))
@@ -316,7 +322,7 @@ class LangGraphProvider:
         """One after another: whoever came first goes on first."""
         while True:
             id = await self._turns.get()
-            await _patiently(partial(self._take_one, id))
+            await patiently(partial(self._take_one, id))
 
     async def _answer_rings(self) -> None:
         """Executions that wait for a driver, one by one while there is room for them."""
@@ -324,10 +330,10 @@ class LangGraphProvider:
         while not self._draining:
             await self._gate.room()
             if (id := await anext(rings, None)) is not None:
-                await _patiently(partial(self._take_one, id))
+                await patiently(partial(self._take_one, id))
 
     async def _sweep(self) -> None:
-        await _patiently(partial(tidy, self._services.workspaces.folder, self._services.store))
+        await patiently(partial(tidy, self._services.workspaces.folder, self._services.store))
         scatter = random.random()
         while True:
             with suppress(TimeoutError):
@@ -338,8 +344,9 @@ class LangGraphProvider:
             scatter = random.uniform(0.5, 1.5)
             if self._draining:
                 return
+            await self.astray.take_up()
             if (self._serving and not self._gate.full) or self._own - self._driving.keys():
-                await _patiently(self._take_ready)
+                await patiently(self._take_ready)
 
     async def _take_ready(self) -> None:
         store, rung = self._services.store, self._services.bus.patience if self._serving else 0
@@ -363,6 +370,8 @@ class LangGraphProvider:
             return await self.take(id)
         except StoreUnavailable:
             raise  # it may be possible later
+        except ExecutionNotFound:
+            return True
         except AssayError as error:
             _log.error("execution %s cannot be driven here: %s", id, error.message)
             self._refused.add(id)
@@ -378,16 +387,6 @@ class LangGraphProvider:
                 _log.error("the store is away: %d executions are let go of here", len(driving))
             await self._let_go(list(driving.values()))
             for id in driving:
-                while not await _patiently(partial(self._take_one, id)):  # noqa: ASYNC110
+                while not await patiently(partial(self._take_one, id)):  # noqa: ASYNC110
                     await asyncio.sleep(store.pace.listen)
             await asyncio.sleep(store.pace.listen)
-
-
-async def _patiently(work: Callable[[], Awaitable[object]]) -> bool:
-    """False: the store could not be used."""
-    try:
-        await work()
-    except StoreUnavailable as error:
-        _log.error("the store cannot be read: %s", error.message)
-        return False
-    return True

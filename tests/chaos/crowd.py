@@ -60,12 +60,12 @@ class Crowd:
         """
         for case in cases:
             sailing = [ship for ship in fleet.ships if ship.sails]
-            if self._random.random() < 0.2 and case.workflow == "asks":
-                await self._send(case.name)  # before anybody waits for it
             ship = self._random.choice(sailing) if sailing else None
             by_worker = ship is not None and self._random.random() < 0.5
             if not (by_worker and ship and await ship.begin(case.workflow, case.n, case.name)):
                 await self._begin(case)
+            if case.workflow == "asks" and self._random.random() < 0.2:
+                await self._send(case.name)  # before anybody waits for it
             await asyncio.sleep(every * self._random.uniform(0.3, 1.7))
 
     async def live(self) -> None:
