@@ -93,5 +93,5 @@ class Forks:
         planned = fork(launch.program, launch.children, history, path)
         kept = {(path, None) for path in planned.kept.results} | planned.kept.decisions.keys()
         for lacking in kept & lost.keys():
-            raise StateCorrupted(f"{lost[lacking]}; begin at that step, or before it")
+            raise StateCorrupted(f"{lost[lacking].rstrip('.')}; begin at that step, or before it")
         return planned

@@ -176,8 +176,9 @@ async def _attempts(
                 return found, {}
         journal.intend(path)
     # A step that holds others, or waits, goes on where it was; any other begins anew.
-    if family not in _GO_ON or path not in journal.history.begun:
-        journal.started(path, bound.id, bound.kind, None if attempt else started)
+    begun = path in journal.history.begun
+    if family not in _GO_ON or not begun:
+        journal.started(path, bound.id, bound.kind, None if begun or attempt else started)
     if bound.step.effects == "once":
         await journal.flush()
     while True:

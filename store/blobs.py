@@ -109,10 +109,10 @@ class FolderBlobs:
         return self._folder / sha256[:2] / sha256
 
     def _renewed(self, sha256: str, size: int) -> bool:
-        """The blob is there whole, and young again; one that was cut short is written again."""
+        """The blob is there whole, and young again; one that is damaged is written again."""
         place = self._place(sha256)
         try:
-            if place.stat().st_size != size:
+            if place.stat().st_size != size or not _holds(place, sha256):
                 return False
             with self._locked(fcntl.LOCK_SH):
                 os.utime(place)
@@ -179,6 +179,11 @@ class FolderBlobs:
         with self._locked(fcntl.LOCK_SH):
             os.replace(temporary.name, place)
         _sync_folder(place.parent)
+
+
+def _holds(place: Path, sha256: str) -> bool:
+    with place.open("rb") as kept:
+        return hashlib.file_digest(kept, "sha256").hexdigest() == sha256
 
 
 def _sync_folder(folder: Path) -> None:

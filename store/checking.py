@@ -23,6 +23,11 @@ _ENDS = {
     EventType.EXECUTION_CANCELLED: Status.CANCELLED,
 }
 _RESTORE = "restore it from a backup, or begin it anew: assay retry {}"
+_UNREADABLE = "until then its workflow can only be started from the beginning"
+_PUT_BACK = (
+    "put the file back among the blobs, or begin again at that step, or before it: "
+    "assay fork {} --from PATH"
+)
 
 
 async def check(store: KeptStore, blobs: Blobs, *, deep: bool) -> AsyncIterator[Finding]:
@@ -54,10 +59,10 @@ async def _journal(store: KeptStore, blobs: Blobs, execution: Execution) -> Asyn
             for event in events(entry, id):
                 said = _ENDS.get(event.type, said)
     except StoreError as error:
-        yield Finding(of, error.message, _RESTORE.format(id))
+        yield Finding(of, error.message, _UNREADABLE)  # it says what to do
         return
     for why in lost:
-        yield Finding(of, why, "put the file back among the blobs, or " + _RESTORE.format(id))
+        yield Finding(of, why, _PUT_BACK.format(id))
     now = await store.execution(id)  # which may have gone on meanwhile
     if now.moved is not None or now.status is not execution.status:
         return

@@ -143,7 +143,8 @@ async def load(store: Store, document: Any) -> str:
     try:
         loading = loader(store, document)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise InvalidInput(f"The exported {kind} is damaged: {error!r}.") from error
+        why = str(error) if isinstance(error, ValueError) else repr(error)
+        raise InvalidInput(f"The exported {kind} is damaged: {why}.") from error
     return await loading
 
 

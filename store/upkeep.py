@@ -40,7 +40,7 @@ class Finding:
     remedy: str
 
     def __str__(self) -> str:
-        return f"{self.of}: {self.wrong}; {self.remedy}"
+        return f"{self.of}: {self.wrong.rstrip('.')}; {self.remedy}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...graphs.errors import InvalidInput, NotPossible
 from ...graphs.execution import Execution
+from ...graphs.inputs import accept_inputs
 from .exits import CANCELLED, OK
 from .given import inputs_from
 from .opened import open_site
@@ -90,7 +91,10 @@ async def _again(how: str, request: Request, showing: Showing) -> int:
 async def _inputs(site: Site, execution: Execution, request: Request) -> dict[str, Any]:
     program = await site.program(execution)
     workflow = None if program is None else program.workflow
-    return inputs_from(workflow, request.inputs, request.inputs_file)
+    inputs = inputs_from(workflow, request.inputs, request.inputs_file)
+    if workflow is not None and inputs:
+        accept_inputs(workflow, {**execution.inputs, **inputs})
+    return inputs
 
 
 def _describe(plan: Plan, showing: Showing, *, dry_run: bool) -> None:

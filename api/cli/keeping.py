@@ -146,4 +146,6 @@ def _parsed(data: bytes, file: str) -> list[tuple[int, Mapping[str, Any]]]:
             raise InvalidInput(f"{file} is no export of Assay: not JSON: {error}") from error
     if not all(isinstance(document, Mapping) for document in documents):
         raise InvalidInput(f"{file} is no export of Assay: write it with: assay export")
+    if documents and documents[0].get("assay") == "archive":
+        raise InvalidInput(f"{file} is an archive; read it with: assay store import")
     return list(enumerate(documents, 1))

@@ -90,6 +90,8 @@ class Node:
                 return status
         if None in found:
             return Status.RUNNING if found - {None} else None
+        if Status.COMPENSATED in found:
+            return Status.COMPENSATED
         return Status.SKIPPED if found == {Status.SKIPPED} else Status.COMPLETED
 
 

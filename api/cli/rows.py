@@ -157,7 +157,8 @@ def _time(node: Node) -> str:
         return ""
     if node.kind:
         return duration(seconds_between(node.started_at, node.ended_at))
-    inside = [n for n in node.every() if n.started_at]
+    # What undid a step inside, later, is not of its time.
+    inside = [n for n in node.every() if n.started_at and "/" not in n.path[len(node.path) :]]
     if not inside:
         return ""
     start = min(str(n.started_at) for n in inside)

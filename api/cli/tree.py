@@ -160,15 +160,16 @@ class Tree:
     def _end(self, node: Node, status: Status, event: Event) -> None:
         data = event.data
         node.status, node.wait = status, None
+        if status is Status.COMPENSATED:
+            return  # how long it took, and what else is known of it, is what it was
         node.started_at = data.get("started_at") or node.started_at
         node.ended_at = data.get("completed_at") or event.at
         node.attempt = int(data.get("attempts") or node.attempt)
         node.cached = bool(data.get("cached"))
         node.reason = str(data.get("reason") or "")
         node.error = _own_error(node.path, data.get("error"))
-        if status is not Status.COMPENSATED:
-            node.cost = Cost(**data["cost"]) if data.get("cost") else node.cost
-            self.cost += node.cost
+        node.cost = Cost(**data["cost"]) if data.get("cost") else node.cost
+        self.cost += node.cost
         if self.current is node:
             running = [n for n in self.every() if n.status is Status.RUNNING]
             self.current = running[-1] if running else None

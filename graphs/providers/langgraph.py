@@ -97,13 +97,16 @@ class LangGraphProvider:
         self._watch()
 
     async def wait_turn(self, execution: Execution) -> None:
-        """Drive it as soon as the slot that it needs is free."""
+        """Drive it as soon as the slot that it needs is free; end whom it replaces, here if nobody
+        drives it."""
         self._own.add(execution.id)
         self._watch()
         if execution.slot is not None and execution.slot.overflow == "replace":
             for slot in await self._services.store.slots(execution.slot.key):
                 if slot.execution_id != execution.id:
+                    self._own.add(slot.execution_id)
                     self.knock(slot.execution_id)  # a STOP lies in its inbox
+            self._freed.set()
 
     def _turn(self, execution_id: str) -> None:
         """It has got its slot, by what was written here: whoever can drive it is to do so."""

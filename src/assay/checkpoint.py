@@ -163,6 +163,7 @@ class KeyRing:
     def __init__(self, keys: Mapping[str, bytes], current: str) -> None:
         """Raises `ConfigurationError` for a key of another size, or a `current` without one."""
         try:
+            from cryptography.exceptions import InvalidTag
             from cryptography.hazmat.primitives.ciphers.aead import AESGCM
         except ImportError:
             raise ConfigurationError(
@@ -175,16 +176,24 @@ class KeyRing:
         except ValueError as error:
             raise ConfigurationError(f"A key cannot be used: {error}") from None
         self._current = current
+        self._mismatch = InvalidTag
 
     def encrypt(self, plaintext: bytes) -> tuple[str, bytes]:
         nonce, name = os.urandom(12), f"aes-gcm:{self._current}"
         return name, nonce + self._keys[self._current].encrypt(nonce, plaintext, name.encode())
 
     def decrypt(self, ciphername: str, ciphertext: bytes) -> bytes:
-        """Raises `ConfigurationError` when the ring lacks the key."""
+        """Raises `ConfigurationError` when the ring lacks the key, `ValueError` when the key does
+        not fit."""
         key = self._keys.get(ciphername.removeprefix("aes-gcm:"))
         if key is None:
             raise ConfigurationError(
                 f"State is encrypted with {ciphername!r}, for which the ring has no key; add it."
             )
-        return key.decrypt(ciphertext[:12], ciphertext[12:], ciphername.encode())
+        try:
+            return key.decrypt(ciphertext[:12], ciphertext[12:], ciphername.encode())
+        except self._mismatch as error:
+            raise ValueError(
+                f"the ring's key {ciphername.removeprefix('aes-gcm:')!r} is not the one that it "
+                "was encrypted with, or its bytes have been changed"
+            ) from error

@@ -115,7 +115,8 @@ class Reader:
         except orjson.JSONDecodeError as error:
             cut = "" if raw.endswith(b"\n") else ", and the file ends in the middle of it"
             raise self.wrong(
-                f"this is no JSON ({error}){cut}; is it an archive of Assay?"
+                f"this is no JSON ({error}){cut}; is it an archive of Assay? What `assay export` "
+                "wrote is read with: assay import"
             ) from error
         if not isinstance(line, dict) or not isinstance(line.get("assay"), str):
             raise self.wrong("this is no line of an archive; write one with: assay store export")

@@ -61,7 +61,8 @@ async def read(
         try:
             await into.line(line, lines)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise reader.wrong(f"the {line['assay']} is damaged: {error!r}") from error
+            why = str(error) if isinstance(error, ValueError) else repr(error)
+            raise reader.wrong(f"the {line['assay']} is damaged: {why}") from error
         except StoreError as error:
             error.message = f"{reader.place}: {error.message}"
             raise

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from langgraph.checkpoint.base import CheckpointTuple, writes_sort_key
 
-from ...graphs.errors import AssayError, StateCorrupted
+from ...graphs.errors import AssayError, ConfigurationError, StateCorrupted
 from .rows import BlobKey, Query, Version
 from .values import apart, decode
 
@@ -174,6 +174,8 @@ class Reading:
                 objects.append(decode(self._serde, value, chunks[head.thread]))
             except AssayError:
                 raise
+            except NotImplementedError as error:
+                raise _unknown(head, channel, value.type, error) from error
             except Exception as error:  # whatever a serializer makes of bytes that are not its own
                 raise _corrupted(head, [channel], _why(error)) from error
         return objects
@@ -208,6 +210,14 @@ def _tuple(
 
 def _why(error: Exception) -> str:
     return str(error) or type(error).__name__
+
+
+def _unknown(head: Head, channel: str, type: str, error: Exception) -> AssayError:
+    """Bytes of a type that the serializer does not know: LangGraph's marks what is encrypted."""
+    _, encrypted, cipher = type.partition("+")
+    if encrypted:
+        return ConfigurationError(f"State is encrypted with {cipher!r}; give `open` its `cipher`.")
+    return _corrupted(head, [channel], _why(error))
 
 
 def _corrupted(head: Head, channels: Collection[str], why: str) -> StateCorrupted:

@@ -49,7 +49,7 @@ def find(connection: sqlite3.Connection, name: str) -> Sequence[Finding]:
         found.append(Finding(name, f"{lost} journal entries belong to no execution", _RESTORE))
     for id, before, first in connection.execute(_GAPS):
         wrong = f"its journal lacks what lies between {before} and {first}"
-        found.append(Finding(f"execution {id}", wrong, f"restore a backup, or: assay retry {id}"))
+        found.append(Finding(f"execution {id}", wrong, _RESTORE))
     return found
 
 

@@ -306,6 +306,8 @@ async def test_a_check_names_what_is_wrong_and_what_to_do(store: Kept, blobs: Ke
     assert await wrongs(store, blobs) == []
 
     await store.arrive(Arrival(execution("gap", status=Status.FAILED), [good, entry(5)]))
+    lost = Entry(1, 1, b'[2,0,["r",1,0,"a","shell","c",0,{"*o":["%s",9]}]]' % (b"a" * 64))
+    await store.arrive(Arrival(execution("value", status=Status.PAUSED), [lost]))
     row = replace(execution("row"), status=Status.FAILED)
     await store.arrive(Arrival(row, [good, end], [question("row")]))
     await store.arrive(Arrival(execution("pin", status=Status.WAITING, digest="lost"), [good]))
@@ -313,7 +315,10 @@ async def test_a_check_names_what_is_wrong_and_what_to_do(store: Kept, blobs: Ke
     await store.arrive(Arrival(execution("files", status=Status.PAUSED), [good], [], [file]))
     found = "\n".join(await wrongs(store, blobs))
     for part in (
-        "execution gap: the journal of execution gap lacks what lies between 1 and 5",
+        "execution gap: the journal of execution gap lacks what lies between 1 and 5; restore a "
+        "backup; until then its workflow can only be started from the beginning",
+        "; put the file back among the blobs, or begin again at that step, or before it: "
+        "assay fork value --from PATH",
         "execution row: its row says failed, and its journal that it is completed",
         "it is open, and its execution row is failed",
         "execution pin: the definition lost that it is pinned to is lost",

@@ -21,6 +21,7 @@ from assay.graphs.steps.deterministic import current_call
 
 from ..running import House, mapping, open_house, statuses
 from .lasting import events, types
+from .lives import lived, step
 
 pytestmark = [pytest.mark.anyio, pytest.mark.every_store]
 
@@ -209,3 +210,13 @@ async def test_whoever_waited_sees_what_anybody_reads_later(tmp_path: Path) -> N
     assert waited.result().to_dict() == read.to_dict()
     assert list(waited.result().steps) == list(read.steps)
     assert waited.result() == read
+
+
+async def test_what_begins_again_says_when(tmp_path: Path) -> None:
+    """Its result says since when it was worked on; the events never go back in time."""
+    done, _ = await lived(tmp_path, f"- {step('late', 'hold')}", "late")
+    async with open_house(tmp_path) as house:
+        found = await events(house, done)
+    assert types(found, "late") == ["StepStarted", "StepStarted", "StepCompleted"]
+    assert done.steps["late"].started_at == next(e.at for e in found if e.path == "late")
+    assert [e.at for e in found] == sorted(e.at for e in found)

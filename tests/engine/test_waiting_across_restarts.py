@@ -13,6 +13,7 @@ from assay.graphs.question import QuestionStatus
 
 from ..running import Order, note, open_house, statuses
 from .asking import answered, asked, ended, open_questions, passed
+from .turns import Turns, alone, waiting
 
 pytestmark = [pytest.mark.anyio, pytest.mark.every_store]
 
@@ -241,3 +242,19 @@ async def test_a_pause_lasts(tmp_path: Path) -> None:
 
     assert (paused.status, order.seen) == ("paused", [])
     assert (done.status, again.seen) == ("completed", ["then"])
+
+
+async def test_who_waits_and_is_driven_by_nobody_is_replaced_too(tmp_path: Path) -> None:
+    """Whoever replaces it ends it, though it does not serve."""
+    ask = {"id": "ask", "type": "approval", "message": "x"}
+    definition = alone(ask, overflow="replace")
+    async with open_house(tmp_path) as house:
+        first = await Turns(house).start("a", definition)
+        await waiting(house, first)
+    async with open_house(tmp_path) as house:
+        turns = Turns(house)
+        second = await turns.start("b", definition)
+        turns.let("b")
+        await answered(house, second, "ask")
+        assert await turns.ended(first, second) == ["cancelled", "completed"]
+    assert turns.seen == ["b"]

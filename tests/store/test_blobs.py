@@ -42,13 +42,16 @@ async def test_a_damaged_blob_is_reported_with_its_place(tmp_path: Path) -> None
         await blobs.get(sha256)
 
 
-async def test_a_blob_that_was_cut_short_is_healed_by_putting_it_again(tmp_path: Path) -> None:
-    blobs = FolderBlobs(tmp_path)
+@pytest.mark.parametrize("damage", [b"who", b"wrong"], ids=["cut short", "changed"])
+async def test_a_damaged_blob_is_healed_by_putting_it_again(tmp_path: Path, damage: bytes) -> None:
+    blobs, source = FolderBlobs(tmp_path / "blobs"), tmp_path / "source"
+    source.write_bytes(b"whole")
     sha256 = await blobs.put(b"whole")
-    (place,) = blob_files(tmp_path)
-    place.write_bytes(b"who")
-    await blobs.put(b"whole")
-    assert await blobs.get(sha256) == b"whole"
+    (place,) = blob_files(tmp_path / "blobs")
+    for again in (b"whole", source):
+        place.write_bytes(damage)
+        await blobs.put(again)
+        assert await blobs.get(sha256) == b"whole"
 
 
 async def test_two_that_share_a_folder_see_each_others_blobs(tmp_path: Path) -> None:

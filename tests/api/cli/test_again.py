@@ -86,6 +86,14 @@ def test_a_fork_may_have_other_inputs(tell: Tell, desk: Path) -> None:
     assert json.loads(tell("status", "--json", id).out)["status"] == "failed"
 
 
+@pytest.mark.parametrize("mode", ["--dry-run", "--yes"])
+def test_inputs_that_do_not_fit_are_refused_before_anything_is_told(tell: Tell, mode: str) -> None:
+    id = failed(tell)
+    forked = tell("fork", id, "--from", "need", "-i", "whom=me", mode)
+    assert (forked.code, forked.out) == (2, "")
+    assert forked.err.startswith("error: workflow 'mend': there is no input 'whom'")
+
+
 def test_what_must_happen_once_is_not_repeated_unasked(tell: Tell, desk: Path) -> None:
     assert tell("run", "paid.yaml", "-q").code == 0
     refused = tell("fork", "latest", "--from", "pay")

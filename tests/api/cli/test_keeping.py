@@ -102,6 +102,18 @@ def test_one_that_is_there_does_not_keep_others_out(tell: Tell, elsewhere: Tell)
     assert len(json.loads(elsewhere("list", "--json").out)) == 2
 
 
+def test_an_archive_is_told_from_an_export(tell: Tell, elsewhere: Tell) -> None:
+    tell("run", "hello.yaml", "-q")
+    tell("export", "latest", "-o", "one.json")
+    tell("store", "export", "--to", "one.jsonl")
+    taken = elsewhere("import", "one.jsonl")
+    read = "error: one.jsonl is an archive; read it with: assay store import\n"
+    assert (taken.code, taken.err) == (2, read)
+    taken = elsewhere("store", "import", "one.json")
+    assert taken.code == 2
+    assert taken.err.endswith("read with: assay import\n")
+
+
 def test_an_export_that_fails_leaves_the_file_as_it_was(tell: Tell, desk: Path) -> None:
     (desk / "kept.json").write_text("kept")
     assert tell("export", "absent", "-o", "kept.json").code == 2

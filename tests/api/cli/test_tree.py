@@ -142,6 +142,24 @@ def test_what_models_cost_adds_up_once() -> None:
     assert (tree.cost.calls, tree.cost.usd) == (2, 1.0)
 
 
+def test_what_was_undone_keeps_its_time_and_its_item_says_so() -> None:
+    later = "2026-01-02T03:05:05.000000Z"
+    undo = "each[0].x/rollback.undo"
+    tree = tree_of(
+        started("each", "foreach"),
+        started("each[0].x"),
+        ended("each[0].x"),
+        ended("each", kind="foreach"),
+        started(undo),
+        ended(undo, completed_at=later),
+        Event("id", EventType.STEP_COMPENSATED, later, "each[0].x", {"step": "x"}),
+    )
+    each, item, x, rollback = rows(tree)
+    assert (each.status, each.time) == (Status.COMPLETED, "0s")
+    assert (item.label, item.status, item.time) == ("[0]", Status.COMPENSATED, "0s")
+    assert (x.status, x.time, rollback.time) == (Status.COMPENSATED, "0s", "1m")
+
+
 @given(st.text(alphabet="ab\n\r", max_size=60), st.data())
 def test_a_tail_does_not_depend_on_how_its_text_is_cut(text: str, data: st.DataObject) -> None:
     whole, pieces = Tail(), Tail()

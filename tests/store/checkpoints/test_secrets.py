@@ -98,11 +98,21 @@ async def test_encryption_may_begin_on_a_store_in_use(place: Place) -> None:
         assert await state(saver, after) == {"a": "in clear", "b": SECRET}
 
 
+async def test_what_is_encrypted_asks_for_its_cipher_and_is_not_called_damaged(
+    place: Place,
+) -> None:
+    async with place.open(cipher=KeyRing({"k": OLD}, "k")) as saver:
+        config = await follow(saver, at(), {"a": SECRET})
+    async with place.open() as saver:
+        with pytest.raises(ConfigurationError, match=r"encrypted with 'aes-gcm:k'.*`cipher`"):
+            await saver.aget_tuple(config)
+
+
 async def test_a_wrong_key_or_bytes_exchanged_by_somebody_are_reported(place: Place) -> None:
     async with place.open(cipher=KeyRing({"k": OLD}, "k")) as saver:
         config = await follow(saver, at(), {"a": 1})
     async with place.open(cipher=KeyRing({"k": NEW}, "k")) as saver:
-        with pytest.raises(StateCorrupted, match="is damaged: InvalidTag"):
+        with pytest.raises(StateCorrupted, match="is damaged: the ring's key 'k' is not the one"):
             await saver.aget_tuple(config)
 
 
