@@ -100,7 +100,7 @@ BAD = step("bad", "fail", ", on_error: rollback")
 
 CHILD = f"{beside(made('late'))}\n- {step('try', 'flaky')}"
 
-PATIENCE = 10
+PATIENCE = 60
 """Seconds after which what has not been taken up never will be."""
 
 
