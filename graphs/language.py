@@ -112,7 +112,9 @@ class Language:
                 message = f"{_named(where)} must be {' or '.join(wanted)}"
                 yield self._problem(forms[0], where, document, message)
                 continue
-            for error in found:
+            # What is wrong with its only entry may stand where the list would.
+            said = [e for e in found if e["type"] != "too_short"] or found
+            for error in said:
                 yield self._problem(error, where, document)
 
     def _problem(

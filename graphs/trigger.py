@@ -46,6 +46,8 @@ class TriggerSpec(Model):
     """
 
     noun: ClassVar[str] = "trigger"
+    brings: ClassVar[Sequence[str]] = ()
+    """The names in its payload, where they are always the same."""
 
     id: Identifier | None = Field(
         default=None, description="Unique in the workflow; absent: the type, numbered from the 2nd."

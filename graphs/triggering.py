@@ -88,11 +88,13 @@ def _misfits(spec: TriggerSpec, workflow: Workflow) -> Iterator[tuple[Where, str
                 ("with", name),
                 f"there is no input {name!r}{nearest(name, workflow.inputs)}",
             )
-    if spec.with_ is None:
-        return
-    for name, declared in workflow.inputs.items():
-        if declared.required and declared.default is None and name not in spec.with_:
+    required = [n for n, i in workflow.inputs.items() if i.required and i.default is None]
+    for name in required:
+        if spec.with_ is not None and name not in spec.with_:
             yield ("with",), f"the input {name!r} is required, and `with` does not give it"
+        elif spec.with_ is None and spec.brings and name not in spec.brings:
+            brought = " ".join(spec.brings)
+            yield (), f"the input {name!r} is required; what comes has {brought}: add `with`"
 
 
 class _Names:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from itertools import islice
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, ValidationInfo, WithJsonSchema, field_validator
 
@@ -29,6 +29,8 @@ Moment = Annotated[
 
 class CronTrigger(TriggerSpec):
     """Fired by the clock, at the times that a cron expression names."""
+
+    brings: ClassVar[Sequence[str]] = ("due", "scheduled_at", "timezone")
 
     type: Literal["cron"]
     seconds: bool = Field(default=False, description="Whether the first of six fields is seconds.")

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, Field
 
@@ -29,6 +29,8 @@ _SHORTEST = 0.05
 
 class FileTrigger(TriggerSpec):
     """Fired by files in the workspace: those that come, change, or go away."""
+
+    brings: ClassVar[Sequence[str]] = ("path", "event", "size", "modified_at")
 
     type: Literal["file"]
     path: Annotated[str, AfterValidator(check_pattern)] = Field(

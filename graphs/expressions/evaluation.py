@@ -189,7 +189,10 @@ def _absent(path: Path) -> ExpressionError:
     name = path[0] + "".join(
         f".{key}" if _NAME.fullmatch(key) else f"['{key}']" for key in path[1:]
     )
-    return ExpressionError(f"`{name}` is absent; test the step's status first, or use `.?`")
+    return ExpressionError(
+        f"`{name}` is absent; where it may be, write `.?` and `orValue(...)`, or test first: of a "
+        "step its status"
+    )
 
 
 def _plain(value: Any) -> Value:

@@ -59,6 +59,20 @@ def test_what_is_wrong_is_told_where_it_is(trigger: str, says: str) -> None:
     refused(workflow(trigger), says)
 
 
+NEEDS = """
+    name: w
+    inputs: {{who: {{required: true}}, due: {{required: true}}, more: {{}}}}
+    triggers: [¶{{type: cron, schedule: '@daily'{}}}]
+    steps: [{{id: s, type: sleep, duration: 1s}}]
+    """
+
+
+def test_an_input_that_the_clock_does_not_bring_stands_in_with() -> None:
+    """Else every firing would be dead, and the first one known tomorrow."""
+    refused(NEEDS.format(""), "the input 'who' is required; what comes has due scheduled_at timezone")
+    load(NEEDS.replace("¶", "").format(", with: {who: Ada, due: now}"))
+
+
 def test_the_field_that_is_not_there_is_named() -> None:
     refused(workflow("timezone: UTC").replace("{", "¶{", 1), "the field 'schedule' is missing")
 

@@ -361,6 +361,17 @@ WRONG = [
 ]
 
 
+def test_an_input_that_no_file_brings_stands_in_with() -> None:
+    needs = """
+        name: w
+        inputs: {{path: {{required: true}}, who: {{required: true}}, more: {{}}}}
+        triggers: [¶{{type: file, path: x{}}}]
+        steps: [{{id: s, type: sleep, duration: 1s}}]
+        """
+    refused(needs.format(""), "the input 'who' is required; what comes has path event size")
+    load(needs.replace("¶", "").format(", with: {path: x, who: Ada}"))
+
+
 @pytest.mark.parametrize(("fields", "says"), WRONG)
 def test_what_is_wrong_is_told_where_it_is(fields: str, says: str) -> None:
     refused(workflow(fields), says)

@@ -49,6 +49,15 @@ def test_while_a_secret_changes_both_are_taken_and_a_third_is_not(name: str) -> 
     assert refusal(way.verify, [SECRET, NEW], way.sends(secret=third), NOW) is not None
 
 
+def test_a_new_secret_that_is_none_leaves_the_old_one_in_its_rights() -> None:
+    way, none = WAYS["standard"], "no base64 at all!"
+
+    for secrets in ([none, SECRET], [SECRET, none]):
+        assert refusal(way.verify, secrets, way.sends(), NOW) is None
+        with pytest.raises(ConfigurationError, match="base64"):
+            refusal(way.verify, secrets, way.sends(secret=NEW), NOW)
+
+
 @pytest.mark.parametrize("name", TIMED)
 @pytest.mark.parametrize("late", [301, -301, 10**9])
 def test_what_was_signed_too_long_ago_or_in_the_future_is_refused(name: str, late: int) -> None:

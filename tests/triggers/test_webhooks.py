@@ -302,6 +302,16 @@ def test_what_cannot_be_verified_is_refused_when_it_is_written(verify: Any, why:
         loader().mapping({**SAYS, "triggers": [{"type": "webhook", "verify": verify}]})
 
 
+def test_a_secret_that_is_written_out_is_told_of_once() -> None:
+    verify = {"scheme": "github", "secret": "plain text"}
+
+    with pytest.raises(InvalidSpec) as refused:
+        loader().mapping({**SAYS, "triggers": [{"type": "webhook", "verify": verify}]})
+
+    (problem,) = refused.value.problems
+    assert "never itself" in problem.message
+
+
 def test_a_webhook_without_verify_is_refused() -> None:
     with pytest.raises(InvalidSpec, match="'verify' is missing"):
         loader().mapping({**SAYS, "triggers": [{"type": "webhook"}]})

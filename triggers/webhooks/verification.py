@@ -21,14 +21,21 @@ def refusal(
     """Why a delivery is not what it says, for the log; None when it is.
 
     `now` is seconds since 1970. Any of the secrets fits: they change one after the other.
-    Raises `ConfigurationError` for a secret that cannot be one of its scheme.
+    Raises `ConfigurationError` when none fits and one cannot be a secret of its scheme.
     """
     if verify.scheme == "none":
         return None
     stale = _stale(verify, delivery, now)
+    right, wrong = False, None
     # Every secret is tried, so that the time tells nothing of which one was right.
-    right = [_CHECKS[verify.scheme](verify, secret, delivery) for secret in secrets]
-    return stale or (None if any(right) else "the signature, or the token, is not right")
+    for secret in secrets:
+        try:
+            right |= _CHECKS[verify.scheme](verify, secret, delivery)
+        except ConfigurationError as error:
+            wrong = error
+    if wrong is not None and not right:
+        raise wrong
+    return stale or (None if right else "the signature, or the token, is not right")
 
 
 def _stale(verify: WebhookVerify, delivery: Delivery, now: float) -> str | None:

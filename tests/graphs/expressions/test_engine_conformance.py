@@ -119,7 +119,7 @@ def test_a_verdict_that_is_not_boolean_is_an_error_never_false(
         ("9223372036854775807 + 1", "overflow"),
         ("(-9223372036854775807 - 1) / -1", "overflow"),
         ("1e308 * 10.0", "not a finite number"),
-        ("build.output.gone", "`build.output.gone` is absent"),
+        ("build.output.gone", "`build.output.gone` is absent; where it may be, write `.?`"),
         ("build.output.gone > 1", "`build.output.gone` is absent"),
         ("build.gone.deeper > 1", "`build.gone.deeper` is absent"),
         ("steps['x-y'].output > 1", "`steps['x-y'].output` is absent"),
