@@ -71,7 +71,7 @@ class Loader:
 
     def trigger(self, value: Mapping[str, Any], id: str, workflow: Workflow) -> BoundTrigger:
         """A trigger that was made apart from the workflow's definition; raises `InvalidSpec`."""
-        document = read_value(value, f"trigger {id}")
+        document = read_value(value, f"trigger {id}".rstrip())
         spec = self._language.trigger(document)
         return bind_trigger(id, spec, workflow, document, self._engine)
 

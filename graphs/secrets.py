@@ -85,6 +85,16 @@ class Secrets:
         """A text of the definition with its secrets in it."""
         return _REFERENCE.sub(lambda found: self.resolve(found[1] or ""), text)
 
+    def lacking(self, value: Any) -> list[str]:
+        """Why secrets that the texts of a value name cannot be had; empty when all can."""
+        lacking = []
+        for _, text in _texts(value, (), set()):
+            try:
+                self.filled(text)
+            except ConfigurationError as error:
+                lacking.append(error.message)
+        return lacking
+
     def revealed(self, field: BoundField | None, scope: Scope) -> Any:
         """A field rendered, with the secrets that the definition itself names.
 

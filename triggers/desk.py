@@ -157,7 +157,7 @@ class Desk:
         that is taken.
         """
         target = await self._workflow(workflow, version)
-        name = str(document.get("id") or document.get("type"))
+        name = str(document.get("id") or document.get("type") or "")
         bound = self.manager.launches.trigger(document, name, target)
         id = f"{workflow}.{name}"
         made = replace(self._new(id, workflow, bound.spec, document, by, profile), version=version)

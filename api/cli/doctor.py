@@ -17,6 +17,7 @@ from ...graphs.profiles import PROFILES, Profile
 from ...graphs.sandbox import Rung
 from ...graphs.sandbox.claims import CLAIMS
 from ...graphs.sandbox.probe import Footing, best, probe
+from ...graphs.secrets import Secrets
 from ...store.buses import connect_bus
 from ...store.connect import connect
 from ..settings import Settings, read_settings
@@ -99,7 +100,7 @@ async def _triggers(settings: Settings) -> str:
     """Raises `ConfigurationError` for those that can never start anything."""
     store = await connect(settings.store)
     try:
-        checked = await check_triggers(store)
+        checked = await check_triggers(store, Secrets(settings.environ))
     finally:
         await store.close()
     if checked.broken:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from ...graphs.errors import AssayError, InvalidSpec, StoreError
+from ...graphs.trigger import NOTIFICATION
 from ...triggers.listing import every
 from .definitions import Reader
 from .text import one_line
@@ -12,10 +13,14 @@ from .text import one_line
 if TYPE_CHECKING:
     from ...graphs.firing import Trigger
     from ...graphs.ports import Store
+    from ...graphs.secrets import Secrets
     from ...graphs.workflow import Workflow
 
 _MANY = 1000
 """Triggers that are looked at at most."""
+
+
+_NAME_SECRETS = ("webhook", NOTIFICATION)
 
 
 class Checked(NamedTuple):
@@ -26,9 +31,9 @@ class Checked(NamedTuple):
     broken: list[str]
 
 
-async def check_triggers(store: Store) -> Checked:
+async def check_triggers(store: Store, secrets: Secrets) -> Checked:
     """Raises `StoreError`."""
-    looking, count, off = _Looking(store), 0, 0
+    looking, count, off = _Looking(store, secrets), 0, 0
     broken: list[str] = []
     async for trigger in every(lambda after: store.triggers(after=after)):
         count += 1
@@ -41,8 +46,9 @@ async def check_triggers(store: Store) -> Checked:
 
 
 class _Looking:
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, secrets: Secrets) -> None:
         self._store = store
+        self._secrets = secrets
         self._reader = Reader()
         self._read: dict[tuple[str, str | None], Workflow] = {}
 
@@ -58,6 +64,9 @@ class _Looking:
             return "; ".join(problem.message for problem in error.problems)
         except AssayError as error:
             return error.message
+        if trigger.enabled and trigger.type in _NAME_SECRETS:
+            named = {k: v for k, v in trigger.document.items() if k != "description"}
+            return "; ".join(self._secrets.lacking(named))
         return ""
 
     async def _workflow(self, name: str, version: str | None) -> Workflow:

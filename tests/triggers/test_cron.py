@@ -69,7 +69,7 @@ NEEDS = """
 
 def test_an_input_that_the_clock_does_not_bring_stands_in_with() -> None:
     """Else every firing would be dead, and the first one known tomorrow."""
-    refused(NEEDS.format(""), "the input 'who' is required; what comes has due scheduled_at timezone")
+    refused(NEEDS.format(""), "the input 'who' is required; what comes has due scheduled_at")
     load(NEEDS.replace("¶", "").format(", with: {who: Ada, due: now}"))
 
 

@@ -369,7 +369,7 @@ async def test_one_can_be_made_beside_those_of_the_definition(house: House) -> N
     [
         (manual(overlap="never"), "is not one of"),
         ({"type": "manul"}, "did you mean 'manual'"),
-        ({}, "has no `type`"),
+        ({}, "trigger:1:1: this trigger has no `type`"),
         (manual(**{"with": {"txt": "x"}}), "did you mean 'text'"),
         (manual(**{"if": "payload.x =="}), "ends too early"),
         (manual(**{"if": "inputs.text == ''"}), "is not known in a trigger"),

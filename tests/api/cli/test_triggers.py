@@ -321,6 +321,31 @@ def test_the_doctor_tells_of_triggers_that_can_start_nothing(tell: Tell, desk: P
     assert "says.odd: 'odd' is not a kind of trigger" in check["says"]
 
 
+HOOKED = """\
+name: hooked
+triggers:
+  - type: webhook
+    description: Takes secret://words
+    verify: {scheme: github, secret: [secret://old, secret://new]}
+steps: [{id: say, type: skill, skill: echo}]
+"""
+
+
+def test_the_doctor_tells_of_a_webhook_whose_secret_is_not_there(
+    tell: Tell, desk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever sends to it learns nothing, for they could be anybody."""
+    (desk / "hooked.yaml").write_text(HOOKED)
+    monkeypatch.setenv("ASSAY_SECRET_OLD", "it is long enough")
+    tell("register", "hooked.yaml")
+
+    lacking = tell("doctor")
+    monkeypatch.setenv("ASSAY_SECRET_NEW", "and so is this one")
+
+    assert "hooked.webhook: there is no secret 'new'; set ASSAY_SECRET_NEW" in lacking.out
+    assert "6 triggers, 0 switched off" in tell("doctor").out
+
+
 def _spoil(desk: Path) -> None:
     """As older versions, plugins that are gone and deleted workflows leave a store."""
     program = """
