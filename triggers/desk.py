@@ -120,7 +120,7 @@ class Desk:
             try:
                 kept = await self.store.trigger(id)
             except TriggerNotFound:
-                if await self._put_new(replace(fresh, declared=True)):
+                if await self._put_made(replace(fresh, declared=True)):
                     return
                 continue
             if least:
@@ -138,7 +138,7 @@ class Desk:
                 memory=kept.memory if same else {},
                 revision=kept.revision + 1,
             )
-            if await self.store.put_trigger(changed):
+            if await self._put_made(changed):
                 return
         raise _busy(id)
 
@@ -161,14 +161,14 @@ class Desk:
         bound = self.manager.launches.trigger(document, name, target)
         id = f"{workflow}.{name}"
         made = replace(self._new(id, workflow, bound.spec, document, by, profile), version=version)
-        if not await self._put_new(made):
+        if not await self._put_made(made):
             raise NotPossible(
                 f"there is a trigger {id!r} already; delete it first, or give an `id`"
             )
         self.changed()
         return made
 
-    async def _put_new(self, trigger: Trigger) -> bool:
+    async def _put_made(self, trigger: Trigger) -> bool:
         for prepare in self.making:
             await prepare(trigger)
         return await self.store.put_trigger(trigger)

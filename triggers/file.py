@@ -7,6 +7,7 @@ import hashlib
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,6 +24,8 @@ from .folder import Found, check_pattern, scan
 from .sightings import Change, FileEvent, Sightings, packed, unpacked
 
 _log = logging.getLogger("assay.triggers")
+
+FILE = "file"
 
 _SHORTEST = 0.05
 
@@ -68,6 +71,16 @@ class Files(File):
         self._store = store
         self._clock = clock
 
+    async def making(self, trigger: Trigger) -> None:
+        """Remember the files that are there before the trigger is: what comes between that and
+        the first look is told of."""
+        if trigger.type != FILE or trigger.profile:
+            return
+        spec = FileTrigger.model_validate(trigger.document)
+        memory = _Memory(self._store, trigger.id, self._folder, spec)
+        with suppress(LimitReached):  # whoever looks will say so
+            await memory.begin_with(await asyncio.to_thread(scan, self._folder, spec.path))
+
     async def listen(self, trigger: Trigger, spec: TriggerSpec, fire: Fire) -> None:
         """Raises `LimitReached` when there are too many files to watch."""
         assert isinstance(spec, FileTrigger)
@@ -87,9 +100,8 @@ class Files(File):
             for notice in sorted(set(found.notices) - noticed):
                 _log.warning("trigger %s: %s", trigger.id, notice)
             noticed = frozenset(found.notices)
-            if memory.sightings is None and found.whole:
-                known = {path: seen.version for path, seen in found.files.items()}
-                await memory.begin({} if spec.existing else known)
+            if memory.sightings is None:
+                await memory.begin_with(found)
             if memory.sightings is not None:
                 changes = await memory.changes(found, self._clock())
                 for change in changes:
@@ -111,8 +123,12 @@ class _Memory:
             "w" + hashlib.sha256(place).hexdigest()[:31], trigger, _now(), lasting=True, revision=-1
         )
 
-    async def begin(self, known: Mapping[str, str]) -> None:
-        """With those that are known from before, or else with these."""
+    async def begin_with(self, found: Found) -> None:
+        """With those that are known from before, or else with what was found, if it is whole."""
+        if not found.whole:
+            return
+        versions = {path: seen.version for path, seen in found.files.items()}
+        known = {} if self._spec.existing else versions
         if not await self._read() and not await self._put(known):
             await self._read()
 

@@ -61,16 +61,26 @@ def test_what_is_wrong_is_told_where_it_is(trigger: str, says: str) -> None:
 
 NEEDS = """
     name: w
-    inputs: {{who: {{required: true}}, due: {{required: true}}, more: {{}}}}
-    triggers: [¶{{type: cron, schedule: '@daily'{}}}]
+    inputs: {{who: {{required: true}}, {1}: {{required: true}}, more: {{}}}}
+    triggers: [¶{{{0}}}]
     steps: [{{id: s, type: sleep, duration: 1s}}]
     """
 
 
-def test_an_input_that_the_clock_does_not_bring_stands_in_with() -> None:
+@pytest.mark.parametrize(
+    ("trigger", "brings"),
+    [
+        ("type: cron, schedule: '@daily'", "due scheduled_at timezone"),
+        ("type: file, path: x", "path event size modified_at"),
+    ],
+)
+def test_an_input_that_never_comes_stands_in_with(trigger: str, brings: str) -> None:
     """Else every firing would be dead, and the first one known tomorrow."""
-    refused(NEEDS.format(""), "the input 'who' is required; what comes has due scheduled_at")
-    load(NEEDS.replace("¶", "").format(", with: {who: Ada, due: now}"))
+    first = brings.split()[0]
+    given = f"{trigger}, with: {{who: Ada, {first}: x}}"
+
+    refused(NEEDS.format(trigger, first), f"'who' is required; what comes has {brings}: add `with`")
+    load(NEEDS.replace("¶", "").format(given, first))
 
 
 def test_the_field_that_is_not_there_is_named() -> None:

@@ -172,6 +172,23 @@ async def test_files_that_were_there_before_are_created_only_if_it_says_so(
     assert await house.told() == told
 
 
+@pytest.mark.parametrize("patterns", [["in/*"], ["other/*", "in/*"]])
+async def test_what_comes_between_the_definition_and_the_first_look_is_told(
+    house: Watched, patterns: list[str]
+) -> None:
+    house.write("old.csv")
+    for number, path in enumerate(patterns):
+        one = {"type": "file", "path": path, "interval": "50ms", "settle": "0s"}
+        await house.app.register({**WORKFLOW, "version": f"2.{number}", "triggers": [one]})
+    house.trigger = await house.app.manager.store.trigger("w.file")
+    house.write("new.csv")
+
+    async with house.watching() as looks:
+        await looks.done()
+
+    assert await house.told() == ["created in/new.csv"]
+
+
 async def test_what_happened_while_nobody_looked_is_told_afterwards(house: Watched) -> None:
     for name in ("kept", "changed", "gone"):
         house.write(name, "1")
@@ -359,17 +376,6 @@ WRONG = [
     ("path: x, interval: ¶1ms", "greater than or equal to 0.05"),
     ("path: x, settle: ¶-1s", "is not a duration"),
 ]
-
-
-def test_an_input_that_no_file_brings_stands_in_with() -> None:
-    needs = """
-        name: w
-        inputs: {{path: {{required: true}}, who: {{required: true}}, more: {{}}}}
-        triggers: [¶{{type: file, path: x{}}}]
-        steps: [{{id: s, type: sleep, duration: 1s}}]
-        """
-    refused(needs.format(""), "the input 'who' is required; what comes has path event size")
-    load(needs.replace("¶", "").format(", with: {path: x, who: Ada}"))
 
 
 @pytest.mark.parametrize(("fields", "says"), WRONG)
