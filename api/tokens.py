@@ -177,14 +177,12 @@ class KeySet:
                 if not _safe(place := str(about["jwks_uri"])):
                     raise ValueError(f"{place!r} is not at an https:// address")
                 found = await self._read(client, place)
-            keys = [each for each in found["keys"] if each.get("use", "sig") == "sig"]
-            return {str(each["kid"]): jwt.PyJWK(each) for each in keys if _is_public(each)}
+            usable = ((each["kid"], _usable(each)) for each in found["keys"] if "kid" in each)
+            return {str(id): key for id, key in usable if key is not None}
         except (httpx.HTTPError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise StoreUnavailable(
                 f"The keys of {self._issuer} cannot be had: {type(error).__name__}: {error}"
             ) from error
-        except jwt.PyJWTError as error:
-            raise StoreUnavailable(f"The keys of {self._issuer} are no keys: {error}") from error
 
     async def _read(self, client: httpx.AsyncClient, url: str) -> Mapping[str, Any]:
         async with client.stream("GET", url) as response:
@@ -208,8 +206,14 @@ def _safe(url: str) -> bool:
     return bool(parts.hostname) and (parts.scheme == "https" or (parts.scheme == "http" and here))
 
 
-def _is_public(key: Mapping[str, Any]) -> bool:
-    return key.get("kty") in ("RSA", "EC", "OKP")
+def _usable(key: Mapping[str, Any]) -> jwt.PyJWK | None:
+    """None for what no signature is tried with: RFC 7517 has sets hold keys for others, too."""
+    if key.get("kty") not in ("RSA", "EC", "OKP") or key.get("use", "sig") != "sig":
+        return None
+    try:
+        return jwt.PyJWK(dict(key))
+    except (jwt.PyJWTError, ValueError, TypeError):
+        return None
 
 
 def _highest(roles: Sequence[str]) -> Role | None:

@@ -36,6 +36,7 @@ class Provider:
         self.place = ""
         self.slow: asyncio.Event | None = None
         self.away = False
+        self.others: list[Any] = []
 
     async def about(self, _: Request) -> Response:
         return JSONResponse({"issuer": self.url, "jwks_uri": self.place or f"{self.url}/keys"})
@@ -46,7 +47,7 @@ class Provider:
             await self.slow.wait()
         if self.away:
             return Response("try later", 503)
-        return JSONResponse({"keys": [self.jwk(id) for id in self.keys]})
+        return JSONResponse({"keys": [*self.others, *(self.jwk(id) for id in self.keys)]})
 
     def jwk(self, id: str) -> dict[str, Any]:
         key = self.keys[id].public_key()

@@ -174,6 +174,26 @@ async def test_a_new_key_is_found_and_the_old_one_forgotten(
         await tokens.asker(old, "rest")
 
 
+async def test_keys_that_are_for_others_keep_nobody_out(
+    provider: Provider, tokens: OidcTokens
+) -> None:
+    """Of another kind, for encryption, of a curve nobody here knows, broken, without a name."""
+    ours = provider.jwk("one")
+    provider.others = [
+        {"kid": "two", "kty": "OKP", "crv": "X25519", "x": "AAAA"},
+        {"kid": "three", "kty": "EC", "crv": "P-999", "x": "AAAA", "y": "AAAA"},
+        {"kid": "four", "kty": "RSA", "n": "AQAB", "e": 5},
+        {"kid": "five", "kty": "RSA"},
+        {"kid": "six", "kty": "ML-DSA", "pub": "AAAA"},
+        {**ours, "kid": "seven", "alg": "RSA-OAEP"},
+        {**ours, "kid": "eight", "use": "enc"},
+        {each: ours[each] for each in ours if each != "kid"},
+    ]
+    assert (await tokens.asker(provider.token(), "rest")).principal.id == "oidc:user-1"
+    with pytest.raises(NotAuthenticated, match="does not have"):
+        await tokens.asker(provider.token(provider.keys["one"], kid="eight"), "rest")
+
+
 async def test_strangers_do_not_make_us_ask_the_provider_again_and_again(
     provider: Provider, tokens: OidcTokens
 ) -> None:
