@@ -67,5 +67,5 @@ def desk(connection: HTTPConnection) -> Desk:
 
 
 async def rest_control(connection: HTTPConnection) -> Control:
-    """For FastAPI's `Depends`, in REST."""
+    """Who asks over REST. Raises as `let_in`."""
     return await desk(connection).let_in(connection, "rest")

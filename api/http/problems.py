@@ -121,6 +121,18 @@ def found(each: errors.Problem) -> dict[str, Any]:
     }
 
 
+_SHOWN = 200
+"""As many characters of a path as anybody is told."""
+
+
+def _fault(error: Mapping[str, Any]) -> dict[str, str]:
+    """One thing wrong in a request, as pydantic and FastAPI say it."""
+    if error["type"] == "json_invalid":
+        why = f"this is no JSON: {error['ctx']['error']}, at character {error['loc'][-1]}"
+        return {"at": "body", "message": why}
+    return {"at": ".".join(map(str, error["loc"])), "message": error["msg"]}
+
+
 def answer_with_problems(app: FastAPI) -> None:
     """Every error of the application is answered as a problem; none shows what is inside."""
 
@@ -130,19 +142,20 @@ def answer_with_problems(app: FastAPI) -> None:
 
     async def unfit(_: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
-        faults = [
-            {"at": ".".join(map(str, each["loc"])), "message": each["msg"]}
-            for each in error.errors()
-        ]
+        faults = [_fault(each) for each in error.errors()]
         detail = "; ".join(f"{each['at']}: {each['message']}" for each in faults)
         return problem(422, "invalid_request", detail, problems=faults)
 
     async def refused(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
         headers = dict(error.headers or {})
-        if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        status, detail, path = error.status_code, error.detail, request.url.path[:_SHOWN]
+        if status == HTTPStatus.METHOD_NOT_ALLOWED:
             headers["Allow"] = ", ".join(_allowed(app, request))
-        return problem(error.status_code, "http", error.detail, headers)
+            detail = f"{path!r} does not take {request.method}; it takes {headers['Allow']}."
+        elif status == HTTPStatus.NOT_FOUND:
+            detail = f"There is nothing at {path!r}; /v1/openapi.json lists what there is."
+        return problem(status, title(status).lower().replace(" ", "_"), detail, headers)
 
     async def unexpected(request: Request, error: Exception) -> Response:
         _log.error("%s %s failed", request.method, request.url.path, exc_info=error)

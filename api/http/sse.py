@@ -20,6 +20,7 @@ from ...graphs.errors import AssayError, InvalidInput
 from ..feed import Where
 from ..listening import HEARTBEAT, STALLED, revoked
 from .asking import credential, desk
+from .parameters import only_known
 from .problems import MEDIA_TYPE as PROBLEM
 from .problems import problem
 
@@ -62,6 +63,7 @@ async def stream_events(
     if not wants_stream(request):
         return problem(406, "not_acceptable", f"This is a stream: accept {MEDIA_TYPE}")
     control = await desk(request).let_in(request, "sse")
+    only_known(request)
     where = Where.of(workflow, type or ())
     cursor = await control.cursor(request.headers.get("last-event-id", after))
     place = Place(cursor)

@@ -16,9 +16,17 @@ from starlette.responses import Response
 
 from ...control import MOST, Control
 from ..asking import rest_control
+from ..parameters import only_known
 from ..problems import MEDIA_TYPE
 
-Asking = Annotated[Control, Depends(rest_control)]
+
+async def _asking(request: Request) -> Control:
+    control = await rest_control(request)
+    only_known(request)
+    return control
+
+
+Asking = Annotated[Control, Depends(_asking)]
 After = Annotated[
     str | None, Query(max_length=2000, description="The `next` of the page before this one.")
 ]

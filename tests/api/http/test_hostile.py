@@ -101,6 +101,10 @@ async def test_a_target_is_a_path(served: Served, target: bytes) -> None:
         (b"/v1/executions?limit=1e1", 422),
         (b"/v1/executions?workflow=a%00b", 200),
         (b"/v1/executions?workflow=%ff", 200),
+        (b"/v1/executions?stauts=failed", 422),
+        (b"/v1/executions?" + b"&".join(b"a%d" % each for each in range(10_000)), 422),
+        (b"/v1/stats?limit=5", 422),
+        (b"/v1/events?typ=StepFailed", 406),
     ],
 )
 async def test_paths_and_queries_are_refused_or_mean_nothing(
@@ -208,3 +212,53 @@ async def test_what_is_refused_is_not_kept_in_memory(served: Served) -> None:
     after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
     assert after - before < 50_000  # KiB, of which one body in ten would have been 80,000
+
+
+async def test_a_misspelt_parameter_changes_nothing(served: Served) -> None:
+    """Without its `version` a DELETE would forget every one."""
+    async with served.client() as http:
+        for version in ("1", "2"):
+            new = {
+                "name": "w",
+                "version": version,
+                "steps": [{"id": "a", "type": "shell", "command": "a"}],
+            }
+            assert (await http.post("/v1/workflows", json=new)).status_code == 201
+        misspelt = await http.delete("/v1/workflows/w", params={"versoin": "1"})
+        left = (await http.get("/v1/workflows/w/versions")).json()["items"]
+        stream = {"Accept": "text/event-stream"}
+        events = await http.get("/v1/events", params={"typ": "StepFailed"}, headers=stream)
+    async with served.client(None) as http:
+        nobody = await http.delete("/v1/workflows/w", params={"versoin": "1"})
+
+    assert misspelt.status_code == 422
+    assert misspelt.json()["problems"] == [
+        {"at": "query.versoin", "message": "there is no such parameter; there are: version"}
+    ]
+    assert len(left) == 2
+    assert (events.status_code, events.json()["problems"][0]["at"]) == (422, "query.typ")
+    assert nobody.status_code == 401
+
+
+async def test_who_asks_at_the_wrong_place_is_told_where_to_look(served: Served) -> None:
+    async with served.client() as http:
+        nowhere = await http.get("/v2/executions")
+        slash = await http.get("/v1/executions/")
+        put = await http.put("/v1/executions", json={})
+        typed = await http.post("/v1/executions", content=b"{}", headers={"Content-Type": "a/b"})
+        torn = await http.post(
+            "/v1/executions", content=b'{"a": ', headers={"Content-Type": "application/json"}
+        )
+
+    for answer, path in ((nowhere, "/v2/executions"), (slash, "/v1/executions/")):
+        assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+        assert f"'{path}'" in answer.json()["detail"]
+        assert "/v1/openapi.json" in answer.json()["detail"]
+    assert (put.status_code, put.json()["code"]) == (405, "method_not_allowed")
+    assert put.headers["Allow"] == "GET, POST"
+    assert "it takes GET, POST" in put.json()["detail"]
+    assert (typed.status_code, typed.json()["code"]) == (415, "unsupported_media_type")
+    assert torn.status_code == 422
+    (problem,) = torn.json()["problems"]
+    assert problem["at"] == "body"
+    assert "no JSON" in problem["message"]
