@@ -123,7 +123,7 @@ class Chatter:
         return await self._control.stop(id, reason)
 
     async def answer(
-        self, id: str, value: Any = None, *, approved: bool = True, comment: str = ""
+        self, id: str, value: Any = None, *, approved: bool | None = None, comment: str = ""
     ) -> Question:
         return await self._control.answer(id, value, approved=approved, comment=comment)
 

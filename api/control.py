@@ -16,6 +16,7 @@ from ..graphs.errors import (
     StoreError,
 )
 from ..graphs.execution import Execution, Status, new_id
+from ..graphs.question import Wait
 from ..graphs.stored import Page
 from .access import Operation, covers
 from .administering import Stats
@@ -153,8 +154,19 @@ class Control(Triggering):
         return self._manager.events(execution.id, after=after)
 
     async def follow(self, id: str, *, after: int = 0) -> AsyncGenerator[Event]:
-        """Every durable event after that one, the live ones between, until the execution ends."""
+        """Every durable event after that one, the live ones between, until the execution ends.
+
+        Raises `InvalidInput` for one that has not been: whoever waited behind it would be told
+        nothing, not even the end.
+        """
         execution = await self._of(id, Operation.READ_EXECUTIONS)
+        if after and not execution.status.terminal:
+            known = await self._store.entries(execution.id, after=after - 1, limit=1)
+            if not known.items:
+                raise InvalidInput(
+                    f"execution {id} has no event {after} yet: go on after the last one that "
+                    "came, or from the beginning, after 0"
+                )
         return follow(self._manager, execution.id, after=after)
 
     async def cursor(self, after: str | None = None) -> str:
@@ -241,22 +253,33 @@ class Control(Triggering):
         return question
 
     async def answer(
-        self, id: str, value: Any = None, *, approved: bool = True, comment: str = ""
+        self, id: str, value: Any = None, *, approved: bool | None = None, comment: str = ""
     ) -> Question:
-        """Answer a question as this asker; the same answer again changes nothing."""
+        """Answer a question as this asker; the same answer again changes nothing.
+
+        `approved` None: not said, as where it is not asked. Raises `InvalidInput` where it is:
+        nothing is approved by leaving it out. A value that an approval wants says yes.
+        """
         question, execution = await self._asked(id)
+
+        async def answered() -> Question:
+            if approved is None and question.kind is Wait.APPROVAL and value is None:
+                raise InvalidInput(
+                    f"question {question.id} wants a yes or no: say `approved`, true or false"
+                )
+            return await self._manager.answer(
+                question.id,
+                value,
+                approved=approved is not False,
+                by=self.asker.principal.name,
+                comment=comment,
+            )
+
         return await self._change(
             Operation.ANSWER_QUESTION,
             execution.workflow,
             question.id,
-            partial(
-                self._manager.answer,
-                question.id,
-                value,
-                approved=approved,
-                by=self.asker.principal.name,
-                comment=comment,
-            ),
+            answered,
             {"approved": approved},
         )
 

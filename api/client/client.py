@@ -243,9 +243,12 @@ class Client(Definitions, Triggers, Administration):
         return question_of(await self._get(f"/v1/questions/{segment(id)}"))
 
     async def answer(
-        self, id: str, value: Any = None, *, approved: bool = True, comment: str = ""
+        self, id: str, value: Any = None, *, approved: bool | None = None, comment: str = ""
     ) -> Question:
-        """Answer a question, as whoever the key is for; the same again changes nothing."""
+        """Answer a question, as whoever the key is for; the same again changes nothing.
+
+        An approval wants `approved`, or a value if it has a schema; what else is asked, a value.
+        """
         body = {"value": value, "approved": approved, "comment": comment}
         path = f"/v1/questions/{segment(id)}/answer"
         return question_of(await self._server.ask("POST", path, json=body, again=True))

@@ -156,8 +156,9 @@ class QuestionMutations:
             Json | None, strawberry.argument(description="What its schema wants.")
         ] = None,
         approved: Annotated[
-            bool, strawberry.argument(description="The verdict, if it is an approval.")
-        ] = True,
+            bool | None,
+            strawberry.argument(description="The verdict: an approval is not answered without."),
+        ] = None,
         comment: Annotated[str, strawberry.argument(description="To be kept beside it.")] = "",
     ) -> AnswerQuestionResult:
         async def answered() -> QuestionAnswered:

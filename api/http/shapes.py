@@ -244,7 +244,9 @@ class Asked(BaseModel):
 
 class Answering(Given):
     value: Json = None
-    approved: StrictBool = True
+    approved: Annotated[
+        StrictBool | None, Field(description="The verdict; an approval is not answered without.")
+    ] = None
     comment: Annotated[str, Field(max_length=10_000)] = ""
 
 

@@ -32,7 +32,7 @@ FORK = """mutation ($id: ID!, $path: String!, $inputs: JSON) {
   did: forkExecution(id: $id, path: $path, inputs: $inputs) { __typename
   ... on ExecutionStarted { execution { id inputs origin { executionId how path } } }
   ... on Problem { code message } } }"""
-ANSWER = """mutation ($id: ID!, $approved: Boolean! = true) {
+ANSWER = """mutation ($id: ID!, $approved: Boolean) {
   did: answerQuestion(id: $id, approved: $approved, comment: "fine") { __typename
   ... on QuestionAnswered { question { id status answer { approved by comment } } }
   ... on Problem { code message } } }"""
@@ -167,7 +167,9 @@ async def test_an_execution_is_retried_and_forked(graph: Graph) -> None:
 
 async def test_a_question_is_answered_once(graph: Graph) -> None:
     id, question = await graph.park()
-    told = await did(graph, ANSWER, "operator", id=question)
+    left_out = await did(graph, ANSWER, "operator", id=question, approved=None)
+    assert (left_out["__typename"], left_out["code"]) == ("InvalidInputProblem", "invalid_input")
+    told = await did(graph, ANSWER, "operator", id=question, approved=True)
     assert told["question"]["answer"] == {
         "approved": True,
         "by": "the operator",

@@ -185,7 +185,9 @@ async def test_questions_are_listed_by_execution_and_status(graph: Graph) -> Non
     one, asked = await graph.park()
     await graph.park()
     await graph.ask(
-        "mutation ($id: ID!) { answerQuestion(id: $id) { __typename } }", "operator", id=asked
+        "mutation ($id: ID!) { answerQuestion(id: $id, approved: true) { __typename } }",
+        "operator",
+        id=asked,
     )
     found = await graph.ask(
         """query ($id: ID!) { open: questions { nodes { id } }

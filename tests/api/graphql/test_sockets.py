@@ -85,7 +85,7 @@ async def test_an_execution_is_followed_to_its_end_and_from_anywhere(graph: Grap
         told: list[Any] = []
         while not told or told[-1]["type"] != "QuestionAsked":
             told.append((await one.receive())["payload"]["data"]["executionEvents"])
-        answer = "mutation ($id: ID!) { answerQuestion(id: $id) { __typename } }"
+        answer = "mutation ($id: ID!) { answerQuestion(id: $id, approved: true) { __typename } }"
         await one.subscribe("2", answer, id=question)
         while (message := await one.receive())["type"] != "complete" or message["id"] != "1":
             if message["id"] == "1":

@@ -142,12 +142,32 @@ async def test_executions_are_filtered_and_come_in_pages(served: Served) -> None
     assert wrong.status_code == 422
 
 
+async def test_nothing_is_approved_by_leaving_the_verdict_out(served: Served) -> None:
+    wants = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
+    async with served.client() as http:
+        plain = await asked(served, http, await begun(http, ASK))
+        id = await begun(http, {**ASK, "schema": wants}, name="with-a-value")
+        shaped = await asked(served, http, id)
+        left_out = [
+            await http.post(f"/v1/questions/{each['id']}/answer", json=said)
+            for each in (plain, shaped)
+            for said in ({}, {"comment": "Never!"}, {"approved": None, "value": None})
+        ]
+        still = (await http.get(f"/v1/questions/{plain['id']}")).json()
+        valued = await http.post(f"/v1/questions/{shaped['id']}/answer", json={"value": {"n": 1}})
+
+    assert {each.status_code for each in left_out} == {422}
+    assert all("say `approved`, true or false" in each.json()["detail"] for each in left_out)
+    assert (still["status"], still["votes"]) == ("open", [])
+    assert valued.json()["answer"]["value"] == {"n": 1}
+
+
 async def test_a_question_is_answered_and_the_execution_goes_on(served: Served) -> None:
     async with served.client() as http:
         id = await begun(http, ASK)
         question = await asked(served, http, id)
         place = f"/v1/questions/{question['id']}"
-        answered = await http.post(f"{place}/answer", json={"comment": "Yes."})
+        answered = await http.post(f"{place}/answer", json={"approved": True, "comment": "Yes."})
         await ended(served, id)
         late = await http.post(f"{place}/answer", json={"approved": False})
         kept = (await http.get(place)).json()

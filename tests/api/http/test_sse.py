@@ -12,6 +12,7 @@ import pytest
 from tests.api.http.conftest import Served, issued, serving
 
 from assay.api.http import sse
+from assay.graphs.execution import Status
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -191,6 +192,23 @@ async def test_what_is_no_cursor_is_refused(served: Served, cursor: str) -> None
         headers = {"Accept": "text/event-stream"}
         answer = await http.get("/v1/events", params={"after": cursor}, headers=headers)
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid_input")
+
+
+async def test_nobody_waits_behind_an_event_that_has_not_been(served: Served) -> None:
+    """They would be told nothing, not even the end."""
+    manager = served.tenants.app().manager
+    id = (await manager.start(ASKS)).id
+    await manager.wait(id, until=(Status.WAITING,))
+    last = [event.seq async for event in manager.events(id)][-1]
+    place, stream = f"/v1/executions/{id}/events", {"Accept": "text/event-stream"}
+    async with served.client("viewer") as http:
+        by_query = await http.get(place, params={"after": last + 1}, headers=stream)
+        by_header = await http.get(place, headers={**stream, "Last-Event-ID": "999"})
+    for answer in (by_query, by_header):
+        assert (answer.status_code, answer.json()["code"]) == (422, "invalid_input")
+        assert "go on after the last one that came" in answer.json()["detail"]
+    async with listening(served, place, last=str(last)) as told:
+        assert (await anext(told)).id == str(last)
 
 
 async def test_the_end_of_the_server_is_told_with_the_cursor(tmp_path: Path) -> None:

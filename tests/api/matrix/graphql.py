@@ -86,7 +86,7 @@ ASKS = [
     change(O.RESUME_EXECUTION, _THING, "", 'resumeExecution(id: "{paused}")'),
     change(O.RETRY_EXECUTION, _THING, "", 'retryExecution(id: "{failed}")'),
     change(O.FORK_EXECUTION, _THING, "", 'forkExecution(id: "{ended}", path: "say")'),
-    change(O.ANSWER_QUESTION, _THING, "", 'answerQuestion(id: "{question}")'),
+    change(O.ANSWER_QUESTION, _THING, "", 'answerQuestion(id: "{question}", approved: true)'),
     change(
         O.RECORD_FEEDBACK,
         _THING,

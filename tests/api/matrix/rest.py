@@ -63,7 +63,11 @@ ASKS = [
     Ask(O.READ_QUESTIONS, _LIST, Call("GET", "/v1/questions?limit=100"), "question"),
     Ask(O.READ_QUESTIONS, _THING, Call("GET", "/v1/questions?execution={execution}")),
     Ask(O.READ_QUESTIONS, _THING, Call("GET", "/v1/questions/{question}")),
-    Ask(O.ANSWER_QUESTION, _THING, Call("POST", "/v1/questions/{question}/answer", {})),
+    Ask(
+        O.ANSWER_QUESTION,
+        _THING,
+        Call("POST", "/v1/questions/{question}/answer", {"approved": True}),
+    ),
     Ask(
         O.RECORD_FEEDBACK,
         _THING,

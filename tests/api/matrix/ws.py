@@ -64,7 +64,7 @@ ASKS = [
     run(O.READ_QUESTIONS, _LIST, "list_questions", "question", limit=100),
     run(O.READ_QUESTIONS, _THING, "list_questions", execution="{execution}"),
     run(O.READ_QUESTIONS, _THING, "get_question", id="{question}"),
-    run(O.ANSWER_QUESTION, _THING, "answer_question", id="{question}"),
+    run(O.ANSWER_QUESTION, _THING, "answer_question", id="{question}", approved=True),
     run(O.RECORD_FEEDBACK, _THING, "record_feedback", id="{judged}", path="think", passed=True),
     run(O.READ_TRIGGERS, _LIST, "list_triggers", "trigger", limit=100),
     run(O.READ_TRIGGERS, _THING, "get_trigger", id="{trigger}"),

@@ -77,7 +77,7 @@ async def test_an_execution_is_steered(served: Served) -> None:
         await app.manager.register(ASKS)
         first = (await client.ask("start_execution", workflow="asks"))["result"]["execution_id"]
         question = await _asked(client, first)
-        answered = await client.ask("answer_question", id=question, comment="yes")
+        answered = await client.ask("answer_question", id=question, approved=True, comment="yes")
         assert answered["result"]["status"] == "answered"
         assert (await app.wait(first)).status == "completed"
         again = await client.ask("fork_execution", id=first, path="ask")
