@@ -27,6 +27,11 @@ if [ "$(id -u)" -eq 0 ]; then
     set -- setpriv --reuid=65534 --regid=65534 --clear-groups --no-new-privs "$@"
 fi
 
+if ! "$@" "$prefix/bin/python" -c '' 2>/dev/null; then
+    echo "Others than root may not run $prefix/bin/python: the Python that PYTHON names, or a folder" >&2
+    echo "on the way to it or to $prefix, is closed to them. Build with another: PYTHON=/usr/bin/python3" >&2
+    exit 1
+fi
 "$@" assay --version
 "$@" python -c 'import assay.store.firestore.store, assay.store.pubsub'
 "$@" assay run --quiet hello.yaml

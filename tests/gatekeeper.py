@@ -25,6 +25,10 @@ DENIED = Refusal(grpc.StatusCode.PERMISSION_DENIED, "Missing or insufficient per
 NO_DATABASE = Refusal(
     grpc.StatusCode.NOT_FOUND, "The database (default) does not exist for project p."
 )
+NO_INDEX = Refusal(
+    grpc.StatusCode.FAILED_PRECONDITION,
+    "The query requires a COLLECTION_GROUP_ASC index for collection entries and field at.",
+)
 
 
 class Gatekeeper(grpc.GenericRpcHandler):  # type: ignore[misc]

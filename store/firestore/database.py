@@ -269,6 +269,8 @@ class Database:
             return StoreUnavailable(f"{said} Give this account the role roles/datastore.user.")
         if isinstance(error, google.NotFound):
             return StoreUnavailable(f"{said} Create it: gcloud firestore databases create")
+        if isinstance(error, google.FailedPrecondition) and "index" in str(error):
+            return StoreUnavailable(f"{said} Run what this prints: assay store migrate")
         if isinstance(error, (google.Unauthorized, GoogleAuthError)):
             return StoreUnavailable(f"{said} Run: gcloud auth application-default login")
         return StoreError(said)

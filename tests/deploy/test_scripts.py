@@ -87,6 +87,23 @@ def test_the_proof_refuses_a_tree_that_can_be_written_to(prefix: Path, tmp_path:
     assert f"trim.sh {loose}" in proof.stderr
 
 
+def test_the_proof_says_when_the_python_of_a_tree_is_closed_to_others(
+    prefix: Path, tmp_path: Path
+) -> None:
+    closed = tmp_path / "closed"
+    (closed / "bin").mkdir(parents=True)
+    (closed / "bin" / "assay").symlink_to(prefix / "bin" / "assay")
+    (closed / "bin" / "python").symlink_to(tmp_path / "nowhere")
+    for folder in (closed / "bin", closed):
+        folder.chmod(0o555)
+
+    proof = _script("proof", closed)
+
+    assert proof.returncode == 1
+    assert f"may not run {closed}/bin/python" in proof.stderr
+    assert "PYTHON=" in proof.stderr
+
+
 def test_a_library_is_installed_when_it_has_its_hash_and_refused_otherwise(tmp_path: Path) -> None:
     wheel = _wheel(tmp_path)
     right, wrong = hashlib.sha256(wheel.read_bytes()).hexdigest(), "0" * 64

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from tests.emulators import VARIABLES
-from tests.gatekeeper import DENIED, EXPIRED, NO_DATABASE, Gatekeeper, Refusal, gatekeeper
+from tests.gatekeeper import DENIED, EXPIRED, NO_DATABASE, NO_INDEX, Gatekeeper, Refusal, gatekeeper
 from tests.running import House, Order, statuses
 
 import assay
@@ -90,6 +90,20 @@ async def test_what_runs_meanwhile_waits_and_goes_on(
     assert way_on in notice
     assert statuses(ended) == {"a": "completed", "b": "completed"}
     assert order.seen == ["a", "b"]
+
+
+async def test_a_listing_without_its_index_says_how_to_make_it_and_is_waited_for(
+    keeper: Gatekeeper, project: str
+) -> None:
+    store = await connect(f"firestore://{project}")
+    try:
+        keeper.refuse(NO_INDEX)
+        with pytest.raises(StoreUnavailable, match=r"entries and field at.*assay store migrate"):
+            await store.log(after="")
+        keeper.admit()
+        assert await store.log(after="") == []
+    finally:
+        await store.close()
 
 
 async def _notice(house: House, id: str) -> str:
