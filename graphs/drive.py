@@ -73,6 +73,7 @@ class Drive:
         self._worked: Worktime | None = None
         self._cooling: asyncio.TimerHandle | None = None
         self._parking: asyncio.Task[None] | None = None
+        self._unsaid = False
         self.task = asyncio.create_task(self._drive(), name=lease.execution_id)
 
     @property
@@ -134,6 +135,10 @@ class Drive:
     @property
     def _leaves(self) -> bool:
         return self._suspended or self._draining
+
+    @property
+    def _ends(self) -> bool:
+        return self.task.done() or self.task.cancelling() > 0
 
     def _interrupt(self) -> None:
         """Cancel what it does. A second time would cut off the record of the end."""
@@ -329,6 +334,7 @@ class Drive:
     def _quiet(self) -> None:
         """Everything waits. (A moment later it may not: then nothing is said of it.)"""
         self._time.stop()
+        self._unsaid = True
         if self._parking is None or self._parking.done():
             self._parking = asyncio.ensure_future(self._park())
 
@@ -349,7 +355,7 @@ class Drive:
         strand = run.strand
         try:
             await run.journal.flush()
-            if not strand.quiet or self.task.done() or self.task.cancelling():
+            if not strand.quiet or self._ends:
                 return
             if self._draining and run.held(strand) and not run.paused:
                 run.leave()  # It could go on: it is not said to wait, and another takes it.
@@ -358,8 +364,11 @@ class Drive:
             if self._gives_back(run):
                 run.unwind()
                 return
-            self._wait(run)
-            await run.journal.flush()
+            while self._unsaid and strand.quiet and not self._ends:
+                # Once more when it went on and came to a halt while that was written.
+                self._unsaid = False
+                self._wait(run)
+                await run.journal.flush()
         except Abandoned:
             self._interrupt()
             return
