@@ -53,9 +53,11 @@ class Listening:
         self._catalog = _Catalog()
         self._open = 0
 
-    async def tools(self, control: Control, still: Still) -> AsyncIterator[None]:
-        """Each time that the list of tools has changed for the asker, until `still` raises."""
-        known: Tools | None = None
+    async def tools(
+        self, control: Control, still: Still, known: Tools | None = None
+    ) -> AsyncIterator[None]:
+        """Each time that the list of tools has changed for the asker since they knew it, until
+        `still` raises."""
         while True:
             with suppress(StoreUnavailable):
                 await still()
@@ -82,6 +84,11 @@ class Listening:
         control = self._callers.control(context)
         end = await control.events_end()
         uris = await _there(control, asked.resource_subscriptions or ())
+        known: Tools | None = None
+        if asked.tools_list_changed:
+            # Before it is acknowledged: whatever changes from then on is told.
+            with suppress(StoreUnavailable):
+                known = await self._catalog.tools(control)
         meta: dict[str, Any] = {SUBSCRIPTION_ID_META_KEY: context.request_id}
         fault: AssayError | None = None
 
@@ -93,7 +100,7 @@ class Listening:
 
         async def tools() -> None:
             changed = types.ToolListChangedNotification(params=types.NotificationParams(_meta=meta))
-            async for _ in self.tools(control, still):
+            async for _ in self.tools(control, still, known):
                 await tell(changed)
 
         async def until_fault(work: Callable[[], Awaitable[None]]) -> None:
