@@ -349,8 +349,7 @@ class Drive:
             run.journal.update(running, EventType.EXECUTION_RESUMED)
 
     async def _park(self) -> None:
-        run = self._run
-        if run is None:
+        if (run := self._run) is None:
             return
         strand = run.strand
         try:

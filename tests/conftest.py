@@ -11,9 +11,10 @@ from typing import NoReturn
 import pytest
 from hypothesis import HealthCheck, settings
 
+from .deadlines import deadlines
 from .emulators import emulated, emulators
 
-__all__ = ["emulated", "emulators"]
+__all__ = ["deadlines", "emulated", "emulators"]
 
 HOUSE = Path(__file__).resolve().parent.parent
 

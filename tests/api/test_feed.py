@@ -62,7 +62,7 @@ async def test_what_happened_while_nobody_listened_is_told(tmp_path: Path) -> No
             ran = await app.run(steps("a", 2))
             after = told[-1].cursor if told else ""
             async with aclosing(events_of_all(app.manager, after=after)) as events:
-                told = await asyncio.wait_for(_drain(events, 1), 30)
+                told = await asyncio.wait_for(_drain(events, 1), 60)
                 # Until the reader holds the end of the log.
                 with pytest.raises(TimeoutError):
                     await asyncio.wait_for(anext(events), 0.3)
@@ -72,9 +72,11 @@ async def test_what_happened_while_nobody_listened_is_told(tmp_path: Path) -> No
 async def test_without_a_cursor_it_begins_now(tmp_path: Path) -> None:
     async with open_app(home=tmp_path, workspace=tmp_path) as app:
         await app.run(steps("a", 2))
-        async with aclosing(events_of_all(app.manager)) as events:
+        begun = asyncio.Event()
+        told = events_of_all(app.manager, reached=lambda _: begun.set())
+        async with aclosing(told) as events:
             first = asyncio.ensure_future(anext(events))
-            await asyncio.sleep(0.3)
+            await begun.wait()
             later = await app.run(steps("a", 2))
             assert (await first).event.execution_id == later.id
             assert (await first).event.seq == 1
@@ -123,7 +125,7 @@ async def test_only_what_is_wanted_and_visible_is_told(tmp_path: Path) -> None:
             placed = await anext(told)
             waiting = asyncio.ensure_future(anext(told))
             every = await _until_ended(app, 3, after="")
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(60):
                 while reached[-1:] != [every[-1].cursor]:  # noqa: ASYNC110
                     await asyncio.sleep(0.01)
             assert not waiting.done()
@@ -153,7 +155,7 @@ async def test_when_nobody_listens_nothing_is_read(tmp_path: Path) -> None:
             await app.run(steps("a", 2))
             await _drain(events, 1)
             assert len(_readers()) == 1
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while _readers():  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
 
@@ -198,7 +200,7 @@ async def _until_ended(app: App, count: int, *, after: str) -> list[Placed]:
 
 async def _drain(events: object, count: int) -> list[Placed]:
     told: list[Placed] = []
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         async for placed in events:  # type: ignore[attr-defined]
             told.append(placed)
             count -= placed.event.type is EventType.EXECUTION_COMPLETED

@@ -153,7 +153,7 @@ async def test_what_is_no_cursor_is_refused(store: Store, wrong: str) -> None:
 
 async def _told(store: Store, count: int, after: str = "") -> Sequence[Logged]:
     """So many as soon as they are told, which may take a moment; then there are no more."""
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(60):
         while len(told := await store.log(after=after)) < count:  # noqa: ASYNC110 - see above
             await asyncio.sleep(0.05)
     assert len(told) == count

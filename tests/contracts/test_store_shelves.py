@@ -43,7 +43,7 @@ async def test_a_cached_result_expires_after_its_seconds(store: Store) -> None:
     assert await store.cached("gone") is None
     await store.cache("brief", result(1), ttl=0.05)
     await store.cache("long", result(1), ttl=60)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while await store.cached("brief"):  # noqa: ASYNC110 - only time passes
             await asyncio.sleep(0.01)
     assert await store.cached("long") is not None

@@ -131,7 +131,7 @@ def test_its_health_is_what_the_worker_says(path: str) -> None:
         there = [
             a.replace("8080", str(server.server_port)).replace("/healthz", path) for a in arguments
         ]
-        asked = subprocess.run([sys.executable, *there], timeout=30, check=False)
+        asked = subprocess.run([sys.executable, *there], timeout=60, check=False)
 
     assert asked.returncode == (0 if path == "/healthz" else 1)
 

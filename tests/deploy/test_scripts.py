@@ -71,7 +71,7 @@ def test_a_signal_ends_a_worker_in_order(prefix: Path, tmp_path: Path) -> None:
 
     worker.send_signal(signal.SIGTERM)
 
-    _, said = worker.communicate(timeout=30)
+    _, said = worker.communicate(timeout=60)
     assert worker.returncode == 0, said
     assert "stopping" in said
 

@@ -131,7 +131,7 @@ async def test_a_cache_that_cannot_grow_costs_no_second_effect(tmp_path: Path) -
 
 
 async def first(house: House, execution_id: str, type: EventType) -> Event:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         async for event in house.app.manager.follow(execution_id):
             if event.type is type:
                 return event

@@ -16,9 +16,11 @@ from .existence import Left
 from .forkserver import ForkServer
 from .world import World
 
+pytestmark = pytest.mark.timeout(600)
+
 LONG = bool(os.environ.get("ASSAY_LONG"))
 PARTS = 12
-"""Tests that share the boundaries; each must end within the time that a test has."""
+"""Tests that share the boundaries: so that several at once can try them."""
 
 SAMPLE = 1 if LONG else 4
 """Of the boundaries of the run that is rolled back, one in so many."""

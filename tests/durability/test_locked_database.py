@@ -40,7 +40,7 @@ def locked(home: Path) -> Iterator[None]:
 
     holder = Thread(target=hold)
     holder.start()
-    assert begun.wait(20)
+    assert begun.wait(60)
     try:
         yield
     finally:

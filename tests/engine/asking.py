@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
 from typing import Any
 
 import assay
@@ -48,11 +46,6 @@ async def ended(house: House, execution: assay.Execution, path: str) -> None:
                     break
     finally:
         await following.aclose()  # type: ignore[attr-defined]
-
-
-async def passed(moment: float) -> None:
-    """As soon as the clock says so; `moment` is seconds since 1970."""
-    await asyncio.sleep(max(moment - time.time(), 0) + 0.001)
 
 
 async def open_questions(house: House, execution: assay.Execution) -> list[Question]:

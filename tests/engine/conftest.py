@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+
+from assay.testing import Clock
 
 from .. import running
 from ..running import House, Order, open_house
@@ -27,6 +29,13 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
 @pytest.fixture
 def order(house: House) -> Order:
     return Order(house)
+
+
+@pytest.fixture
+def clock() -> Iterator[Clock]:
+    """The time of day, which passes an hour when the test says so."""
+    with Clock() as clock:
+        yield clock
 
 
 @pytest.fixture(autouse=True)

@@ -9,6 +9,7 @@ from typing import Any
 
 from assay.graphs.steps.deterministic import current_call
 
+from ..deadlines import Deadlines
 from ..running import House, Order, mapping, open_house
 
 
@@ -105,9 +106,17 @@ PATIENCE = 60
 
 
 async def lived(
-    folder: Path, text: str, *reached: str, lives: int = 2, child: str = CHILD
+    folder: Path,
+    text: str,
+    *reached: str,
+    lives: int = 2,
+    child: str = CHILD,
+    over: tuple[str, Deadlines] | None = None,
 ) -> tuple[Any, Lives]:
-    """Close the app where the paths are reached, in each life but the last."""
+    """Close the app where the paths are reached, in each life but the last.
+
+    `over` says of which of them no other is reached before the time is up.
+    """
     execution = None
     for life in range(lives):
         async with open_house(folder) as house:
@@ -120,6 +129,8 @@ async def lived(
             async with asyncio.timeout(PATIENCE):
                 for path in () if work.open else reached:
                     await work.gate(path if " " in path else f"{path} reached").wait()
+                    if over is not None and path == over[0]:
+                        await over[1].end()
             if work.open:
                 return await house.app.wait(execution.id), work
     raise AssertionError

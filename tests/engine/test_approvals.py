@@ -8,6 +8,7 @@ from assay.graphs.errors import InvalidInput, NotAuthorized, QuestionClosed
 from assay.graphs.event import EventType
 from assay.graphs.execution import Status
 from assay.graphs.question import Wait
+from assay.testing import Clock
 
 from ..running import House, statuses
 from .asking import answered, asked, open_questions
@@ -116,8 +117,12 @@ async def test_the_end_of_the_time_means_what_the_step_says(
     assert await open_questions(house, ended) == []
 
 
-async def test_a_retry_asks_anew_with_all_the_time_there_is(house: House) -> None:
-    late = await house.run(f"- {{{SHIP}, timeout: 1s}}")
+async def test_a_retry_asks_anew_with_all_the_time_there_is(house: House, clock: Clock) -> None:
+    started = await house.start(f"- {{{SHIP}, timeout: 1h}}")
+    question = await asked(house, started, "ship")
+    assert question.due is not None
+    clock.reach(question.due)
+    late = await house.app.wait(started.id)
     retried = await house.app.manager.retry(late.id)
 
     question = await answered(house, retried, "ship", by="ada")
@@ -204,28 +209,30 @@ async def test_a_single_no_rejects(house: House) -> None:
     assert ship.outputs == {"approved": False, "by": ["grace"], "comment": ""}
 
 
-async def test_too_few_in_time_have_decided_nothing(house: House) -> None:
-    execution = await house.start(f"- {{{SHIP}, approvals: 2, timeout: 1s, on_timeout: continue}}")
+async def test_too_few_in_time_have_decided_nothing(house: House, clock: Clock) -> None:
+    execution = await house.start(f"- {{{SHIP}, approvals: 2, timeout: 1h, on_timeout: continue}}")
     question = await answered(house, execution, "ship", by="ada")
+    clock.advance("1h")
 
     ship = (await house.app.wait(execution.id)).steps["ship"]
     assert ship.outputs == {
         "approved": False,
         "by": [],
-        "comment": "fewer than 2 people said yes within 1s",
+        "comment": "fewer than 2 people said yes within 1h",
     }
     with pytest.raises(QuestionClosed, match="nobody waits for its answer any more"):
         await house.app.manager.answer(question.id, by="grace")
 
 
-async def test_others_may_answer_when_it_takes_long(house: House) -> None:
+async def test_others_may_answer_when_it_takes_long(house: House, clock: Clock) -> None:
     execution = await house.start(
-        f"- {{{SHIP}, approvers: [ada], escalate: {{after: 1s, approvers: [boss]}}}}"
+        f"- {{{SHIP}, approvers: [ada], escalate: {{after: 1h, approvers: [boss]}}}}"
     )
     following = house.app.manager.follow(execution.id)
     with pytest.raises(NotAuthorized, match=r"'ada' may, and 'boss' from .* on"):
         await answered(house, execution, "ship", by="boss")
 
+    clock.advance("1h")
     async for event in following:
         if event.type is EventType.QUESTION_ESCALATED:
             break

@@ -125,7 +125,7 @@ async def test_stopping_gives_the_place_back(two: Turns) -> None:
     await two.reached("a", "b")
 
     for n in (2, 0):
-        await asyncio.wait_for(two.house.app.manager.stop(executions[n].id), 10)
+        await asyncio.wait_for(two.house.app.manager.stop(executions[n].id), 60)
     await two.reached("d")
     two.let(*"bde")
 

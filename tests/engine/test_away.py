@@ -43,7 +43,7 @@ class Two:
 
     async def begun(self, times: int) -> int:
         """The process of the step, once it has been begun so often."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while True:
                 pids = self._pids()
                 if len(pids) >= times:
@@ -123,7 +123,7 @@ async def test_what_another_worker_took_meanwhile_is_left_to_it(two: Two) -> Non
     holder = await two.other.manager.store.holder(started.id)
     assert holder == two.other.manager.store.worker
     worker = two.worker.manager.store
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while True:
             if await worker.holder(started.id) == holder:  # it reads the store again
                 break

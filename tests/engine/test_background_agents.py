@@ -11,9 +11,11 @@ import pytest
 from assay.graphs.event import Event, EventType
 
 from ..agents.conftest import alive
+from ..deadlines import Deadlines
 from ..running import House, open_house, statuses
 from ..scripted import Reply, ScriptedModel
 from ..scripted_cli import Act, ScriptedCli, answer, init, result, text, use, used
+from .lasting import happened
 from .test_agents_kept import settings
 
 pytestmark = pytest.mark.anyio
@@ -67,24 +69,27 @@ async def test_it_works_beside_the_list_and_tells_how_it_gets_on(tmp_path: Path)
 
 
 async def test_one_that_a_model_drives_ends_its_programs_and_fails_where_it_is_joined(
-    tmp_path: Path,
+    tmp_path: Path, deadlines: Deadlines
 ) -> None:
     """TERM is heard by what its tool had started; nothing is left, and what it thought is told."""
-    waits = "trap 'echo bye > farewell; exit' TERM; echo $$ > pid; touch go; sleep 60 & wait"
+    waits = "trap 'echo bye > farewell; exit' TERM; echo $$ > pid; touch go; sleep 600 & wait"
     agent = {
         "id": "aside",
         "type": "agent",
         "prompt": "Look.",
         "tools": ["run_command"],
         "async": True,
-        "guardrails": {"timeout": "3s"},
+        "guardrails": {"timeout": "1h"},
     }
     go = {"id": "go", "type": "shell", "command": "until test -e go; do sleep 0.02; done"}
     with ScriptedModel([Reply.calling("run_command", command=waits)]) as server:
         async with open_house(tmp_path, settings(server)) as house:
             hearing = asyncio.create_task(to_the_end(house))
-            ended = await house.run({"name": "w", "steps": [agent, go]})
+            started = await house.start({"name": "w", "steps": [agent, go]})
+            await happened(house, started, EventType.STEP_COMPLETED, "go")
+            await deadlines.end()
             heard = await hearing
+            ended = await house.app.wait(started.id)
             left = int((house.workspace / "pid").read_text())
             said = (house.workspace / "farewell").read_text()
 
@@ -101,13 +106,16 @@ async def test_one_that_a_model_drives_ends_its_programs_and_fails_where_it_is_j
 
 @pytest.mark.parametrize("strategy", ["halt", "skip"])
 async def test_out_of_time_it_is_asked_to_end_and_its_failure_surfaces_in_the_end(
-    tmp_path: Path, strategy: str
+    tmp_path: Path, deadlines: Deadlines, strategy: str
 ) -> None:
     acts: list[Act] = [{"farewell": 1}, {"child": "child"}, init(), *answer("m", text("Hm."))]
     cli = ScriptedCli(tmp_path / "cli", [*acts, {"hang": 1}])
-    late = {"guardrails": {"timeout": "2s"}, "on_error": strategy}
+    late = {"guardrails": {"timeout": "1h"}, "on_error": strategy}
     async with open_house(tmp_path) as house:
-        ended = await house.run(background(cli, **late))
+        started = await house.start(background(cli, **late))
+        await happened(house, started, EventType.MODEL_CALLED, "aside")
+        await deadlines.end()
+        ended = await house.app.wait(started.id)
         kept = (await house.app.manager.store.artifacts(execution_id=ended.id)).items
         written = await house.app.manager.services.blobs.get(kept[0].sha256)
 

@@ -12,11 +12,12 @@ import assay
 from assay.graphs import processes
 from assay.graphs.errors import ExecutionNotFound
 
+from ..deadlines import Deadlines
 from ..running import House, Order, note, open_house, statuses
 
 pytestmark = pytest.mark.anyio
 
-FAMILY = "bash -c 'echo $$ >>pids; sleep 60 & echo $! >>pids; wait' & wait"
+FAMILY = "bash -c 'echo $$ >>pids; sleep 600 & echo $! >>pids; wait' & wait"
 STUBBORN = "bash -c 'trap \"\" TERM; echo $$ >>pids; while :; do sleep 0.1; done'"
 
 
@@ -29,7 +30,7 @@ async def family(house: House, members: int = 2) -> list[psutil.Process]:
             pass
         return [psutil.Process(int(pid)) for pid in pids.read_text().split()]
 
-    return await asyncio.wait_for(asyncio.to_thread(read), 10)
+    return await asyncio.wait_for(asyncio.to_thread(read), 60)
 
 
 def running(members: list[psutil.Process]) -> list[psutil.Process]:
@@ -89,12 +90,13 @@ async def test_losing_an_any_ends_the_whole_process_group(
 
 @pytest.mark.parametrize(("command", "members"), [(FAMILY, 2), (STUBBORN, 1)])
 async def test_a_timeout_ends_the_whole_process_group(
-    house: House, command: str, members: int
+    house: House, deadlines: Deadlines, command: str, members: int
 ) -> None:
-    step = {"id": "s", "type": "shell", "command": command, "timeout": "1s"}
+    step = {"id": "s", "type": "shell", "command": command, "timeout": "1h"}
     started = await house.start({"name": "w", "steps": [step]})
     family_ = await family(house, members)
 
+    await deadlines.end()
     execution = await house.app.wait(started.id)
 
     assert running(family_) == []
@@ -158,7 +160,7 @@ async def test_stopping_during_a_pause_between_attempts_ends_at_once(
     )
     await order.gate("failed").wait()
 
-    execution = await asyncio.wait_for(house.app.manager.stop(started.id), 5)
+    execution = await asyncio.wait_for(house.app.manager.stop(started.id), 60)
 
     assert execution.status == "cancelled"
 

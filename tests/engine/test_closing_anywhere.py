@@ -131,7 +131,7 @@ class World:
                     return execution
                 await answer(house, execution)
                 await house.app.resume(execution.id)
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 async for event in following:
                     self.seen[event.type, event.path] += 1
                     patience -= bool(event.path) and self.seen[event.type, event.path] <= 2

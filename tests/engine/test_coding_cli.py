@@ -20,9 +20,11 @@ import assay
 from assay.graphs.event import EventType
 
 from ..agents.conftest import alive
+from ..deadlines import Deadlines
 from ..running import House, open_house, refused, store_url
 from ..scripted_cli import SESSION, Act, ScriptedCli, answer, init, result, simply, text, use, used
 from .asking import asked
+from .lasting import happened
 
 pytestmark = pytest.mark.anyio
 
@@ -86,15 +88,18 @@ async def test_what_verify_refuses_goes_back_in_the_same_session(tmp_path: Path)
 
 @pytest.mark.parametrize(
     ("field", "code"),
-    [({"guardrails": {"timeout": "2s"}}, "limit_reached"), ({"timeout": "2s"}, "timeout")],
+    [({"guardrails": {"timeout": "1h"}}, "limit_reached"), ({"timeout": "1h"}, "timeout")],
 )
 async def test_one_that_takes_too_long_is_ended_with_all_it_started(
-    tmp_path: Path, field: dict[str, Any], code: str
+    tmp_path: Path, deadlines: Deadlines, field: dict[str, Any], code: str
 ) -> None:
     acts: list[Act] = [{"child": "child"}, init(), *turns(1), {"hang": 1}]
     cli = ScriptedCli(tmp_path / "cli", acts)
     async with open_house(tmp_path, settings(cli)) as house:
-        ended = await house.run(work(**field))
+        started = await house.start(work(**field))
+        await happened(house, started, EventType.MODEL_CALLED, "fix")
+        await deadlines.end()
+        ended = await house.app.wait(started.id)
 
     assert ended.error is not None
     assert ended.error.code == code

@@ -107,7 +107,7 @@ async def to_its_end(house: House, execution: assay.Execution) -> assay.Executio
     with suppress(NotPossible):
         await house.app.resume(execution.id)
     waiting = asyncio.create_task(house.app.wait(execution.id))
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not waiting.done():
             await answer(house, execution)
             await asyncio.wait([waiting], timeout=0.02)

@@ -71,7 +71,7 @@ async def test_an_answer_wakes_a_worker_that_serves(
     await front.manager.wait(execution.id, until=(Status.WAITING,))
     await front.manager.provider.wait(execution.id)
     (question,) = (await front.manager.questions()).items
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         await front.manager.answer(question.id)
         ended = await worker.manager.wait(execution.id)
     assert ended.status is Status.COMPLETED
@@ -81,7 +81,7 @@ async def test_a_stop_reaches_the_worker_that_drives(two: tuple[App, App]) -> No
     front, worker = two
     execution = await worker.start(mapping("- {id: long, type: sleep, duration: 300s}"))
     await worker.manager.wait(execution.id, until=(Status.WAITING,))
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         stopping = asyncio.create_task(front.manager.stop(execution.id))
         ended = await worker.manager.wait(execution.id)
     stopping.cancel()
@@ -113,7 +113,7 @@ async def test_a_turn_is_rung_for_when_its_owner_is_gone(
     following = await short_lived.start(in_turn())
     await gone.aclose()
 
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         await answered(front, holder.id)
         await answered(front, following.id)
         ended = await worker.manager.wait(following.id)
@@ -127,7 +127,7 @@ async def test_whoever_is_to_be_replaced_is_told_and_the_next_goes_on(
     holder = await worker.start(in_turn("replace"))
     await worker.manager.wait(holder.id, until=(Status.WAITING,))
 
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         newcomer = await front.start(in_turn("replace"))
         replaced = await worker.manager.wait(holder.id)
         await answered(front, newcomer.id)

@@ -39,7 +39,7 @@ class Two(NamedTuple):
             await self.order.gate(f"{gate} reached").wait()
         return execution
 
-    async def drained(self, grace: float = 10) -> list[str]:
+    async def drained(self, grace: float = 600) -> list[str]:
         return list(await self.house.app.manager.drain(grace))
 
     async def goes_on(self, execution: Execution) -> Execution:
@@ -47,7 +47,7 @@ class Two(NamedTuple):
         for name in ("hold", "other"):
             self.seen.gate(name).set()
         self.other.app.manager.serve()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             return await self.other.app.wait(execution.id)
 
 
@@ -70,7 +70,7 @@ async def test_what_waits_after_a_failed_branch_is_said_to_wait(house: House) ->
     branches = f"{{id: p, type: parallel, on_error: skip, steps: [{FAIL}, {nap}]}}"
     Order(house)
     execution = await house.start(f"- {branches}\n- {ASK}")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await waiting(house, execution)
 
 
@@ -176,7 +176,7 @@ async def test_a_pause_does_not_cancel_a_branch_beside_one_that_failed(
     order.gate("hold").set()
     await house.app.manager.wait(execution.id, until=(Status.PAUSED,))
     await house.app.manager.resume(execution.id)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         ended = await house.app.wait(execution.id)
 
     assert (ended.status, order.seen) == ("failed", ["", "hold", "b"])
@@ -210,7 +210,7 @@ async def test_a_question_beside_a_held_branch_is_asked_still(two: Two) -> None:
 async def test_a_stop_is_heard_within_the_grace(two: Two) -> None:
     execution = await two.reached(f"- {HOLD}\n- {note('b')}")
     draining = asyncio.create_task(two.drained())
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         stopped = await two.other.app.manager.stop(execution.id)
 
     assert (stopped.status, await draining) == ("cancelled", [])

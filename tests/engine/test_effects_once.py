@@ -244,7 +244,7 @@ async def test_stopping_while_it_waits(tmp_path: Path) -> None:
     async with open_house(tmp_path) as house:
         order = Order(house)
         await resumed(house, execution)
-        done = await asyncio.wait_for(house.app.manager.stop(execution.id), 10)
+        done = await asyncio.wait_for(house.app.manager.stop(execution.id), 60)
         left = await house.app.manager.questions(execution_id=execution.id)
 
     assert (done.status, order.seen, list(left.items)) == ("cancelled", [], [])

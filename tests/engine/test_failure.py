@@ -11,6 +11,7 @@ from assay.graphs.errors import Retryable, WorkflowError
 from assay.graphs.runner import pause
 from assay.graphs.step import Retry
 
+from ..deadlines import Deadlines
 from ..running import House, Order, note, statuses
 
 pytestmark = pytest.mark.anyio
@@ -134,19 +135,22 @@ def test_a_pause_after_a_thousand_attempts_is_the_maximum() -> None:
     assert pause(Retry(), 1000) == 60
 
 
-async def test_a_timeout_ends_an_attempt_and_the_next_may_succeed(house: House) -> None:
+async def test_a_timeout_ends_an_attempt_and_the_next_may_succeed(
+    house: House, deadlines: Deadlines
+) -> None:
     calls = 0
 
     async def slow() -> int:
         nonlocal calls
         calls += 1
         if calls == 1:
+            await deadlines.end()
             await asyncio.Event().wait()
         return calls
 
     house.function(slow)
     execution = await house.run(
-        "- {id: a, type: python, function: slow, timeout: 50ms, retry: {attempts: 2, delay: 0s}}"
+        "- {id: a, type: python, function: slow, timeout: 1h, retry: {attempts: 2, delay: 0s}}"
     )
 
     assert (execution.status, execution.steps["a"].output) == ("completed", 2)
@@ -164,15 +168,20 @@ async def test_a_timeout_is_named_with_its_limit(house: House) -> None:
     assert "timeout of 0.02 s" in execution.error.message
 
 
-async def test_a_timeout_of_a_composite_ends_everything_in_it(house: House, order: Order) -> None:
-    execution = await house.run(
+async def test_a_timeout_of_a_composite_ends_everything_in_it(
+    house: House, order: Order, deadlines: Deadlines
+) -> None:
+    started = await house.start(
         """
         - id: p
           type: parallel
-          timeout: 20ms
+          timeout: 1h
           steps: [{id: never, type: python, function: pass_gate, inputs: {name: x}}]
         """
     )
+    await order.gate("x reached").wait()
+    await deadlines.end()
+    execution = await house.app.wait(started.id)
 
     assert statuses(execution) == {"p.never": "cancelled", "p": "failed"}
 

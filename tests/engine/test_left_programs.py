@@ -29,7 +29,7 @@ async def test_one_whose_step_was_not_yet_known_to_have_begun_is_ended_too(tmp_p
         started = await house.start(STEPS)
         await asked(house, started, "ask")
     left = await asyncio.create_subprocess_exec(
-        *("sleep", "60"), env={**os.environ, KEY: f"{started.id}/work"}
+        *("sleep", "600"), env={**os.environ, KEY: f"{started.id}/work"}
     )
     try:
         async with open_house(tmp_path) as house:
@@ -37,7 +37,7 @@ async def test_one_whose_step_was_not_yet_known_to_have_begun_is_ended_too(tmp_p
             await answered(house, started, "ask")
             ended = await house.app.wait(started.id)
         assert ended.status == "completed"
-        assert await asyncio.wait_for(left.wait(), 5) == -signal.SIGKILL
+        assert await asyncio.wait_for(left.wait(), 60) == -signal.SIGKILL
     finally:
         if left.returncode is None:
             left.kill()

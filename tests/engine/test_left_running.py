@@ -17,6 +17,7 @@ from assay.graphs.event import EventType
 from assay.graphs.execution import Status
 from assay.store.checkpointing.saver import Saver
 
+from ..deadlines import Deadlines
 from ..running import House, open_house, statuses
 from .asking import answered, asked
 from .lasting import events, happened
@@ -93,15 +94,16 @@ async def test_work_beside_work_is_taken_up_once(tmp_path: Path) -> None:
     assert work.begun == dict.fromkeys(("c.d.b.e.deep", "c#2.d.b.e.deep", "c#2.try"), 1)
 
 
-async def test_of_an_attempt_that_took_too_long(tmp_path: Path) -> None:
+async def test_of_an_attempt_that_took_too_long(tmp_path: Path, deadlines: Deadlines) -> None:
     """What was cut off in it stays so, and what it never came to does not begin."""
     held = conditional("h", beside(made("late")), step("slow", "hold"), step("never"))
     text = f"""
-        - {conditional("c", held, step("nor"), more=", timeout: 1s, on_error: skip")}
+        - {conditional("c", held, step("nor"), more=", timeout: 1h, on_error: skip")}
         - {step("then", "hold")}
         """
 
-    done, work = await lived(tmp_path, text, "c.h.slow", "c.h.d.late", "then")
+    late = "c.h.d.late"
+    done, work = await lived(tmp_path, text, "c.h.slow", late, "then", over=(late, deadlines))
 
     assert work.begun == {"c.h.d.late": 1, "then": 1}
     assert statuses(done) == {
@@ -114,21 +116,24 @@ async def test_of_an_attempt_that_took_too_long(tmp_path: Path) -> None:
     }
 
 
-async def test_of_every_attempt_of_what_was_cut_off(tmp_path: Path) -> None:
+async def test_of_every_attempt_of_what_was_cut_off(tmp_path: Path, deadlines: Deadlines) -> None:
     inner = conditional("i", beside(made("late")), step("try", "flaky"), more=AGAIN)
     text = f"""
-        - {conditional("c", inner, more=", timeout: 1s, on_error: skip")}
+        - {conditional("c", inner, more=", timeout: 1h, on_error: skip")}
         - {step("then", "hold")}
         """
     late = ["c.i.d.late", "c.i#2.d.late"]
 
-    done, work = await lived(tmp_path, text, *late, "c.i#2.try", "then")
+    last = "c.i#2.try"
+    done, work = await lived(tmp_path, text, *late, last, "then", over=(last, deadlines))
 
     assert work.begun == dict.fromkeys([*late, "then"], 1)
     assert (statuses(done)["c.i"], statuses(done)["c.i#2.d.late"]) == ("cancelled", "completed")
 
 
-async def test_an_attempt_that_was_cut_off_decides_nothing_for_the_next(tmp_path: Path) -> None:
+async def test_an_attempt_that_was_cut_off_decides_nothing_for_the_next(
+    tmp_path: Path, deadlines: Deadlines
+) -> None:
     """Its last step would have ended the loop; in the next attempt there is another turn."""
     text = f"""
         name: w
@@ -138,7 +143,7 @@ async def test_an_attempt_that_was_cut_off_decides_nothing_for_the_next(tmp_path
             type: loop
             while: context.n < 2
             max_iterations: 9
-            timeout: 1s
+            timeout: 1h
             retry: {{attempts: 2, delay: 1ms}}
             steps:
               - {beside(made("late"))}
@@ -147,7 +152,8 @@ async def test_an_attempt_that_was_cut_off_decides_nothing_for_the_next(tmp_path
               - {step("slow", "stuck")}
         """
 
-    done, work = await lived(tmp_path, text, "l[0].d.late", "l#2[0].d.late", "l#2[0].slow")
+    first, second = ("l[0].d.late", "l[0].slow"), ("l#2[0].d.late", "l#2[0].slow")
+    done, work = await lived(tmp_path, text, *first, *second, over=(first[-1], deadlines))
 
     late = [path for path in work.begun if path.endswith("late")]
     assert sorted(late) == ["l#2[0].d.late", "l#2[1].d.late", "l[0].d.late"]

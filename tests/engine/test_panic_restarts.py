@@ -17,10 +17,12 @@ from assay.graphs.errors import PanicError
 from assay.graphs.event import EventType
 from assay.graphs.execution import Status
 from assay.graphs.question import QuestionStatus, Wait
+from assay.testing import Clock
 
+from ..deadlines import Deadlines
 from ..running import House, Order, mapping, note, open_house, statuses
 from .asking import asked, open_questions
-from .lasting import events, happened, types
+from .lasting import events, happened, heard, types
 
 pytestmark = pytest.mark.anyio
 
@@ -265,21 +267,22 @@ async def test_closed_during_the_delay_it_goes_on_counting(tmp_path: Path) -> No
     assert (done.status, done.restarts, counted) == ("failed", 2, [1, 2])
 
 
-async def test_whoever_serves_goes_on_when_it_is_due(tmp_path: Path) -> None:
+async def test_whoever_serves_goes_on_when_it_is_due(tmp_path: Path, clock: Clock) -> None:
     async with open_house(tmp_path) as house:
         Trouble(house, FULL)
-        execution = await house.start(document(f"{{{BOOM}}}", delay="400ms"))
+        execution = await house.start(document(f"{{{BOOM}}}", delay="5m"))
         await happened(house, execution, EventType.EXECUTION_RESTARTING)
 
     async with open_house(tmp_path) as house:
         Trouble(house)
         house.app.manager.serve()
+        clock.advance("5m")
         done = await house.app.manager.wait(execution.id)
         found = await events(house, execution)
 
     (failed,) = times(found, EventType.EXECUTION_RESTARTING)
     (resumed,) = times(found, EventType.EXECUTION_RESUMED)
-    assert (done.status, resumed - failed >= 0.4) == ("completed", True)
+    assert (done.status, resumed - failed >= 300) == ("completed", True)
 
 
 async def test_stopping_during_the_delay(house: House) -> None:
@@ -288,18 +291,20 @@ async def test_stopping_during_the_delay(house: House) -> None:
     execution = await house.start(document(f"{{{BOOM}}}", delay="1h"))
     await happened(house, execution, EventType.EXECUTION_RESTARTING)
 
-    done = await asyncio.wait_for(house.app.manager.stop(execution.id), 10)
+    done = await asyncio.wait_for(house.app.manager.stop(execution.id), 60)
     left = await house.app.manager.questions(execution_id=execution.id)
 
     assert (done.status, trouble.seen, list(left.items)) == ("cancelled", ["boom"], [])
 
 
-async def test_pausing_during_the_delay_holds_it(house: House) -> None:
+async def test_pausing_during_the_delay_holds_it(house: House, deadlines: Deadlines) -> None:
     trouble = Trouble(house, FULL)
-    execution = await house.start(document(f"{{{BOOM}}}", delay="600ms"))
+    execution = await house.start(document(f"{{{BOOM}}}", delay="5m"))
     await happened(house, execution, EventType.EXECUTION_RESTARTING)
 
     await house.app.manager.pause(execution.id)
+    await heard(house)
+    await deadlines.end(300)
     await happened(house, execution, EventType.EXECUTION_RESUMED)
     paused = await house.app.manager.wait(execution.id, until=(Status.PAUSED,))
     before = list(trouble.seen)

@@ -24,7 +24,7 @@ def limited(steps: str, timeout: str = "500ms", more: str = "") -> dict[str, obj
 async def test_who_works_too_long_is_cut_off_and_fails(house: House, order: Order) -> None:
     steps = "- {id: long, type: shell, command: sleep 30}\n- " + note("after")
 
-    execution = await asyncio.wait_for(house.run(limited(steps)), 20)
+    execution = await asyncio.wait_for(house.run(limited(steps)), 60)
 
     assert execution.error is not None
     assert (execution.status, execution.error.code) == ("failed", "limit_reached")

@@ -131,7 +131,7 @@ async def to_the_end(house: House, crowd: Crowd) -> list[assay.Execution]:
         with suppress(NotPossible):
             await house.app.resume(execution.id)
     waiting = [asyncio.create_task(house.app.wait(e.id)) for e in crowd.executions]
-    async with asyncio.timeout(25):
+    async with asyncio.timeout(60):
         while not all(task.done() for task in waiting):
             await crowd.answer(house)
             await asyncio.sleep(0.01)

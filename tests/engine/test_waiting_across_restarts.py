@@ -10,9 +10,10 @@ from assay.graphs.errors import QuestionClosed
 from assay.graphs.event import EventType
 from assay.graphs.execution import Status
 from assay.graphs.question import QuestionStatus
+from assay.testing import Clock
 
 from ..running import Order, note, open_house, statuses
-from .asking import answered, asked, ended, open_questions, passed
+from .asking import answered, asked, ended, open_questions
 from .turns import Turns, alone, waiting
 
 pytestmark = [pytest.mark.anyio, pytest.mark.every_store]
@@ -82,15 +83,15 @@ async def test_votes_are_kept(tmp_path: Path) -> None:
     assert done.steps["ask"].outputs["by"] == ["ada", "grace"]
 
 
-async def test_a_deadline_passes_while_nobody_runs(tmp_path: Path) -> None:
+async def test_a_deadline_passes_while_nobody_runs(tmp_path: Path, clock: Clock) -> None:
     """It ends as it would have with somebody there: an answer after it is too late."""
     async with open_house(tmp_path) as house:
-        execution = await house.start(f"- {{{ASK}, timeout: 800ms, on_timeout: continue}}")
+        execution = await house.start(f"- {{{ASK}, timeout: 1h, on_timeout: continue}}")
         question = await asked(house, execution, "ask")
 
     async with open_house(tmp_path) as house:
         assert question.due is not None
-        await passed(question.due)
+        clock.reach(question.due)
         with pytest.raises(QuestionClosed, match="the time to answer it ended at"):
             await house.app.manager.answer(question.id, by="ada")
         await house.app.resume(execution.id)
@@ -101,10 +102,10 @@ async def test_a_deadline_passes_while_nobody_runs(tmp_path: Path) -> None:
     assert kept.status is QuestionStatus.WITHDRAWN
 
 
-async def test_a_sleep_ends_while_nobody_runs(tmp_path: Path) -> None:
+async def test_a_sleep_ends_while_nobody_runs(tmp_path: Path, clock: Clock) -> None:
     async with open_house(tmp_path) as house:
         execution = await house.start(
-            "- {id: s, type: sleep, duration: 800ms}\n- {id: t, type: sleep, duration: 1ms}"
+            "- {id: s, type: sleep, duration: 1h}\n- {id: t, type: sleep, duration: 1ms}"
         )
         await house.app.manager.wait(execution.id, until=(Status.WAITING,))
         page = await house.app.manager.questions(execution_id=execution.id)
@@ -112,7 +113,7 @@ async def test_a_sleep_ends_while_nobody_runs(tmp_path: Path) -> None:
     async with open_house(tmp_path) as house:
         [sleep] = page.items
         assert sleep.due is not None
-        await passed(sleep.due)
+        clock.reach(sleep.due)
         await house.app.resume(execution.id)
         done = await house.app.wait(execution.id)
         left = await house.app.manager.questions(execution_id=execution.id)
@@ -137,16 +138,16 @@ async def test_an_event_counts_that_came_while_nobody_ran(tmp_path: Path) -> Non
     assert done.steps["e"].output == 5
 
 
-async def test_an_event_after_the_deadline_is_too_late(tmp_path: Path) -> None:
+async def test_an_event_after_the_deadline_is_too_late(tmp_path: Path, clock: Clock) -> None:
     async with open_house(tmp_path) as house:
         execution = await house.start(
-            "- {id: e, type: wait_event, event: done, timeout: 800ms, on_timeout: continue}"
+            "- {id: e, type: wait_event, event: done, timeout: 1h, on_timeout: continue}"
         )
         question = await asked(house, execution, "e")
 
     async with open_house(tmp_path) as house:
         assert question.due is not None
-        await passed(question.due)
+        clock.reach(question.due)
         await house.app.manager.send_event("done", "late")
         await house.app.resume(execution.id)
         done = await house.app.wait(execution.id)

@@ -55,7 +55,7 @@ class Started:
             self.ready.set()
 
     async def cancel(self) -> None:
-        await asyncio.wait_for(self.ready.wait(), 10)
+        await asyncio.wait_for(self.ready.wait(), 60)
         self.task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await self.task
@@ -95,9 +95,9 @@ async def test_both_streams_may_be_large_at_once(tmp_path: Path) -> None:
 
 
 async def test_output_is_heard_as_it_is_written(tmp_path: Path) -> None:
-    started = Started("echo $$; read -r never < <(sleep 60)", tmp_path, 1)
+    started = Started("echo $$; read -r never < <(sleep 600)", tmp_path, 1)
 
-    await asyncio.wait_for(started.ready.wait(), 10)
+    await asyncio.wait_for(started.ready.wait(), 60)
 
     assert not started.task.done()
     await started.cancel()
@@ -130,14 +130,14 @@ async def test_a_program_that_writes_without_end_is_stopped(
     script = f"echo $$ > {tmp_path}/pid; exec yes"
 
     with pytest.raises(LimitReached, match="more than 1 MiB to stdout"):
-        await asyncio.wait_for(bash(script, tmp_path), 10)
+        await asyncio.wait_for(bash(script, tmp_path), 60)
 
     assert not alive(int((tmp_path / "pid").read_text()))
 
 
 async def test_cancelling_ends_children_and_grandchildren(tmp_path: Path) -> None:
     started = Started(
-        "echo $$; bash -c 'echo $$; sleep 60 & echo $!; wait' & wait", tmp_path, expected=3
+        "echo $$; bash -c 'echo $$; sleep 600 & echo $!; wait' & wait", tmp_path, expected=3
     )
 
     await started.cancel()
@@ -172,7 +172,7 @@ async def test_what_a_program_leaves_running_is_ended_with_it(
 ) -> None:
     monkeypatch.setattr(processes, "LINGER", 60)
 
-    finished = await asyncio.wait_for(bash("sleep 60 & echo $!", tmp_path), 10)
+    finished = await asyncio.wait_for(bash("sleep 600 & echo $!", tmp_path), 60)
 
     assert finished.exit_status == 0
     assert not alive(int(finished.stdout))
@@ -184,7 +184,7 @@ async def test_a_second_cancellation_does_not_leave_anything_running(
     monkeypatch.setattr(processes, "GRACE", 0.2)
     others = asyncio.all_tasks()
     started = Started("trap '' TERM; echo $$; while :; do sleep 0.01; done", tmp_path, 1)
-    await asyncio.wait_for(started.ready.wait(), 10)
+    await asyncio.wait_for(started.ready.wait(), 60)
 
     started.task.cancel()
     await asyncio.sleep(0)
@@ -193,15 +193,15 @@ async def test_a_second_cancellation_does_not_leave_anything_running(
         await started.task
     assert alive(started.pids[0])
 
-    await asyncio.wait_for(asyncio.gather(*(asyncio.all_tasks() - others)), 10)
+    await asyncio.wait_for(asyncio.gather(*(asyncio.all_tasks() - others)), 60)
     assert not alive(started.pids[0])
 
 
 async def test_a_daemon_that_left_the_group_does_not_hold_the_program_up(tmp_path: Path) -> None:
-    leaving = "setsid bash -c 'echo $$; touch left; exec sleep 60'"
+    leaving = "setsid bash -c 'echo $$; touch left; exec sleep 600'"
     script = f"{leaving} & until [ -e left ]; do sleep 0.01; done"
 
-    finished = await asyncio.wait_for(bash(script, tmp_path), 10)
+    finished = await asyncio.wait_for(bash(script, tmp_path), 60)
 
     daemon = psutil.Process(int(finished.stdout))
     daemon.kill()
@@ -210,7 +210,7 @@ async def test_a_daemon_that_left_the_group_does_not_hold_the_program_up(tmp_pat
 
 async def test_cancelling_while_a_program_starts_leaves_nothing_running(tmp_path: Path) -> None:
     pids = tmp_path / "pids"
-    script = f"echo $$ >{pids}; bash -c 'echo $$ >>{pids}; sleep 60; true'; true"
+    script = f"echo $$ >{pids}; bash -c 'echo $$ >>{pids}; sleep 600; true'; true"
     task = asyncio.ensure_future(bash(script, tmp_path))
     await asyncio.sleep(0)
     await asyncio.sleep(0)
@@ -225,7 +225,7 @@ async def test_cancelling_while_a_program_starts_leaves_nothing_running(tmp_path
 
 
 async def test_a_grandchild_whose_parent_is_gone_is_ended_with_the_program(tmp_path: Path) -> None:
-    finished = await asyncio.wait_for(bash("(sleep 60 & echo $!) & wait", tmp_path), 10)
+    finished = await asyncio.wait_for(bash("(sleep 600 & echo $!) & wait", tmp_path), 60)
 
     assert not alive(int(finished.stdout))
 
@@ -245,14 +245,14 @@ if os.fork() == 0:
             os.close(stream)
         with open("pids", "w") as file:
             print(os.getpid(), dead, file=file)
-        time.sleep(60)
+        time.sleep(600)
     os._exit(0)
 while not os.path.exists("pids"):
     time.sleep(0.01)
 """
     argv = [sys.executable, "-I", "-S", "-c", careless]
 
-    finished = await asyncio.wait_for(run_process(argv, cwd=tmp_path, env=ENV), 30)
+    finished = await asyncio.wait_for(run_process(argv, cwd=tmp_path, env=ENV), 60)
 
     parent, dead = map(int, (tmp_path / "pids").read_text().split())
     assert psutil.Process(dead).status() == psutil.STATUS_ZOMBIE
@@ -274,7 +274,7 @@ async def test_the_leader_is_not_reaped_before_its_group_is_gone(
         until [ -e ready ]; do sleep 0.01; done
     """
 
-    finished = await asyncio.wait_for(bash(script, tmp_path), 30)
+    finished = await asyncio.wait_for(bash(script, tmp_path), 60)
 
     assert finished.exit_status == 0
     assert (tmp_path / "state").read_text() == "Z\n"
@@ -285,7 +285,7 @@ async def test_a_status_that_was_lost_is_never_taken_for_success(tmp_path: Path)
     before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     try:
         with pytest.raises(Terminal, match="SIGCHLD"):
-            await asyncio.wait_for(bash("exit 1", tmp_path), 30)
+            await asyncio.wait_for(bash("exit 1", tmp_path), 60)
     finally:
         signal.signal(signal.SIGCHLD, before)
 
@@ -307,10 +307,10 @@ async def test_what_the_listener_raises_ends_the_program(tmp_path: Path) -> None
         raise ValueError(chunk.decode())
 
     running = run_process(
-        ["bash", "-c", "echo $$; exec sleep 60"], cwd=tmp_path, env=ENV, on_output=refuse
+        ["bash", "-c", "echo $$; exec sleep 600"], cwd=tmp_path, env=ENV, on_output=refuse
     )
     with pytest.raises(ValueError, match=r"\d") as raised:
-        await asyncio.wait_for(running, 30)
+        await asyncio.wait_for(running, 60)
 
     assert not alive(int(str(raised.value)))
 
@@ -322,7 +322,7 @@ async def test_nothing_stays_open(tmp_path: Path) -> None:
     await bash("cat; setsid sleep 0.2 &", tmp_path, b"fed")
     with pytest.raises(Terminal):
         await bash("true", tmp_path / "nowhere")
-    await Started("echo $$; sleep 60", tmp_path, 1).cancel()
+    await Started("echo $$; sleep 600", tmp_path, 1).cancel()
 
     assert psutil.Process().num_fds() == before
 

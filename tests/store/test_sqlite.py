@@ -241,7 +241,7 @@ async def test_a_read_sees_one_moment_of_the_database(store: SqliteStore, tmp_pa
     def count_twice(connection: sqlite3.Connection) -> list[int]:
         counts = [connection.execute("SELECT count(*) FROM journal").fetchone()[0]]
         loop.call_soon_threadsafe(begins.set)
-        committed.wait(10)
+        committed.wait(60)
         return [*counts, connection.execute("SELECT count(*) FROM journal").fetchone()[0]]
 
     reader = Reader(Database(tmp_path / "store.db"))

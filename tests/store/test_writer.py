@@ -42,7 +42,7 @@ async def together(
 ) -> list[Any | BaseException]:
     """What becomes of works that are all waiting when the writer gets to them."""
     go_on = threading.Event()
-    holding = asyncio.ensure_future(writer.run(lambda _: go_on.wait(10)))
+    holding = asyncio.ensure_future(writer.run(lambda _: go_on.wait(60)))
     waiting = [asyncio.ensure_future(writer.run(work, f"Work {n}")) for n, work in enumerate(works)]
     await asyncio.sleep(0)  # all have begun
     go_on.set()
@@ -155,7 +155,7 @@ async def test_when_the_disk_is_full_what_still_fits_is_written(writer: Writer) 
 
 async def test_a_caller_that_was_cancelled_does_not_disturb_the_others(writer: Writer) -> None:
     go_on = threading.Event()
-    holding = asyncio.ensure_future(writer.run(lambda _: go_on.wait(10)))
+    holding = asyncio.ensure_future(writer.run(lambda _: go_on.wait(60)))
     first, second = (asyncio.ensure_future(writer.run(insert(n))) for n in range(2))
     await asyncio.sleep(0)  # all have begun
     first.cancel()

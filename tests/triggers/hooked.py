@@ -81,7 +81,7 @@ class Hooked:
     async def begun(self, answer: httpx.Response, tenant: str = "") -> Execution:
         """The execution that an answer names, when it has ended."""
         manager = self.app(tenant).manager
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while True:
                 firing = await manager.store.firing(answer.json()["firing_id"])
                 if firing.status is FiringStatus.STARTED:
@@ -115,5 +115,5 @@ async def hooked(folder: Path, *, front: Front | None = None) -> AsyncIterator[H
         url = await stack.enter_async_context(
             serve(application(tenants, Identity(tenants), front), "127.0.0.1:0")
         )
-        http = await stack.enter_async_context(httpx.AsyncClient(base_url=url, timeout=30))
+        http = await stack.enter_async_context(httpx.AsyncClient(base_url=url, timeout=60))
         yield Hooked(http, tenants)

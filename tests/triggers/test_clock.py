@@ -210,7 +210,7 @@ async def test_it_is_woken_by_a_change(tmp_path: Path, monkeypatch: pytest.Monke
             desk.fired = hear
             await app.register(WORKFLOW)
             await desk.create("w", {"type": "cron", "seconds": True, "schedule": "* * * * * *"})
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(60):
                 await fired.wait()
 
 

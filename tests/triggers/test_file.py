@@ -42,7 +42,7 @@ class Looks:
 
     async def done(self) -> None:
         """When all that is so now has been seen, and has been told of if it was to be."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             for _ in range(3):  # one that began before now, one after, and the begin of a third
                 self._looked.clear()
                 await self._looked.wait()
@@ -329,7 +329,7 @@ async def test_a_folder_that_is_not_there_yet_is_waited_for(house: Watched) -> N
     files = Files(house.workspace, desk.store, looks)
     spec = await desk.spec(house.trigger)
     task = asyncio.create_task(files.listen(house.trigger, spec, partial(desk.fire, house.trigger)))
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         await missed.wait()
     os.rename(away, house.workspace)
     await looks.done()
@@ -359,7 +359,7 @@ async def test_the_example_counts_what_comes(house: Watched) -> None:
         (house.workspace / "inbox" / "a b.csv").write_text("1\n2\n3\n")
         await looks.done()
         looks.time += 1
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             firing = await fired.get()
         begun = await desk.settled(firing, 30)
         execution = await house.app.wait(begun.execution_id)

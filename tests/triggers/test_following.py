@@ -111,12 +111,12 @@ async def test_the_log_is_not_read_while_nobody_wants_to_know(tmp_path: Path) ->
 
         following = Watch(store, app.bus, "test", ENDS, taken.take, wanted)
         task = asyncio.create_task(following.run())
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             await asked.wait()
         unwanted = await app.run(ECHO)
         asked.clear()
         following.look()
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             await asked.wait()
         meanwhile = await app.run(ECHO)
         wanting = True

@@ -11,13 +11,21 @@ import pytest
 
 from assay.graphs.errors import InvalidSpec, NotPossible
 from assay.graphs.event import Event, EventType
-from assay.graphs.firing import FiringStatus
+from assay.graphs.firing import Firing, FiringStatus
 from assay.triggers import service
-from assay.triggers.notifications.notifier import DEAD_IN_A_ROW, DELAYS, TO_ONE, TYPES, Notifier
+from assay.triggers.notifications.notifier import (
+    DEAD_IN_A_ROW,
+    DELAYS,
+    TO_ONE,
+    TYPES,
+    USUAL,
+    Notifier,
+)
 from assay.triggers.notifications.sending import Sender
 from assay.triggers.webhooks.delivery import Delivery
 from assay.triggers.webhooks.verification import refusal
 
+from ..deadlines import Deadlines
 from .receivers import listening
 from .signing import NOW, SECRET, verify_as
 from .told import ASKS, SAYS, TOKEN, House, opened
@@ -149,13 +157,19 @@ async def test_an_execution_that_is_gone_is_passed_over(still: House) -> None:
     await still.notifier.heed([gone])
 
 
-async def test_what_is_not_taken_is_sent_again_with_the_same_id_ever_later(still: House) -> None:
+async def test_what_is_not_taken_is_sent_again_with_the_same_id_ever_later(
+    still: House, deadlines: Deadlines
+) -> None:
     async with listening(500, "close", "hang", 301, 404, 204) as there:
         trigger = await still.tells(there.url, secret="secret://hook")
         firing = await still.written(trigger)
         waits = []
         for attempt in range(1, 6):
-            tried = await still.tried(firing, attempt, trigger)
+            trying = asyncio.ensure_future(still.tried(firing, attempt, trigger))
+            await there.count(attempt)
+            if attempt == 3:
+                await deadlines.end()
+            tried = await trying
             assert tried.status is FiringStatus.PENDING
             assert tried.due is not None
             assert tried.reason
@@ -268,16 +282,27 @@ async def test_a_secret_that_is_missing_is_waited_for(still: House) -> None:
     assert there.heard == []
 
 
-async def test_what_there_is_no_room_for_waits_without_having_been_tried(still: House) -> None:
+async def test_what_there_is_no_room_for_waits_without_having_been_tried(
+    still: House, deadlines: Deadlines
+) -> None:
     """The longer a receiver takes, the later the others are looked at again."""
     async with listening("hang") as there:
         trigger = await still.tells(there.url)
         firings = [await still.written(trigger, seq=number) for number in range(TO_ONE + 2)]
-        tries = await asyncio.gather(*(still.tried(each, 1, trigger) for each in firings))
+
+        async def tried(those: list[Firing]) -> list[Firing]:
+            heard = len(there.heard)
+            trying = asyncio.gather(*(still.tried(each, 1, trigger) for each in those))
+            await there.count(heard + TO_ONE)
+            await asyncio.sleep(2 * USUAL)
+            await deadlines.end()
+            return await trying
+
+        tries = await tried(firings)
         waits = [each for each in tries if not each.reason]
         heard = len(there.heard)
-        await asyncio.gather(*(still.tried(each, 1, trigger) for each in firings[:TO_ONE]))
-        later = await asyncio.gather(*(still.tried(each, 1, trigger) for each in firings))
+        await tried(firings[:TO_ONE])
+        later = await tried(firings)
 
     assert heard == TO_ONE
     assert [each.attempts for each in waits] == [0, 0]
@@ -296,7 +321,7 @@ async def test_receivers_that_hang_do_not_hold_up_what_triggers_begin(house: Hou
         await house.deliveries(40)
         await there.count(4)
         manual = await house.desk.create("says", {"type": "manual", "id": "by-hand"})
-        firing = await house.desk.settled(await house.desk.fire(manual, {}), 5)
+        firing = await house.desk.settled(await house.desk.fire(manual, {}), 60)
 
     assert firing.status is FiringStatus.STARTED
 

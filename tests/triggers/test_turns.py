@@ -163,7 +163,7 @@ async def test_what_was_merged_before_somebody_died_is_not_begun_again(
     with monkeypatch.context() as patched:
         patched.setattr(house.desk.store, "put_firing", dies)
         third = await house.desk.fire(trigger, {"text": "three"})
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await refused.wait()
     await house.go("one")
     begun = await house.until(second, FiringStatus.STARTED)

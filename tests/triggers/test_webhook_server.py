@@ -123,7 +123,7 @@ def hook(server: Server, name: str, way: Way | None, *tells: str) -> str:
         "triggers": [{"type": "webhook", "verify": verify}],
         "notifications": [{"url": url} for url in tells],
     }
-    answer = httpx.post(f"{server.url}/v1/workflows", json=document, timeout=30)
+    answer = httpx.post(f"{server.url}/v1/workflows", json=document, timeout=60)
     assert answer.status_code == 201, answer.text
     return f"/hooks/{name}.webhook"
 
@@ -263,7 +263,7 @@ VALUES = st.binary(max_size=20).map(lambda b: bytes(c for c in b if c >= 33 and 
 @pytest.mark.timeout(600)
 async def test_whatever_is_sent_is_durable_or_refused_and_never_a_fault(tmp_path: Path) -> None:
     taken: set[str] = set()
-    with serving(tmp_path) as server, httpx.Client(base_url=server.url, timeout=30) as http:
+    with serving(tmp_path) as server, httpx.Client(base_url=server.url, timeout=60) as http:
         closed = [hook(server, "w" + name.replace(" ", "-"), way) for name, way in WAYS.items()]
         open_to_all = hook(server, "says", None)
 

@@ -52,7 +52,7 @@ class House:
         self.app, self.clock = app, clock
         self.desk = Desk(app.manager, trigger_kinds(), now=clock)
         self.service = TriggerService(self.desk)
-        self.notifier = Notifier(self.desk, Sender(private=True, patience=0.3))
+        self.notifier = Notifier(self.desk, Sender(private=True, patience=3600))
         tell(self.service, private=True)
 
     async def tells(
@@ -67,7 +67,7 @@ class House:
 
     async def deliveries(self, wanted: int, trigger: str = "says.notification") -> list[Firing]:
         """So many of them, oldest first."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while True:
                 page = await self.desk.store.firings(trigger=trigger)
                 if len(page.items) >= wanted:
@@ -75,7 +75,7 @@ class House:
                 await asyncio.sleep(0.02)
 
     async def until(self, firing: Firing, *statuses: FiringStatus) -> Firing:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while True:
                 found = await self.desk.store.firing(firing.id)
                 if found.status in statuses:
@@ -106,5 +106,4 @@ async def opened(folder: Path, *, running: bool = True) -> AsyncIterator[House]:
         house = House(app, Clock())
         if running:
             await stack.enter_async_context(house.service.running())
-            await asyncio.sleep(0.1)  # until the log is followed
         yield house

@@ -190,7 +190,7 @@ def test_it_is_saved_and_run(desk: Path) -> None:
             seen += read_until(terminal, question)
             type_in(terminal, f"{answer}\n")
         seen += read_until(terminal)
-        assert process.wait(30) == 0, plain(seen)
+        assert process.wait(60) == 0, plain(seen)
 
     document = yaml.safe_load((desk / "hello.yaml").read_text())
     assert document["steps"] == [{"id": "shell1", "type": "shell", "command": "echo Hello"}]
@@ -202,7 +202,7 @@ def test_a_file_that_is_there_stays_as_it_is(desk: Path) -> None:
     (desk / "mine.yaml").write_text("mine")
     with on_terminal(*COMMAND, "create", "mine.yaml") as (process, terminal):
         seen = read_until(terminal)
-        assert process.wait(30) == 2
+        assert process.wait(60) == 2
 
     assert "mine.yaml is there already" in plain(seen)
     assert (desk / "mine.yaml").read_text() == "mine"
@@ -213,7 +213,7 @@ def test_interrupted_it_saves_nothing(desk: Path) -> None:
         read_until(terminal, "Name? (my-workflow) ")
         process.send_signal(signal.SIGINT)
         seen = read_until(terminal)
-        assert process.wait(30) == 130
+        assert process.wait(60) == 130
 
     assert "nothing was saved" in plain(seen)
     assert [*desk.iterdir()] == []

@@ -79,7 +79,7 @@ def test_a_schema_says_how_the_value_is_given(schema: dict[str, object], given: 
 
 
 def test_time_is_told_with_what_to_do_past_it() -> None:
-    due = time.time() + 2 * 3600 + 0.4
+    due = time.time() + 2 * 3600 + 25
     says, hint = told(replace(NAP, due=due))
     assert says.startswith("nap sleeps until ")
     assert says.endswith(", 2h left")

@@ -216,19 +216,19 @@ def test_a_step_that_asks_for_the_third_time_is_the_same_step() -> None:
 
 
 def test_the_time_that_is_left_stands_before_what_is_asked() -> None:
-    (row,) = rows(tree_of(started("ask", "approval"), asked("ask", due=time.time() + 7200.4)))
+    (row,) = rows(tree_of(started("ask", "approval"), asked("ask", due=time.time() + 7225)))
     assert row.note == "2h left; asks: Go on?"
 
 
 def test_what_waits_for_time_alone_is_taken_from_the_store() -> None:
-    due = time.time() + 60.4
+    due = time.time() + 3625
     nap = Question("q1", "id", "both.nap", Wait.SLEEP, due=due)
     tree = tree_of(started("both", "parallel"), started("both.nap", "sleep"), started("both.work"))
     tree.wait_for([nap])
     both, napping, work = rows(tree)
     assert (both.status, work.status) == (Status.RUNNING, Status.RUNNING)
     assert (napping.status, napping.asks) == (Status.WAITING, False)
-    assert napping.note.endswith(", 1m left")
+    assert napping.note.endswith(", 1h left")
     tree.wait_for([])
     assert [row.status for row in rows(tree)] == [Status.RUNNING] * 3
 

@@ -66,7 +66,7 @@ def begun(begin: Begin, worker: Background, desk: Path, nap: str) -> str:
 
 def until(true: Callable[[], bool]) -> None:
     """Look until it is so: other processes have no events to wait for."""
-    end = time.monotonic() + 20
+    end = time.monotonic() + 60
     while not true():
         assert time.monotonic() < end
         time.sleep(0.02)

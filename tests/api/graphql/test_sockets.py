@@ -244,7 +244,7 @@ async def test_a_quiet_socket_is_told_how_far_it_has_come(
             first = json.loads(await one.wire.recv())
         await graph.run(HELLO)
         later = first
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while later["payload"]["after"]["1"] == first["payload"]["after"]["1"]:
                 later = json.loads(await one.wire.recv())
                 await one.send("pong")

@@ -31,7 +31,7 @@ class Served(NamedTuple):
     def client(self, role: str | None = Role.ADMIN) -> httpx.AsyncClient:
         """Somebody of that role; None: nobody."""
         headers = {} if role is None else {"Authorization": f"Bearer {self.keys[role]}"}
-        return httpx.AsyncClient(base_url=self.url, headers=headers, timeout=30)
+        return httpx.AsyncClient(base_url=self.url, headers=headers, timeout=60)
 
 
 async def issued(tenants: Tenants, tenant: str, role: str, *scopes: str) -> str:

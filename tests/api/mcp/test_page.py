@@ -63,7 +63,7 @@ async def test_what_a_client_reaches_serves_the_workflows(
     url = server["url"].replace("http://127.0.0.1:8000", registered.url)
     headers = {k: v.replace("assay_…", key) for k, v in server["headers"].items()}
     async with (
-        httpx2.AsyncClient(headers=headers, timeout=30) as http,
+        httpx2.AsyncClient(headers=headers, timeout=60) as http,
         Client(streamable_http_client(url, http_client=http)) as client,
     ):
         done = told(await client.call_tool(GREET_TOOL, {"name": "Ada"}))

@@ -161,7 +161,7 @@ async def test_a_form_is_taken_away_when_somebody_else_was_sooner(registered: Se
     key = registered.keys[Role.OPERATOR]
     async with over_http(registered.url, key, mode="legacy", elicitation_callback=person) as client:
         result = await client.call_tool("ask", {})
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await taken_away.wait()
 
     assert told(result)["outputs"] == {"size": 5, "by": "somebody"}

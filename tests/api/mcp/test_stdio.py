@@ -91,7 +91,7 @@ async def test_a_signal_ends_it_in_order(tmp_path: Path) -> None:
     await process.stdin.drain()
     assert b'"id":1' in await process.stdout.readline()
     process.send_signal(signal.SIGTERM)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         _, err = await process.communicate()
 
     assert process.returncode == 0

@@ -132,7 +132,7 @@ def run(template: str, value: str, folder: Path) -> subprocess.CompletedProcess[
     values = [value] * template.count("{{x}}")
     ready = invocation(placement, values, step_id="step", directory=folder)
     env = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LC_ALL": "C.UTF-8", **ready.env}
-    return subprocess.run(ready.argv, env=env, cwd=folder, capture_output=True, timeout=30)
+    return subprocess.run(ready.argv, env=env, cwd=folder, capture_output=True, timeout=60)
 
 
 @pytest.mark.parametrize("template", PRINTED.values(), ids=PRINTED)

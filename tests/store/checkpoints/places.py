@@ -191,7 +191,7 @@ class FirestorePlace(Place):
         """Give the emulator, which keeps all in memory, its space back."""
         host = os.environ["FIRESTORE_EMULATOR_HOST"]
         place = f"projects/{self.project}/databases/(default)/documents"
-        httpx.delete(f"http://{host}/emulator/v1/{place}", timeout=30).raise_for_status()
+        httpx.delete(f"http://{host}/emulator/v1/{place}", timeout=60).raise_for_status()
 
     @asynccontextmanager
     async def client(self) -> AsyncIterator[AsyncClient]:

@@ -235,7 +235,7 @@ async def test_checkpoints_join_the_transactions_of_everything_else(
 
     def hold(_: object) -> None:
         held.set()
-        go_on.wait(10)
+        go_on.wait(60)
 
     holding = asyncio.ensure_future(writer.run(hold))
     await asyncio.to_thread(held.wait)

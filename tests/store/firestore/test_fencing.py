@@ -39,7 +39,7 @@ async def opened(project: str, ttl: float = TTL) -> AsyncIterator[FirestoreStore
 
 
 async def until_ready(store: FirestoreStore, id: str) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while id not in await store.ready(store.worker, now=0):  # noqa: ASYNC110 - time passes
             await asyncio.sleep(0.05)
 
@@ -89,7 +89,7 @@ async def test_a_worker_that_is_alive_keeps_its_leases_longer_than_it_would_live
     async with opened(project) as one, opened(project) as other:
         of, lease = await begun(one)
         looks = 0
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             loop = asyncio.get_running_loop()
             end = loop.time() + 3 * TTL
             while loop.time() < end:
@@ -210,7 +210,7 @@ async def test_a_dead_worker_is_forgotten_when_nothing_of_it_is_left(
             assert (await database.get(place))[0] is not None
             assert await one.ready(one.worker, now=0) == ["e"]
             assert await one.claim("e", one.worker)
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 while (await database.get(place))[0] is not None:
                     await one.ready(one.worker, now=0)
                     await asyncio.sleep(0.05)
@@ -221,7 +221,7 @@ async def test_a_dead_worker_is_forgotten_when_nothing_of_it_is_left(
 
 async def test_a_commit_given_up_before_it_began_keeps_nobody_waiting(project: str) -> None:
     """Neither who made it, nor who closes the store."""
-    async with asyncio.timeout(30), opened(project, 600) as one:
+    async with asyncio.timeout(60), opened(project, 600) as one:
         _, lease = await begun(one, "e")
         committing = asyncio.ensure_future(one.commit(Commit(lease, entry(1))))
         one._drive(lease).give_up()

@@ -125,7 +125,7 @@ async def test_who_listens_is_told_once_what_the_log_tells_twice(
         )
         await firestore._database.stamp([place], "A test")
         await firestore.commit(Commit(lease, _event(2)))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             assert (await anext(listening)).event.seq == 2
 
 
@@ -149,7 +149,7 @@ async def test_what_is_damaged_is_not_passed_over(firestore: FirestoreStore) -> 
 async def _told(store: FirestoreStore, count: int, after: str) -> Sequence[Logged]:
     """So many, as soon as they are told."""
     told: list[Logged] = []
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while len(told) < count:
             more = await store.log(after=told[-1].cursor if told else after, limit=170)
             told += more

@@ -50,7 +50,7 @@ async def unheard(line: Wire, doing: Callable[[], Awaitable[Any]]) -> Any:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(database.Database, "watcher", deafen)
         done = asyncio.ensure_future(doing())
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await line.lost.wait()
             line.hang_up()
             line.deaf = False

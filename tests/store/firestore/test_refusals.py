@@ -83,9 +83,9 @@ async def test_what_runs_meanwhile_waits_and_goes_on(
         await order.gate("a reached").wait()
         keeper.refuse(refusal)
         order.gate("a").set()
-        notice = await asyncio.wait_for(heard, 30)
+        notice = await asyncio.wait_for(heard, 60)
         keeper.admit()
-        ended = await asyncio.wait_for(house.app.wait(started.id), 30)
+        ended = await asyncio.wait_for(house.app.wait(started.id), 60)
 
     assert way_on in notice
     assert statuses(ended) == {"a": "completed", "b": "completed"}

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import median
 
 import pytest
 from google.api_core.exceptions import InvalidArgument
@@ -39,25 +40,26 @@ async def test_after_an_outage_events_arrive_again_and_nobody_waited_meanwhile(
         await setup(PROJECT)
         one, other = await PubSubBus.open(PROJECT), await PubSubBus.open(PROJECT)
         here, there = one.subscribe("e"), other.subscribe("e")
-        assert await other.hears(20)
+        assert await other.hears(60)
         rings = other.rings()
         waiting = asyncio.create_task(anext(rings))
         one.publish([event(1)])
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             assert await anext(there) == event(1)
 
     outbox = one._outboxes[EVENTS]
     outbox._capacity_bytes = 200_000  # far less than is published now
-    longest = 0.0
+    took = []
     for seq in range(2, 1000):
         before = time.perf_counter()
         one.publish([event(seq, "x" * 1000)])
-        longest = max(longest, time.perf_counter() - before)
+        took.append(time.perf_counter() - before)
         if seq % 10 == 0:
             await asyncio.sleep(0)  # its senders try, too
-    assert longest < 2  # a machine that is busy, not a connection that is waited for
+    # A few may meet a machine that is busy; a connection they would all wait for.
+    assert median(took) < 0.1
     assert 150_000 < outbox.waiting_bytes <= 200_000
-    assert await asyncio.wait_for(anext(here), 1)
+    assert await asyncio.wait_for(anext(here), 60)
 
     with private(tmp_path, "pubsub", int(address.rpartition(":")[2])):
         await setup(PROJECT)
@@ -95,7 +97,7 @@ async def test_a_full_outbox_drops_live_letters_and_the_oldest_of_the_others() -
     outbox.put(Letter(b"live", key="e"), live=True)
     assert (outbox.waiting, outbox.lost) == (5, 4)
     away.set()
-    assert await outbox.flush(10)
+    assert await outbox.flush(60)
     assert sent == [b"3", b"4", b"5", b"6", b"7"]
     assert (outbox.waiting, outbox.waiting_bytes) == (0, 0)
     await outbox.close()
@@ -116,7 +118,7 @@ async def test_what_could_not_be_sent_is_sent_again_in_order_of_each_key() -> No
         outbox.put(Letter(b"%d" % number, key="ab"[number % 2]))
         if number % 100 == 0:
             await asyncio.sleep(0)
-    assert await outbox.flush(20)
+    assert await outbox.flush(60)
     assert sent == {"a": list(range(0, 1000, 2)), "b": list(range(1, 1000, 2))}
     assert outbox.lost == 0
     await outbox.close()
@@ -133,7 +135,7 @@ async def test_a_letter_that_is_refused_takes_no_other_with_it() -> None:
     outbox = Outbox(send)
     for data in (b"1", b"bad", b"2"):
         outbox.put(Letter(data, key="e"))
-    assert await outbox.flush(20)
+    assert await outbox.flush(60)
     assert sent == [b"1", b"2"]
     assert outbox.lost == 1
     await outbox.close()

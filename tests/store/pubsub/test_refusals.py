@@ -46,10 +46,10 @@ async def test_events_published_meanwhile_arrive_when_it_may_again(
     await setup(bare_project)
     one, other = await PubSubBus.open(bare_project), await PubSubBus.open(bare_project)
     there = other.subscribe("e")
-    assert await other.hears(20)
+    assert await other.hears(60)
     keeper.refuse(refusal)
     one.publish([event(1)])
-    await asyncio.wait_for(keeper.refused.wait(), 10)
+    await asyncio.wait_for(keeper.refused.wait(), 60)
     keeper.admit()
     async with asyncio.timeout(60):
         assert await anext(there) == event(1)

@@ -192,7 +192,7 @@ class Room:
 
     async def until(self, found: Callable[[], Sequence[Posted]]) -> Sequence[Posted]:
         try:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 while not (there := found()):
                     self.platform.changed.clear()
                     await self.platform.changed.wait()

@@ -157,7 +157,7 @@ class Server:
         with socket.create_server(("127.0.0.1", 0)) as free:
             self._port = free.getsockname()[1]
         self._process: asyncio.subprocess.Process | None = None
-        self._client = httpx.AsyncClient(base_url=f"http://127.0.0.1:{self._port}", timeout=30)
+        self._client = httpx.AsyncClient(base_url=f"http://127.0.0.1:{self._port}", timeout=60)
 
     async def register(self, *documents: Mapping[str, Any]) -> None:
         """Before it is started."""

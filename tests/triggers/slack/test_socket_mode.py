@@ -134,7 +134,7 @@ async def test_where_there_is_no_connection_for_long_it_gives_up(
     await slack.drop()
 
     with pytest.raises(PlatformUnavailable, match="lost"):
-        await asyncio.wait_for(task, 30)
+        await asyncio.wait_for(task, 60)
     await adapter.close()
 
 
