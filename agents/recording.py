@@ -88,7 +88,8 @@ class Recorder(AgentMiddleware[Any, None, Any]):
             return (await handler(request.override(model_settings=settings))).result
 
         name = f"model[{self._at}{_turn(request.state)}]"
-        return ModelResponse(await self.answer(name, [*system, *request.messages], ask, tools))
+        said = await self.answer(name, [*system, *request.messages], ask, tools)
+        return ModelResponse([_told_apart(message) for message in said])
 
     async def summary(self, state: Any, messages: Sequence[BaseMessage]) -> BaseMessage:
         """What the model answers to messages that are no turn of the conversation."""
@@ -226,6 +227,24 @@ def tokens(message: BaseMessage) -> int:
     """About how many it has; rather too many than too few."""
     called = orjson.dumps(getattr(message, "tool_calls", None) or [])
     return (len(str(message.content).encode()) + len(called)) // _A_TOKEN + _A_MESSAGE
+
+
+def _told_apart(message: BaseMessage) -> BaseMessage:
+    """With an id of its own for each call of a tool: not every server gives one, and what a person
+    allowed or what was kept of one call must not count for another."""
+    if not isinstance(message, AIMessage) or not message.tool_calls:
+        return message
+    seen: set[str] = set()
+    calls = []
+    for call in message.tool_calls:
+        own = first = call["id"] or "call"
+        for again in count(2):
+            if own not in seen:
+                break
+            own = f"{first}-{again}"
+        seen.add(own)
+        calls.append({**call, "id": own})
+    return message.model_copy(update={"tool_calls": calls})
 
 
 def _turn(state: Any) -> int:

@@ -21,8 +21,8 @@ from .remembering import facts, note
 FAILED = "failed["
 """How the name begins under which is kept that a model did not answer."""
 
-SHOWN = 200
-"""Characters of an argument that an event and a question show."""
+SHOWN = 4000
+"""Characters of an argument that a question shows: who allows a call should see it whole."""
 
 
 class StepLeash:
@@ -191,7 +191,9 @@ def said(cost: Cost) -> str:
 
 def _shown(value: Any) -> str:
     text = repr(value)
-    return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
+    if len(text) <= SHOWN:
+        return text
+    return f"{text[:SHOWN]}… ({len(text) - SHOWN} characters more)"
 
 
 async def within(seconds: float | None, work: Any, path: str) -> Any:

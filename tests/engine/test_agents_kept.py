@@ -52,6 +52,13 @@ asyncio.run(main(*sys.argv[1:]))
 """
 
 
+class Nameless(ToolCall):
+    """With the id that it says, also where that is none."""
+
+    def named(self, index: int) -> str:
+        return self.id
+
+
 def settings(server: ScriptedModel) -> dict[str, str]:
     return {"PATH": os.environ["PATH"], "ASSAY_MODEL": "scripted", "ASSAY_BASE_URL": server.url}
 
@@ -195,6 +202,44 @@ async def test_a_tool_is_called_when_a_person_said_yes_also_after_a_restart(
     assert (ended.status, written, len(server.requests)) == ("completed", ["a.txt"], 2)
     told = [m["content"] for m in server.requests[-1].messages if m["role"] == "tool"]
     assert told[1] == "error: a person said no: not b"
+
+
+@pytest.mark.parametrize("id", ["same", ""])
+async def test_calls_of_one_turn_are_allowed_each_by_itself_also_when_their_ids_are_the_same(
+    tmp_path: Path, id: str
+) -> None:
+    """Not every server gives each call an id of its own, and some give none."""
+    steps = [{**WORK["steps"][0], "guardrails": {"ask_before": ["write_file"]}}]
+    calls = Reply(tool_calls=[
+        Nameless("write_file", {"path": "a.txt", "content": "a"}, id),
+        Nameless("write_file", {"path": "b.txt", "content": "b"}, id),
+    ])  # fmt: skip
+    first = id or "call"
+    with ScriptedModel([calls, Reply("Done.")]) as server:
+        async with open_house(tmp_path, settings(server)) as house:
+            started = await house.app.start({"name": "work", "steps": steps})
+            await answered(house, started, f"fix?1.1.1.{first}")
+            second = await answered(house, started, f"fix?1.1.1.{first}-2", approved=False)
+            ended = await house.app.wait(started.id)
+            written = [path.name for path in house.workspace.iterdir()]
+
+    assert "b.txt" in second.message
+    assert (ended.status, written) == ("completed", ["a.txt"])
+    told = [m["content"] for m in server.requests[-1].messages if m["role"] == "tool"]
+    assert told == ["wrote 1 bytes to a.txt", "error: a person said no"]
+
+
+async def test_who_is_asked_sees_the_whole_of_a_long_command(tmp_path: Path) -> None:
+    steps = [{**WORK["steps"][0], "guardrails": {"ask_before": ["write_file"]}}]
+    long = f"{'harmless ' * 300}and this"
+    call = Reply(tool_calls=[ToolCall("write_file", {"path": "a", "content": long}, "one")])
+    with ScriptedModel([call, Reply("Done.")]) as server:
+        async with open_house(tmp_path, settings(server)) as house:
+            started = await house.app.start({"name": "work", "steps": steps})
+            question = await answered(house, started, "fix?1.1.1.one", approved=False)
+            await house.app.wait(started.id)
+
+    assert "and this" in question.message
 
 
 async def test_the_next_model_is_asked_when_one_does_not_answer(tmp_path: Path) -> None:
