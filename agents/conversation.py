@@ -95,7 +95,7 @@ async def converse(briefing: Briefing, leash: Leash) -> Outcome:
                     if mode == "values":
                         state = item
                     elif isinstance(item[0], AIMessageChunk) and item[0].text:
-                        leash.token(item[0].text)
+                        leash.token(clean(item[0].text))
     except Exception as error:
         ours = translated(error, briefing.model)
         raise ours from (None if ours is error else error)

@@ -137,6 +137,11 @@ class AnswerCheck(AgentMiddleware[Any, None, Any]):
     def _check_whole(self, reply: AIMessage) -> None:
         if refusal := reply.additional_kwargs.get("refusal"):
             raise ModelFailed(f"the {self._model.where} refused to answer: {refusal}")
+        if reply.response_metadata.get("finish_reason") == "content_filter":
+            raise ModelFailed(
+                f"the {self._model.where} held its answer back (content_filter): change the "
+                "prompt, or name another model after it"
+            )
         if self._model.openai and not reply.response_metadata.get("finish_reason"):
             raise ModelFailed(
                 f"the answer of the {self._model.where} was cut off in the middle; "

@@ -24,7 +24,7 @@ from ..graphs.errors import LimitReached
 from ..graphs.execution import Cost
 from ..graphs.ledger import Price
 from ..graphs.thinking import Leash
-from .messages import from_json, to_json
+from .messages import from_json, mended, to_json
 from .models import Model
 from .tools import ASK_HUMAN, AskHuman, bounded, canonical, clean
 
@@ -88,8 +88,7 @@ class Recorder(AgentMiddleware[Any, None, Any]):
             return (await handler(request.override(model_settings=settings))).result
 
         name = f"model[{self._at}{_turn(request.state)}]"
-        said = await self.answer(name, [*system, *request.messages], ask, tools)
-        return ModelResponse([_told_apart(message) for message in said])
+        return ModelResponse(await self.answer(name, [*system, *request.messages], ask, tools))
 
     async def summary(self, state: Any, messages: Sequence[BaseMessage]) -> BaseMessage:
         """What the model answers to messages that are no turn of the conversation."""
@@ -117,7 +116,7 @@ class Recorder(AgentMiddleware[Any, None, Any]):
             return from_json(kept["answer"])
         room = await self._leash.afford(asked.tokens, self._price)
         try:
-            result = await ask(room)
+            result = mended([_told_apart(message) for message in await ask(room)])
         except BaseException:
             self._leash.let_go()
             raise
@@ -204,7 +203,9 @@ class Recorder(AgentMiddleware[Any, None, Any]):
         used = [m.usage_metadata for m in answer if isinstance(m, AIMessage) and m.usage_metadata]
         if used:
             cost = Cost(
-                sum(u["input_tokens"] for u in used), sum(u["output_tokens"] for u in used), 1
+                sum(_counted(u["input_tokens"]) for u in used),
+                sum(_counted(u["output_tokens"]) for u in used),
+                1,
             )
         else:
             cost = Cost(asked, sum(tokens(m) for m in answer), 1)
@@ -245,6 +246,11 @@ def _told_apart(message: BaseMessage) -> BaseMessage:
         seen.add(own)
         calls.append({**call, "id": own})
     return message.model_copy(update={"tool_calls": calls})
+
+
+def _counted(tokens: float) -> int:
+    """Whatever a server says that it counted: nobody earns anything by being asked."""
+    return int(max(0, min(tokens, 2**53)))
 
 
 def _turn(state: Any) -> int:

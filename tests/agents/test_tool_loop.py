@@ -13,7 +13,7 @@ from tests.scripted import Asked, Reply, ToolCall
 from assay.agents.catalogue import BUILT_IN, NamedAgent, named_agents
 from assay.agents.models import ModelSettings
 from assay.agents.runner import LangChainAgents
-from assay.graphs.errors import LimitReached, NotAllowed, NotRegistered
+from assay.graphs.errors import LimitReached, ModelFailed, NotAllowed, NotRegistered
 
 from .conftest import Desk, Ear, alive
 
@@ -139,6 +139,28 @@ async def test_results_that_no_server_accepts_are_made_acceptable(desk: Desk) ->
 async def test_a_prompt_with_half_a_character_is_sent_all_the_same(desk: Desk) -> None:
     await desk.run([Reply("Fine.")], "half \ud83d and nul \0")
     assert desk.server.requests[0].last.startswith("half ? and nul")
+
+
+async def test_an_answer_with_halves_of_characters_is_mended(desk: Desk) -> None:
+    """Some servers cut a character in two; some models write what is none."""
+    arguments = r'{"path": "\ud800", "lines": 100000000000000000000000000}'
+    call = Reply(tool_calls=[ToolCall("read_file", arguments, "\ud800")])
+    answer = await desk.run([call, Reply("a \ud83d b")], tools=["read_file"])
+
+    assert answer.value == "a \ufffd b"
+    assert "lines: Input should be less than" in desk.server.requests[1].last
+
+
+async def test_a_server_that_counts_less_than_nothing_gives_no_tokens_back(desk: Desk) -> None:
+    await desk.run([Reply("Fine.", usage=(-5, -7))])
+    assert (desk.ear.spent.input_tokens, desk.ear.spent.output_tokens) == (0, 0)
+    await desk.run([Reply("Fine.", usage=(10**30, 1))], prompt="More.")
+    assert desk.ear.spent.input_tokens == 2**53
+
+
+async def test_an_answer_that_was_held_back_is_none(desk: Desk) -> None:
+    with pytest.raises(ModelFailed, match="content_filter"):
+        await desk.run([Reply("", finish="content_filter")])
 
 
 async def test_tokens_are_heard_while_they_come(desk: Desk) -> None:
