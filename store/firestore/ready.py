@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from ...graphs.execution import Status
 from ..records import fetch_size
 from . import inbox, leases, names, questions
-from .database import Conflict, where
+from .database import MOST_WRITES, Conflict, where
 from .leases import LeaseDocument
 
 if TYPE_CHECKING:
@@ -59,7 +59,8 @@ async def _left_by(database: Database, workers: Workers, worker: str) -> list[Le
     for each in await inbox.of_worker(database, worker):
         mail.setdefault(each["execution"], []).append(each)
     statuses = await _statuses(database, [lease for lease in held if not lease.ended])
-    left, idle = [], []
+    left: list[LeaseDocument] = []
+    idle: list[tuple[LeaseDocument, Sequence[Found]]] = []
     for lease in held:
         messages, status = mail.get(lease.name, []), statuses.get(lease.name)
         lease.stop = inbox.holds_stop(messages)
@@ -67,8 +68,8 @@ async def _left_by(database: Database, workers: Workers, worker: str) -> list[Le
             left.append(lease)
         elif lease.ended or not messages:
             lease.let_go(parked=status in leases.PARKED)
-            idle.append(lease)
-    await asyncio.gather(*(_write(database, lease) for lease in idle))
+            idle.append((lease, messages[:MOST_WRITES]))
+    await asyncio.gather(*(_give_back(database, *each) for each in idle))
     return left
 
 
@@ -109,10 +110,12 @@ async def _defer(database: Database, lease: LeaseDocument, due: Sequence[Found])
         await database.commit(batch, f"Execution {lease.execution}")
 
 
-async def _write(database: Database, lease: LeaseDocument) -> None:
-    """Unless somebody else was first."""
+async def _give_back(database: Database, lease: LeaseDocument, late: Sequence[Found]) -> None:
+    """Unless somebody else was first; what came too late for it is dropped."""
     batch = database.batch()
     lease.write(database, batch)
+    for each in late:
+        batch.delete(database.at(names.INBOX, each.id))
     with suppress(Conflict):
         await database.commit(batch, f"The lease of execution {lease.execution}")
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import pytest
-from tests.stored import execution, parked, question
+from tests.stored import entry, execution, parked, question
 
 from assay.graphs.execution import Status
+from assay.graphs.lease import Command, Message
 from assay.graphs.question import Wait
+from assay.graphs.stored import Commit
 from assay.store.firestore import database
 from assay.store.firestore.store import FirestoreStore
 
@@ -47,3 +50,21 @@ async def test_what_a_dead_worker_left_is_judged_as_if_nobody_had_it(
     over = execution("d", status=Status.COMPLETED)
     await firestore.create(over, [], "dead")
     assert await firestore.ready(firestore.worker, now=0) == ["a", "c"]
+
+
+async def test_what_came_too_late_for_an_execution_goes_with_the_lease_of_its_dead_worker(
+    firestore: FirestoreStore,
+) -> None:
+    """It was killed between the end of the execution and giving the lease back."""
+    of = execution("e")
+    lease = await firestore.create(of, [], "dead")
+    assert lease is not None
+    await firestore.post(Message("e", Command.PAUSE))
+    over = replace(of, status=Status.COMPLETED)
+    await firestore.commit(Commit(lease, entry(1), over))
+    assert len(await firestore.mail("e")) == 1
+
+    assert await firestore.ready(firestore.worker, now=0) == []
+
+    assert await firestore.mail("e") == []
+    assert await firestore.holder("e") is None
