@@ -22,6 +22,10 @@ HEAD = 2.0
 BEHIND = 30.0
 """The same for those behind it."""
 
+LATE = 60.0
+"""Seconds for which an older firing is a part of a burst that has begun: whoever claimed it may
+have been killed."""
+
 
 @dataclass(frozen=True, slots=True)
 class Active:
@@ -150,9 +154,9 @@ def _debounced(
 ) -> tuple[State, Wait | Merge | None]:
     mine = (firing.at, firing.id)
     # Quiet may be no farther away than that: else the clock was put back, and told the time of
-    # `last`, which need not be later.
-    comparable = state.quiet <= now + seconds
-    if state.last is not None and mine < state.last and comparable:
+    # `last`, which need not be later. What comes long after it is replayed.
+    same = now - LATE <= state.quiet <= now + seconds
+    if state.last is not None and mine < state.last and same:
         return state, Merge(state.last[1], carry=False)
     if state.last != mine:
         quiet = now + seconds

@@ -182,3 +182,17 @@ def test_what_comes_after_the_clock_was_put_back_is_not_taken_for_something_olde
 
     assert verdict == Wait(15.0)
     assert turn(state, 1, spec, 15.0)[1] == Go()
+
+
+def test_what_is_replayed_after_its_burst_begins() -> None:
+    """While whoever was only slow to be looked at is still a part of it."""
+    spec = TriggerSpec(debounce="10s")  # type: ignore[arg-type]
+    state, _ = turn(State(), 2, spec, 0.0)
+    state, begun = turn(state, 2, spec, 10.0)
+    assert begun == Go()
+
+    assert turn(state, 1, spec, 40.0)[1] == Merge("f002", carry=False)
+    state, replayed = turn(state, 1, spec, 100.0)
+
+    assert replayed == Wait(110.0)
+    assert turn(state, 1, spec, 110.0)[1] == Go()
