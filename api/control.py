@@ -16,6 +16,7 @@ from ..graphs.errors import (
     StoreError,
 )
 from ..graphs.execution import Execution, Status, new_id
+from ..graphs.listing import every
 from ..graphs.question import Wait
 from ..graphs.stored import Page
 from .access import Operation, covers
@@ -310,15 +311,11 @@ class Control(Triggering):
 
         Raises `ArtifactNotFound`.
         """
-        after = None
-        while True:
-            page = await self.artifacts(execution_id, after=after, limit=MOST)
-            for info in page.items:
-                if info.sha256 == sha256:
-                    blobs = self._manager.services.blobs
-                    return info, blobs.path(sha256) or await blobs.get(sha256)
-            if (after := page.cursor) is None:
-                raise ArtifactNotFound(f"execution {execution_id} kept no file {sha256}")
+        async for info in every(self.artifacts, execution_id, limit=MOST):
+            if info.sha256 == sha256:
+                blobs = self._manager.services.blobs
+                return info, blobs.path(sha256) or await blobs.get(sha256)
+        raise ArtifactNotFound(f"execution {execution_id} kept no file {sha256}")
 
     async def slots(self, key: str | None = None) -> Sequence[Slot]:
         """Who holds units of a concurrency key, then who waits for one."""

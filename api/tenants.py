@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Self
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
 from ..graphs.errors import ConfigurationError
+from ..graphs.listing import every
 from ..graphs.secrets import of_tenant
 from .app import open_app
 
@@ -78,13 +79,9 @@ class Tenants:
     async def any_key(self) -> bool:
         """Whether anybody has ever been given a key that is still there."""
         for app in self.apps:
-            after = None
-            while True:
-                page = await app.manager.store.principals(after=after, limit=100)
-                if any(each.key_hash for each in page.items):
+            async for each in every(app.manager.store.principals):
+                if each.key_hash:
                     return True
-                if (after := page.cursor) is None:
-                    break
         return False
 
     def _open(self, name: str) -> AbstractAsyncContextManager[App]:

@@ -9,6 +9,7 @@ from .errors import StateCorrupted
 from .execution import Execution
 from .fold import last_seq, load
 from .history import History
+from .listing import every
 from .question import Question
 from .services import Services
 
@@ -38,11 +39,5 @@ async def read(services: Services, execution_id: str) -> Known:
     except StateCorrupted as error:
         damage.append(error.message)
         history = History(seq=await last_seq(store, execution_id))
-    questions: list[Question] = []
-    after = None
-    while True:
-        page = await store.questions(execution_id=execution_id, status=None, after=after)
-        questions += page.items
-        after = page.cursor
-        if after is None:
-            return Known(execution, history, questions, "; ".join(damage) or None)
+    questions = every(store.questions, execution_id=execution_id, status=None)
+    return Known(execution, history, [each async for each in questions], "; ".join(damage) or None)

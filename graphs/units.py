@@ -129,6 +129,12 @@ def format_time(moment: float) -> str:
     return at.isoformat().replace("+00:00", "Z")
 
 
+def format_moment(moment: float) -> str:
+    """The same with microseconds, always six digits of them, so that text sorts as times do."""
+    at = datetime.fromtimestamp(moment, UTC)
+    return at.isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
 def _pair(total: int, radix: int, large: str, small: str) -> str:
     whole, rest = divmod(total, radix)
     return f"{whole}{large} {rest:02d}{small}" if rest else f"{whole}{large}"

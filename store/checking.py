@@ -9,7 +9,8 @@ from ..graphs.errors import ExecutionNotFound, StoreError, WorkflowNotFound
 from ..graphs.event import EventType
 from ..graphs.execution import Status
 from ..graphs.fold import Folder, events
-from .archive.packing import entries_of, every
+from ..graphs.listing import every
+from .archive.packing import entries_of
 from .upkeep import Finding
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ async def check(store: KeptStore, blobs: Blobs, *, deep: bool) -> AsyncIterator[
     """All that is wrong. The journals of executions that have ended, and files, if `deep`."""
     async for finding in store.faults():
         yield finding
-    async for execution in every(lambda after: store.executions(after=after)):
+    async for execution in every(store.executions):
         if deep or not execution.status.terminal:
             async for finding in _journal(store, blobs, execution):
                 yield finding
@@ -89,7 +90,7 @@ async def _beside(store: KeptStore, execution: Execution) -> AsyncIterator[Findi
                     "register that content again (assay register FILE), or stop it",
                 )
         return
-    async for question in every(lambda after: store.questions(execution_id=id, after=after)):
+    async for question in every(store.questions, execution_id=id):
         yield Finding(
             f"question {question.id}",
             f"it is open, and its execution {id} is {execution.status}",
@@ -115,7 +116,7 @@ async def _slots(store: KeptStore) -> AsyncIterator[Finding]:
 
 async def _files(store: KeptStore, blobs: Blobs) -> AsyncIterator[Finding]:
     looked: set[str] = set()
-    async for file in every(lambda after: store.artifacts(after=after)):
+    async for file in every(store.artifacts):
         if file.sha256 in looked:
             continue
         looked.add(file.sha256)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -18,6 +18,7 @@ import orjson
 from ..graphs.errors import InvalidInput, NotPossible, WorkflowNotFound
 from ..graphs.execution import Execution
 from ..graphs.firing import Lane, Trigger
+from ..graphs.listing import every
 from ..graphs.memory import TURNS, Fact, Turn
 from ..graphs.question import Question
 from ..graphs.scoring import LOOKED_AT
@@ -27,7 +28,6 @@ from .firing import firing_of
 
 if TYPE_CHECKING:
     from ..graphs.ports import Store
-    from ..graphs.stored import Page
     from ..graphs.workflow import Workflow
 
 FORMAT = 1
@@ -45,8 +45,8 @@ async def export(store: Store, execution_id: str) -> dict[str, Any]:
     execution = await store.execution(execution_id)
     id = execution.id
     entries = [entry async for entry in _entries(store, id)]
-    questions = _all(lambda after: store.questions(execution_id=id, status=None, after=after))
-    artifacts = _all(lambda after: store.artifacts(execution_id=id, after=after))
+    questions = every(store.questions, execution_id=id, status=None)
+    artifacts = every(store.artifacts, execution_id=id)
     return _document(
         "execution",
         execution={**execution.given(), **execution.row()},
@@ -59,11 +59,11 @@ async def export(store: Store, execution_id: str) -> dict[str, Any]:
 
 async def export_all(store: Store) -> AsyncIterator[dict[str, Any]]:
     """Everything, as documents in an order in which `load` can take them."""
-    infos = [info async for info in _all(lambda after: store.workflows(after=after))]
+    infos = [info async for info in every(store.workflows)]
     for info in sorted(infos, key=lambda info: info.registered_at):
         document = await store.workflow(info.name, info.version)
         yield _document("workflow", document=dict(document), description=info.description)
-    async for execution in _all(lambda after: store.executions(after=after)):
+    async for execution in every(store.executions):
         yield await export(store, execution.id)
     async for verdict in verdicts(store):
         yield _document("verdict", verdict=asdict(verdict))
@@ -71,9 +71,9 @@ async def export_all(store: Store) -> AsyncIterator[dict[str, Any]]:
         yield _document("memory", **memory)
     async for kind, row in triggering(store):
         yield _document(kind, **{kind: row})
-    async for principal in _all(lambda after: store.principals(after=after)):
+    async for principal in every(store.principals):
         yield _document("principal", principal=asdict(principal))
-    audit = [entry async for entry in _all(lambda after: store.audit(after=after))]
+    audit = [entry async for entry in every(store.audit)]
     for entry in reversed(audit):
         yield _document("audit", entry=asdict(entry))
 
@@ -82,7 +82,7 @@ async def verdicts(store: Store) -> AsyncIterator[Verdict]:
     """What was said of answers, oldest first: the newest of each step that anybody looks at."""
     newest: list[Verdict] = []
     seen: Counter[tuple[str, str]] = Counter()
-    async for verdict in _all(lambda after: store.verdicts(after=after)):
+    async for verdict in every(store.verdicts):
         seen[verdict.workflow, verdict.step] += 1
         if seen[verdict.workflow, verdict.step] <= LOOKED_AT:
             newest.append(verdict)
@@ -92,7 +92,7 @@ async def verdicts(store: Store) -> AsyncIterator[Verdict]:
 
 async def memories(store: Store) -> AsyncIterator[dict[str, Any]]:
     """What agents remember, whole, key by key."""
-    async for info in _all(lambda after: store.memories(after=after)):
+    async for info in every(store.memories):
         turns = await store.remembered(info.workflow, info.key, limit=TURNS)
         facts = await store.facts(info.workflow, info.key)
         yield {
@@ -109,13 +109,13 @@ async def triggering(store: Store) -> AsyncIterator[tuple[str, dict[str, Any]]]:
     A lane of no trigger is about this store, such as how far its log has been read.
     """
     known = set()
-    async for trigger in _all(lambda after: store.triggers(after=after)):
+    async for trigger in every(store.triggers):
         known.add(trigger.id)
         yield "trigger", asdict(trigger)
-    async for lane in _all(lambda after: store.lanes(after=after)):
+    async for lane in every(store.lanes):
         if lane.trigger in known:
             yield "lane", asdict(lane)
-    async for firing in _all(lambda after: store.firings(after=after)):
+    async for firing in every(store.firings):
         yield "firing", asdict(firing)
 
 
@@ -361,16 +361,3 @@ async def _entries(store: Store, execution_id: str) -> AsyncIterator[Entry]:
         if page.cursor is None:
             return
         after = int(page.cursor)
-
-
-async def _all(page_after: Callable[[str | None], Awaitable[Page[T]]]) -> AsyncIterator[T]:
-    """Every item of a listing, page by page."""
-    cursor = None
-    while True:
-        page: Page[T] = await page_after(cursor)
-        items: Sequence[T] = page.items
-        for item in items:
-            yield item
-        cursor = page.cursor
-        if cursor is None:
-            return

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from .archive.packing import every, gather, named_in
+from ..graphs.listing import every
+from .archive.packing import gather, named_in
 from .mentions import mentioned
 
 if TYPE_CHECKING:
@@ -33,9 +34,7 @@ async def unreferred(store: KeptStore, blobs: KeptBlobs, before: float) -> set[s
     named: set[str] = set()
     async for sha256 in _named(store):
         named.add(sha256)
-    files = {
-        artifact.sha256 async for artifact in every(lambda after: store.artifacts(after=after))
-    }
+    files = {artifact.sha256 async for artifact in every(store.artifacts)}
     # A large value may name files that others made; the files themselves name nothing.
     left = sorted(named - files)
     while left and not old <= named:
@@ -49,21 +48,21 @@ async def unreferred(store: KeptStore, blobs: KeptBlobs, before: float) -> set[s
 
 async def unused(store: Store, before: str) -> AsyncIterator[MemoryInfo]:
     """What was not added to at that time (RFC 3339) or later."""
-    async for memory in every(lambda after: store.memories(after=after)):
+    async for memory in every(store.memories):
         if memory.at < before:
             yield memory
 
 
 def said(store: Store) -> AsyncIterator[Verdict]:
     """All verdicts on agents' answers, newest first."""
-    return every(lambda after: store.verdicts(after=after))
+    return every(store.verdicts)
 
 
 async def _named(store: KeptStore) -> AsyncIterator[str]:
-    async for execution in every(lambda after: store.executions(after=after)):
+    async for execution in every(store.executions):
         for sha256 in named_in(await gather(store, execution)):
             yield sha256
-    async for trigger in every(lambda after: store.triggers(after=after)):
+    async for trigger in every(store.triggers):
         for sha256 in mentioned(orjson.dumps([trigger.document, trigger.memory], default=dict)):
             yield sha256
     async for text in store.asides():

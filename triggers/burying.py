@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..graphs.execution import new_id
 from ..graphs.firing import Firing, FiringStatus, firing_id
-from .desk import moment
+from ..graphs.units import format_moment
 
 if TYPE_CHECKING:
     from ..graphs.firing import Trigger
@@ -32,7 +32,7 @@ async def bury(
         firing_id(trigger.id, id),
         trigger.id,
         trigger.workflow,
-        moment(desk.now()),
+        format_moment(desk.now()),
         new_id(),
         attributes={name: text[:LONGEST] for name, text in (attributes or {}).items()},
         status=FiringStatus.DEAD,

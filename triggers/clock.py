@@ -13,12 +13,11 @@ from typing import TYPE_CHECKING
 
 from ..graphs.errors import AssayError, InvalidInput, NotPossible
 from ..graphs.firing import Firing, Trigger
+from ..graphs.listing import every
 from ..graphs.units import format_time
 from .cron import CronTrigger, delay, missed
-from .listing import every
 
 if TYPE_CHECKING:
-    from ..graphs.stored import Page
     from .desk import Desk
     from .service import TriggerService
 
@@ -69,7 +68,7 @@ class Clock:
     async def look(self) -> float:
         """Fire what is due; seconds until something may be due again. Raises `StoreError`."""
         now = self._desk.now()
-        near = [t async for t in every(lambda after: self._due(now + LOOK, after))]
+        near = [t async for t in every(self._desk.store.triggers, due=now + LOOK)]
         come = [
             trigger for trigger in near if trigger.next_at is not None and trigger.next_at <= now
         ]
@@ -79,9 +78,6 @@ class Clock:
         next = await asyncio.gather(*(self._turn(trigger, now) for trigger in come))
         later += [moment for moment in next if moment is not None]
         return max(0.0, min([*later, now + LOOK]) - self._desk.now())
-
-    async def _due(self, by: float, after: str | None) -> Page[Trigger]:
-        return await self._desk.store.triggers(due=by, after=after)
 
     async def _turn(self, trigger: Trigger, now: float) -> float | None:
         """Fire the times that have come; when the next one does, if that is known."""

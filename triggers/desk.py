@@ -7,7 +7,6 @@ import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -20,11 +19,12 @@ from ..graphs.errors import (
 )
 from ..graphs.execution import new_id
 from ..graphs.firing import Firing, FiringStatus, Trigger, firing_id
+from ..graphs.listing import every
 from ..graphs.profiles import bounded
 from ..graphs.registry import Registry
 from ..graphs.trigger import NOTIFICATION, BoundTrigger, TriggerKind, TriggerSpec
 from ..graphs.triggering import numbered
-from .listing import every
+from ..graphs.units import format_moment
 from .payload import plain
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class Desk:
         """
         for _ in range(_TRIES):
             digest, wanted = await self._wanted(name)
-            async for kept in every(lambda after: self.store.triggers(workflow=name, after=after)):
+            async for kept in every(self.store.triggers, workflow=name):
                 if kept.declared and kept.id not in wanted:
                     await self.store.delete_trigger(kept.id)
             for id, (spec, document) in wanted.items():
@@ -190,7 +190,7 @@ class Desk:
             enabled=spec.enabled,
             by=by,
             profile=bounded(profile),
-            created_at=moment(self.now()),
+            created_at=format_moment(self.now()),
             next_at=spec.initial(self.now()) if spec.enabled else None,
         )
 
@@ -285,7 +285,7 @@ class Desk:
             firing_id(trigger.id, came),
             trigger.id,
             trigger.workflow,
-            moment(now),
+            format_moment(now),
             execution,
             payload=plain(payload),
             attributes=plain(attributes or {}),
@@ -373,11 +373,6 @@ async def _any_of(event: asyncio.Event, seconds: float) -> None:
     except TimeoutError:
         pass
     event.clear()
-
-
-def moment(seconds: float) -> str:
-    """RFC 3339 in UTC, with microseconds."""
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def _by_the_clock(trigger: Trigger) -> Mapping[str, Any]:

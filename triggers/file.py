@@ -9,13 +9,13 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, Field
 
 from ..graphs.errors import InvalidInput, LimitReached
+from ..graphs.execution import timestamp
 from ..graphs.firing import Firings, Lane, Trigger
 from ..graphs.records import moment
 from ..graphs.step import LAX, Duration
@@ -120,7 +120,11 @@ class _Memory:
         self._spec = spec
         place = f"{trigger}\0{folder}\0{spec.path}".encode()
         self._lane = Lane(
-            "w" + hashlib.sha256(place).hexdigest()[:31], trigger, _now(), lasting=True, revision=-1
+            "w" + hashlib.sha256(place).hexdigest()[:31],
+            trigger,
+            timestamp(),
+            lasting=True,
+            revision=-1,
         )
 
     async def begin_with(self, found: Found) -> None:
@@ -170,7 +174,7 @@ class _Memory:
     async def _put(self, known: Mapping[str, str]) -> bool:
         lane = replace(
             self._lane,
-            at=_now(),
+            at=timestamp(),
             document={"files": packed(known)},
             revision=self._lane.revision + 1,
         )
@@ -195,7 +199,3 @@ def _payload(change: Change) -> dict[str, Any]:
         "size": None if seen is None else seen.size,
         "modified_at": None if seen is None else moment(seen.modified_ns // 1000),
     }
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")

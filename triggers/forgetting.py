@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING
 from ..graphs.errors import FiringNotFound
 from ..graphs.execution import Status
 from ..graphs.firing import KEPT
-from .desk import moment
+from ..graphs.listing import every
+from ..graphs.units import format_moment
 from .lanes import State
-from .listing import every
 
 if TYPE_CHECKING:
     from ..graphs.execution import Execution
-    from ..graphs.stored import Page
     from .desk import Desk
 
 EVERY = 3600.0
@@ -31,7 +30,7 @@ async def forget(desk: Desk) -> None:
     lanes that nobody has used since; until cancelled. Raises `StoreError`."""
     while True:
         await hold(desk)
-        if count := await desk.store.prune_firings(moment(desk.now() - KEPT)):
+        if count := await desk.store.prune_firings(format_moment(desk.now() - KEPT)):
             _log.info("forgot %s old firings", count)
         await asyncio.sleep(EVERY * random.uniform(0.5, 1.5))
 
@@ -39,15 +38,11 @@ async def forget(desk: Desk) -> None:
 async def hold(desk: Desk) -> None:
     """Have lanes last in which an execution has its turn for half of that time already: it may
     outlive the firing that began it. Raises `StoreError`."""
-    before = moment(desk.now() - KEPT / 2)
+    before = format_moment(desk.now() - KEPT / 2)
     for status in Status:
         if status.terminal:
             continue
-
-        async def read(after: str | None, status: Status = status) -> Page[Execution]:
-            return await desk.store.executions(status=status.value, after=after)
-
-        async for execution in every(read):
+        async for execution in every(desk.store.executions, status=status.value):
             if execution.firing and execution.created_at < before:
                 await _hold(desk, execution)
 

@@ -29,10 +29,10 @@ from ..graphs.errors import (
 from ..graphs.event import Event, EventType
 from ..graphs.execution import timestamp
 from ..graphs.firing import Firing, Lane, lane_id
+from ..graphs.listing import every
 from ..graphs.records import micros, moment
 from .burying import bury
 from .events import LIFECYCLE, OWN, fits, lifecycle
-from .listing import every
 from .place import WATCH
 from .watch import Watch
 
@@ -228,7 +228,7 @@ class Router:
         await _all([self._row(waiting, those) for waiting, those in wanted])
 
     async def _waiting(self) -> AsyncIterator[Waiting]:
-        async for trigger in every(lambda after: self._store.triggers(type=KIND, after=after)):
+        async for trigger in every(self._store.triggers, type=KIND):
             if trigger.enabled:
                 yield Waiting(trigger)
 

@@ -11,10 +11,10 @@ from typing import Any
 
 from ..graphs.errors import NotPossible, StoreError, TriggerNotFound
 from ..graphs.firing import Firing, FiringStatus, Trigger
+from ..graphs.listing import every
 from .desk import Desk
 from .dispatch import Dispatcher
 from .forgetting import forget
-from .listing import every
 from .routing import Router
 from .upkeep import Loop, kept_up
 
@@ -116,7 +116,7 @@ class TriggerService:
             try:
                 wanted = {
                     (trigger.id, trigger.revision): trigger
-                    async for trigger in every(lambda after: self.desk.store.triggers(after=after))
+                    async for trigger in every(self.desk.store.triggers)
                     if trigger.enabled and trigger.type in self.desk.kinds
                 }
                 if wanted.keys() != self._listening.keys():

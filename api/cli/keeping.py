@@ -50,8 +50,7 @@ async def register(files: Sequence[str], *, json: bool) -> int:
         return OK
     for (name, version, _), its in zip(kept, starts, strict=True):
         out.line(f"registered {name}@{version}")
-        for line in columns([listed(each) for each in its]) if its else ():
-            out.line(f"  {line}")
+        out.lines(f"  {line}" for line in columns([listed(each) for each in its]))
     if any(starts) and not site.far:
         Output(sys.stderr).line("triggers fire while somebody serves: assay serve")
     return OK

@@ -5,30 +5,24 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from ...graphs.errors import InvalidInput
-from ...graphs.execution import timestamp
-from ...graphs.stored import AuditEntry
-from ...graphs.units import parse_duration
+from ...graphs.listing import every
 from ...store.connect import connect
 from ..access import Operation, most
-from ..identity import LOCAL
-from ..keys import Issued, expired, issue
+from ..keys import Issued, issue
 from ..opening import place_of
 from ..settings import read_settings
 from .exits import OK
 from .opened import client, server
 from .output import Output
+from .principals import CHAT, lasts, listed, record, told
 from .text import clean
 
 if TYPE_CHECKING:
     from ...graphs.ports import Store
     from ...graphs.stored import Principal
-
-
-CHAT = "chat:"
-"""What the ids of people on chat platforms begin with."""
 
 
 async def create(
@@ -47,7 +41,7 @@ async def create(
         issued = await kept.create_key(name, role, scopes, time, profile)
     principal, out = issued.principal, Output()
     if json:
-        out.json({**_about(principal), "secret": issued.secret})
+        out.json({**told(principal), "secret": issued.secret})
         return OK
     until = f", until {principal.expires_at}" if principal.expires_at else ""
     what = f"{role}, {most(principal)}{until}"
@@ -60,17 +54,12 @@ async def show(tenant: str, *, json: bool) -> int:
     """Every key there is, without its secret. Raises `ConfigurationError`."""
     out = Output()
     async with _open(tenant) as kept:
-        every = kept.keys()
         # Those of people on chat platforms have no key: `assay chat list` shows them.
-        found = [each async for each in every if not each.id.startswith(CHAT)]
+        found = [each async for each in kept.keys() if not each.id.startswith(CHAT)]  # noqa: SIM118
     if json:
-        out.json([_about(principal) for principal in found])
+        out.json([told(each) for each in found])
         return OK
-    for each in found:
-        scopes = f" on {' '.join(each.scopes)}" if each.scopes else ""
-        state = "expired" if expired(each) else f"until {each.expires_at}"
-        ends = f", {state}" if each.expires_at else ""
-        out.line(clean(f"{each.id}  {each.role}, {most(each)}{scopes}  {each.name}{ends}"))
+    out.lines(map(listed, found))
     if not found:
         out.line("there are no keys")
     return OK
@@ -79,8 +68,7 @@ async def show(tenant: str, *, json: bool) -> int:
 async def revoke(id: str, tenant: str) -> int:
     """From now on nobody is let in with it. Raises `InvalidInput` when it is not there."""
     async with _open(tenant) as kept:
-        every = kept.keys()
-        found = [principal async for principal in every if principal.id == id]
+        found = [each async for each in kept.keys() if each.id == id]  # noqa: SIM118
         if not found:
             raise InvalidInput(f"there is no key {id!r}; assay keys list shows those there are")
         principal = found[0]
@@ -111,14 +99,8 @@ class _StoreKeys:
         self._store = store
         self._tenant = tenant
 
-    async def keys(self) -> AsyncIterator[Principal]:
-        after = None
-        while True:
-            page = await self._store.principals(after=after, limit=100)
-            for principal in page.items:
-                yield principal
-            if (after := page.cursor) is None:
-                return
+    def keys(self) -> AsyncIterator[Principal]:
+        return every(self._store.principals)
 
     async def create_key(
         self,
@@ -131,12 +113,12 @@ class _StoreKeys:
         issued = issue(name, role, scopes, tenant=self._tenant, lasts=lasts, profile=profile)
         about = {"name": name, "role": role, "scopes": list(scopes)}
         data = {**about, "profile": most(issued.principal)}
-        await _record(self._store, Operation.CREATE_KEY, issued.principal.id, data)
+        await record(self._store, Operation.CREATE_KEY, issued.principal.id, data)
         await self._store.put_principal(issued.principal)
         return issued
 
     async def revoke_key(self, id: str) -> None:
-        await _record(self._store, Operation.REVOKE_KEY, id, {})
+        await record(self._store, Operation.REVOKE_KEY, id, {})
         await self._store.delete_principal(id)
 
 
@@ -154,30 +136,3 @@ async def _open(tenant: str) -> AsyncIterator[_Keys]:
         yield _StoreKeys(store, tenant)
     finally:
         await store.close()
-
-
-async def _record(store: Store, done: Operation, id: str, data: dict[str, Any]) -> None:
-    rule = "whoever can open the store may"
-    entry = AuditEntry(timestamp(), LOCAL.id, done, id, True, rule, {**data, "surface": "cli"})
-    await store.record(entry)
-
-
-def lasts(text: str | None) -> timedelta | None:
-    if text is None:
-        return None
-    try:
-        return timedelta(seconds=parse_duration(text))
-    except (ValueError, OverflowError) as error:
-        raise InvalidInput(f"--expires: {error}") from error
-
-
-def _about(principal: Principal) -> dict[str, Any]:
-    return {
-        "id": principal.id,
-        "name": principal.name,
-        "role": principal.role,
-        "scopes": list(principal.scopes),
-        "profile": most(principal),
-        "created_at": principal.created_at,
-        "expires_at": principal.expires_at,
-    }

@@ -14,6 +14,7 @@ from ...graphs.event import Event
 from ...graphs.execution import Execution, Status
 from ...graphs.fold import events as events_of
 from ...graphs.fold import load
+from ...graphs.listing import every
 from ...store.blobs import FolderBlobs
 from ..settings import read_settings
 from ..streams import LAST, POLL, follow
@@ -101,17 +102,8 @@ class LocalRecords(LocalTriggerRecords):
                     return
                 await asyncio.sleep(POLL)
 
-    async def questions(self, id: str | None, status: str | None) -> AsyncIterator[Question]:
-        after: str | None = None
-        while True:
-            page = await self._store.questions(
-                execution_id=id, status=status, after=after, limit=MANY
-            )
-            for question in page.items:
-                yield question
-            after = page.cursor
-            if after is None:
-                return
+    def questions(self, id: str | None, status: str | None) -> AsyncIterator[Question]:
+        return every(self._store.questions, execution_id=id, status=status, limit=MANY)
 
     async def question(self, id: str) -> Question:
         return await self._store.question(id)
@@ -119,15 +111,8 @@ class LocalRecords(LocalTriggerRecords):
     async def open_questions(self, id: str | None = None) -> Sequence[Question]:
         return await open_questions(self._store, id)
 
-    async def artifacts(self, id: str) -> AsyncIterator[ArtifactInfo]:
-        after: str | None = None
-        while True:
-            page = await self._store.artifacts(execution_id=id, after=after)
-            for artifact in page.items:
-                yield artifact
-            after = page.cursor
-            if after is None:
-                return
+    def artifacts(self, id: str) -> AsyncIterator[ArtifactInfo]:
+        return every(self._store.artifacts, execution_id=id)
 
     async def fetch(self, artifact: ArtifactInfo, target: Path) -> None:
         data = await self._blobs.get(artifact.sha256)
@@ -144,15 +129,8 @@ class LocalRecords(LocalTriggerRecords):
 
         return await model_stats(self._store, workflow, step)
 
-    async def memories(self, workflow: str | None) -> AsyncGenerator[MemoryInfo]:
-        after: str | None = None
-        while True:
-            page = await self._store.memories(workflow=workflow, after=after)
-            for memory in page.items:
-                yield memory
-            after = page.cursor
-            if after is None:
-                return
+    def memories(self, workflow: str | None) -> AsyncGenerator[MemoryInfo]:
+        return every(self._store.memories, workflow=workflow)
 
 
 class LocalSite(LocalTriggers, LocalRecords):

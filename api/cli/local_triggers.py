@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...graphs.errors import FiringNotFound
 from ...graphs.firing import FiringStatus
+from ...graphs.listing import every
 from .lookup import MANY, only
 
 if TYPE_CHECKING:
@@ -27,31 +28,18 @@ class LocalTriggerRecords:
         self._store = store
 
     async def triggers(self, workflow: str | None, type: str | None) -> AsyncGenerator[Trigger]:
-        after: str | None = None
-        while True:
-            # A store lists by one of both.
-            named = None if workflow is not None else type
-            page = await self._store.triggers(workflow=workflow, type=named, after=after)
-            for trigger in page.items:
-                if type in (None, trigger.type):
-                    yield trigger
-            after = page.cursor
-            if after is None:
-                return
+        # A store lists by one of both.
+        named = None if workflow is not None else type
+        async for trigger in every(self._store.triggers, workflow=workflow, type=named):
+            if type in (None, trigger.type):
+                yield trigger
 
     async def trigger(self, id: str) -> Trigger:
         return await self._store.trigger(id)
 
-    async def firings(self, trigger: str | None, status: str | None) -> AsyncGenerator[Firing]:
-        after: str | None = None
+    def firings(self, trigger: str | None, status: str | None) -> AsyncGenerator[Firing]:
         wanted = None if status is None else FiringStatus(status)
-        while True:
-            page = await self._store.firings(trigger=trigger, status=wanted, after=after)
-            for firing in page.items:
-                yield firing
-            after = page.cursor
-            if after is None:
-                return
+        return every(self._store.firings, trigger=trigger, status=wanted)
 
     async def firing(self, id: str) -> Firing:
         if len(id) != WHOLE:

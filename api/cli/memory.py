@@ -67,7 +67,5 @@ async def prune(days: float, *, check: bool, json: bool) -> int:
 def _print(out: Output, found: Sequence[MemoryInfo], *, json: bool) -> None:
     if json:
         out.json([asdict(each) for each in found])
-        return
-    rows = [(each.workflow, one_line(each.key), each.at) for each in found]
-    for line in columns(rows) if rows else ():
-        out.line(line)
+    else:
+        out.lines(columns([(each.workflow, one_line(each.key), each.at) for each in found]))

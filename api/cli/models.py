@@ -38,8 +38,8 @@ async def models(workflow: str | None, step: str | None, *, json: bool) -> int:
     out = Output()
     if json:
         out.json([asdict(each) for each in found])
-    for line in () if json else columns([_row(each) for each in found]):
-        out.line(line)
+    else:
+        out.lines(columns([_row(each) for each in found]))
     return OK
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterable
 from typing import Any, TextIO
 
 import orjson
@@ -30,6 +31,10 @@ class Output:
         except BrokenPipeError:
             self.gone = True
             discard(self._stream)
+
+    def lines(self, texts: Iterable[str]) -> None:
+        for text in texts:
+            self.line(text)
 
     def json(self, value: Any, *, indent: bool = True) -> None:
         """A value as JSON: indented for one document, on one line in a stream of them."""

@@ -39,8 +39,7 @@ async def listing(workflow: str | None, status: str | None, limit: int, *, json:
     if json:
         out.json([execution.to_dict() for execution in found])
     else:
-        for line in columns([_listed(e) for e in found]):
-            out.line(line)
+        out.lines(columns([_listed(e) for e in found]))
     return OK
 
 
@@ -97,8 +96,7 @@ async def questions(given: str | None, *, every: bool, json: bool) -> int:
     if json:
         out.json([question.to_dict() for question in found])
     else:
-        for line in columns([_question(q, every) for q in found]):
-            out.line(line)
+        out.lines(columns([_question(q, every) for q in found]))
     return OK
 
 
@@ -120,8 +118,7 @@ async def slots(key: str | None, *, json: bool) -> int:
             )
             for slot in found
         ]
-        for line in columns(table):
-            out.line(line)
+        out.lines(columns(table))
     return OK
 
 

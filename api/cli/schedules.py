@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from contextlib import aclosing
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ...graphs.errors import InvalidInput
+from ...graphs.units import format_moment
 from .exits import OK
 from .opened import open_site
 from .output import Output
 from .text import columns, one_line, plural
-from .triggers import fired, local, moment, told
+from .triggers import fired, local, told
 
 if TYPE_CHECKING:
     from ..triggers import Timed
@@ -23,20 +24,9 @@ async def listing(count: int, *, json: bool) -> int:
         found = [each async for each in schedules]
     out = Output()
     if json:
-        out.json(
-            [
-                {
-                    **told(each.trigger),
-                    "next": [moment(due) for due in each.next],
-                    "says": each.says,
-                }
-                for each in found
-            ]
-        )
-        return OK
-    rows = [row for each in found for row in _rows(each)]
-    for line in columns(rows) if rows else ():
-        out.line(line)
+        out.json([_told(each) for each in found])
+    else:
+        out.lines(columns([row for each in found for row in _rows(each)]))
     return OK
 
 
@@ -61,6 +51,11 @@ async def backfill(id: str, start: str, end: str | None, *, json: bool) -> int:
         f"assay trigger firings {id}"
     )
     return OK
+
+
+def _told(timed: Timed) -> dict[str, Any]:
+    due = [format_moment(each) for each in timed.next]
+    return {**told(timed.trigger), "next": due, "says": timed.says}
 
 
 def _rows(timed: Timed) -> list[tuple[str, str, str]]:

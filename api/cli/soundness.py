@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from ...graphs.errors import AssayError, InvalidSpec, StoreError
+from ...graphs.listing import every
 from ...graphs.trigger import NOTIFICATION
-from ...triggers.listing import every
 from .definitions import Reader
 from .text import one_line
 
@@ -35,7 +35,7 @@ async def check_triggers(store: Store, secrets: Secrets) -> Checked:
     """Raises `StoreError`."""
     looking, count, off = _Looking(store, secrets), 0, 0
     broken: list[str] = []
-    async for trigger in every(lambda after: store.triggers(after=after)):
+    async for trigger in every(store.triggers):
         count += 1
         off += not trigger.enabled
         if why := await looking.broken(trigger):

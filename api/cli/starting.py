@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from typing import TYPE_CHECKING
 
 from ...graphs.errors import StoreError
-from ...triggers.listing import every
+from ...graphs.listing import every
 from .text import plural
 from .triggers import local
 
 if TYPE_CHECKING:
     from ...graphs.firing import Trigger
-    from ...graphs.stored import Page
     from ..tenants import Tenants
 
 _MANY = 1000
@@ -43,17 +41,12 @@ async def _enabled(tenants: Tenants) -> list[tuple[str, Trigger]]:
     """With the tenant that each is of; one more than `_MANY` at most."""
     found: list[tuple[str, Trigger]] = []
     for name in tenants.names:
-        read = partial(_page, tenants, name)
-        async for trigger in every(read):
+        async for trigger in every(tenants.app(name).manager.store.triggers):
             if trigger.enabled:
                 found.append((name, trigger))
             if len(found) > _MANY:
                 return found
     return found
-
-
-async def _page(tenants: Tenants, name: str, after: str | None) -> Page[Trigger]:
-    return await tenants.app(name).manager.store.triggers(after=after)
 
 
 def _row(tenant: str, trigger: Trigger, url: str) -> str:

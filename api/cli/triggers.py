@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import aclosing
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from ...graphs.errors import InvalidInput, InvalidSpec, Problem
 from ...graphs.firing import Firing, FiringStatus, Trigger
+from ...graphs.units import format_moment
 from .exits import OK
 from .given import read_bytes
 from .opened import open_records, open_site
@@ -39,9 +39,8 @@ async def listing(workflow: str | None, type: str | None, *, json: bool) -> int:
     out = Output()
     if json:
         out.json([told(each) for each in found])
-        return OK
-    for line in columns([listed(each) for each in found]) if found else ():
-        out.line(line)
+    else:
+        out.lines(columns([listed(each) for each in found]))
     return OK
 
 
@@ -53,9 +52,8 @@ async def show(id: str, *, json: bool) -> int:
     out = Output()
     if json:
         out.json({**told(trigger), "firings": [fired(each) for each in newest]})
-        return OK
-    for line in (*_shown(trigger), *firing_lines(newest)):
-        out.line(line)
+    else:
+        out.lines([*_shown(trigger), *_firings(newest)])
     return OK
 
 
@@ -106,15 +104,14 @@ async def firings(trigger: str | None, status: str | None, limit: int, *, json: 
     out = Output()
     if json:
         out.json([fired(each) for each in found])
-        return OK
-    for line in firing_lines(found, names=trigger is None):
-        out.line(line)
+    else:
+        out.lines(_firings(found, names=trigger is None))
     return OK
 
 
 def told(trigger: Trigger) -> dict[str, Any]:
     """A trigger as its users read it."""
-    due = None if trigger.next_at is None else moment(trigger.next_at)
+    due = None if trigger.next_at is None else format_moment(trigger.next_at)
     return {**{name: getattr(trigger, name) for name in _TOLD}, "next_at": due}
 
 
@@ -123,17 +120,12 @@ def fired(firing: Firing) -> dict[str, Any]:
     return {name: getattr(firing, name) for name in _FIRED}
 
 
-def moment(seconds: float) -> str:
-    """RFC 3339 in UTC, with microseconds."""
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-
-
 def local(seconds: float) -> str:
     """A time, seconds since 1970, where the reader is."""
-    return local_time(moment(seconds), date=True)
+    return local_time(format_moment(seconds), date=True)
 
 
-def firing_lines(found: Sequence[Firing], *, names: bool = False) -> Iterator[str]:
+def _firings(found: Sequence[Firing], *, names: bool = False) -> list[str]:
     rows = [
         (
             each.id,
@@ -144,7 +136,7 @@ def firing_lines(found: Sequence[Firing], *, names: bool = False) -> Iterator[st
         )
         for each in found
     ]
-    yield from columns(rows) if rows else ()
+    return columns(rows)
 
 
 async def _newest(site: Records, trigger: str | None, status: str | None, n: int) -> list[Firing]:

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from collections.abc import Awaitable, Callable, Hashable, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, TypeVar
 
 from strawberry.dataloader import DataLoader
 
 from ...graphs.errors import AssayError
 from ...graphs.execution import Execution
-from ...graphs.firing import Firing, Trigger
 from ...graphs.history import History
-from ...graphs.question import Question
-from ...graphs.stored import ArtifactInfo, Entry, WorkflowInfo
+from ...graphs.stored import Entry
 
 if TYPE_CHECKING:
     from ..gathering import Gathering
+
+K = TypeVar("K", bound=Hashable)
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 OPEN_QUESTIONS = 20
 """How many open questions an execution shows; `questions` lists all."""
@@ -47,14 +49,14 @@ class Loaders:
 
     def __init__(self, control: Gathering) -> None:
         self._control = control
-        self.versions: DataLoader[tuple[str, str], WorkflowInfo | None] = DataLoader(self._versions)
-        self.executions: DataLoader[str, Execution | None] = DataLoader(self._executions)
-        self.questions: DataLoader[str, Sequence[Question]] = DataLoader(self._questions)
-        self.files: DataLoader[str, Sequence[ArtifactInfo]] = DataLoader(self._files)
-        self.triggers: DataLoader[str, Trigger | None] = DataLoader(self._triggers)
-        self.firings: DataLoader[str, Firing | None] = DataLoader(self._firings)
-        self.starters: DataLoader[str, Sequence[Trigger]] = DataLoader(self._starters)
-        self.fired: DataLoader[str, Sequence[Firing]] = DataLoader(self._fired)
+        self.versions = _one(control.versions_of, lambda info: (info.name, info.version))
+        self.executions = _one(control.executions_of, lambda execution: execution.id)
+        self.triggers = _one(control.triggers_of, lambda trigger: trigger.id)
+        self.firings = _one(control.firings_of, lambda firing: firing.id)
+        self.questions = _some(control.asked_by, OPEN_QUESTIONS, lambda asked: asked.execution_id)
+        self.files = _some(control.files_of, FILES, lambda file: file.execution_id)
+        self.starters = _some(control.starters_of, TRIGGERS, lambda trigger: trigger.workflow)
+        self.fired = _some(control.fired_by, FIRINGS, lambda firing: firing.trigger)
         self.journals: DataLoader[Span, Sequence[Entry]] = DataLoader(self._journals)
         self.histories: DataLoader[str, History] = DataLoader(self._histories)
 
@@ -62,46 +64,6 @@ class Loaders:
         """An execution as the graph has it; None when it is not there."""
         found = await self.executions.load(id)
         return None if found is None else type(self).shown(found)
-
-    async def _versions(self, named: list[tuple[str, str]]) -> list[WorkflowInfo | None]:
-        found = {(v.name, v.version): v for v in await self._control.versions_of(named)}
-        return [found.get(each) for each in named]
-
-    async def _executions(self, ids: list[str]) -> list[Execution | None]:
-        found = {each.id: each for each in await self._control.executions_of(ids)}
-        return [found.get(id) for id in ids]
-
-    async def _questions(self, ids: list[str]) -> list[Sequence[Question]]:
-        of: defaultdict[str, list[Question]] = defaultdict(list)
-        for question in await self._control.asked_by(ids, each=OPEN_QUESTIONS):
-            of[question.execution_id].append(question)
-        return [of[id] for id in ids]
-
-    async def _files(self, ids: list[str]) -> list[Sequence[ArtifactInfo]]:
-        of: defaultdict[str, list[ArtifactInfo]] = defaultdict(list)
-        for file in await self._control.files_of(ids, each=FILES):
-            of[file.execution_id].append(file)
-        return [of[id] for id in ids]
-
-    async def _triggers(self, ids: list[str]) -> list[Trigger | None]:
-        found = {each.id: each for each in await self._control.triggers_of(ids)}
-        return [found.get(id) for id in ids]
-
-    async def _firings(self, ids: list[str]) -> list[Firing | None]:
-        found = {each.id: each for each in await self._control.firings_of(ids)}
-        return [found.get(id) for id in ids]
-
-    async def _starters(self, workflows: list[str]) -> list[Sequence[Trigger]]:
-        of: defaultdict[str, list[Trigger]] = defaultdict(list)
-        for trigger in await self._control.starters_of(workflows, each=TRIGGERS):
-            of[trigger.workflow].append(trigger)
-        return [of[name] for name in workflows]
-
-    async def _fired(self, ids: list[str]) -> list[Sequence[Firing]]:
-        of: defaultdict[str, list[Firing]] = defaultdict(list)
-        for firing in await self._control.fired_by(ids, each=FIRINGS):
-            of[firing.trigger].append(firing)
-        return [of[id] for id in ids]
 
     async def _journals(self, spans: list[Span]) -> list[Sequence[Entry]]:
         """One read for all executions that are read from the same place on."""
@@ -115,3 +77,33 @@ class Loaders:
 
     async def _histories(self, ids: list[str]) -> Sequence[History | AssayError]:
         return await self._control.histories(ids)
+
+
+class _Some(Protocol[T_co]):
+    """Reads so many at most of what belongs to each of those keys."""
+
+    def __call__(self, keys: list[str], /, *, each: int) -> Awaitable[Sequence[T_co]]: ...
+
+
+def _one(
+    read: Callable[[list[K]], Awaitable[Sequence[T]]], key: Callable[[T], K]
+) -> DataLoader[K, T | None]:
+    """What has the key, if it is there."""
+
+    async def load(keys: list[K]) -> list[T | None]:
+        found = {key(each): each for each in await read(keys)}
+        return [found.get(each) for each in keys]
+
+    return DataLoader(load)
+
+
+def _some(read: _Some[T], each: int, key: Callable[[T], str]) -> DataLoader[str, Sequence[T]]:
+    """What belongs to the key: so many at most."""
+
+    async def load(keys: list[str]) -> list[Sequence[T]]:
+        of: defaultdict[str, list[T]] = defaultdict(list)
+        for found in await read(keys, each=each):
+            of[key(found)].append(found)
+        return [of[each] for each in keys]
+
+    return DataLoader(load)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any, NewType
 
 import orjson
 import strawberry
 from graphql import GraphQLError, ValueNode, value_from_ast_untyped
 from strawberry.schema.config import StrawberryConfig
+
+from ...graphs.units import format_moment
 
 Json = NewType("Json", object)
 Time = NewType("Time", str)
@@ -57,7 +58,4 @@ def time(text: str | None) -> Time | None:
 
 def moment(seconds: float | None) -> Time | None:
     """Of seconds since 1970."""
-    if seconds is None:
-        return None
-    at = datetime.fromtimestamp(seconds, UTC)
-    return Time(at.isoformat(timespec="microseconds").replace("+00:00", "Z"))
+    return None if seconds is None else Time(format_moment(seconds))

@@ -16,6 +16,7 @@ from mcp import MCPError
 from mcp.server.subscriptions import SUBSCRIPTION_ID_META_KEY
 
 from ...graphs.errors import AssayError, ExecutionNotFound, InvalidInput, StoreUnavailable
+from ...graphs.listing import every
 from .resources import execution_of
 
 if TYPE_CHECKING:
@@ -151,13 +152,9 @@ class _Catalog:
 
 async def _look(control: Control) -> Tools:
     newest: dict[str, str] = {}
-    after: str | None = None
-    while True:
-        page = await control.workflows(after=after, limit=100)
-        for info in page.items:
-            newest.setdefault(info.name, info.digest)
-        if (after := page.cursor) is None:
-            return frozenset(newest.items())
+    async for info in every(control.workflows, limit=100):
+        newest.setdefault(info.name, info.digest)
+    return frozenset(newest.items())
 
 
 async def _there(control: Control, asked: list[str] | tuple[()]) -> Mapping[str, list[str]]:

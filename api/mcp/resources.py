@@ -12,6 +12,7 @@ import anyio
 import mcp_types as types
 
 from ...graphs.errors import ArtifactNotFound, ExecutionNotFound, InvalidInput
+from ...graphs.listing import every
 from .reporting import report
 from .telling import as_json, execution_uri
 
@@ -122,17 +123,14 @@ async def _events(control: Control, id: str, query: str) -> dict[str, Any]:
 
 
 async def _kept(control: Control, execution_id: str, name: str) -> ArtifactInfo:
-    after: str | None = None
-    while True:
-        try:
-            page = await control.artifacts(execution_id, after=after, limit=100)
-        except ExecutionNotFound as error:
-            raise ArtifactNotFound(error.message) from error
-        for info in page.items:
+    kept = every(control.artifacts, execution_id, limit=100)
+    try:
+        async for info in kept:
             if info.name == name:
                 return info
-        if (after := page.cursor) is None:
-            raise ArtifactNotFound(f"execution {execution_id} has kept nothing as {name!r}")
+    except ExecutionNotFound as error:
+        raise ArtifactNotFound(error.message) from error
+    raise ArtifactNotFound(f"execution {execution_id} has kept nothing as {name!r}")
 
 
 async def _file(control: Control, uri: str, info: ArtifactInfo) -> types.ReadResourceResult:

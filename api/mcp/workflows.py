@@ -11,6 +11,7 @@ import mcp_types as types
 import orjson
 
 from ...graphs.errors import AssayError, InvalidInput
+from ...graphs.listing import every
 from ..access import Operation
 from .forms import inputs_schema
 from .naming import is_plain, tool_name
@@ -56,14 +57,10 @@ class Shelf:
         """The workflow that a tool is; None when no workflow has that name as a tool."""
         if is_plain(tool):
             return tool
-        after: str | None = None
-        while True:
-            page = await control.workflows(after=after, limit=100)
-            for info in page.items:
-                if tool_name(info.name) == tool:
-                    return info.name
-            if (after := page.cursor) is None:
-                return None
+        async for info in every(control.workflows, limit=100):
+            if tool_name(info.name) == tool:
+                return info.name
+        return None
 
     async def shape(self, control: Control, name: str, version: str, digest: str) -> Shape:
         if digest not in self._shapes:

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING
 
 from ...graphs.errors import ConcurrencyLimit, NotPossible, StoreError
 from ...graphs.execution import Execution, Failure, Status, timestamp
+from ...graphs.listing import every
 from ...graphs.stored import Commit
 from ..export import checked_definition
 from ..upkeep import needs_slot
-from .packing import definitions, every, gather, named_in, undriven, with_blobs
+from .packing import definitions, gather, named_in, undriven, with_blobs
 from .taking import found, take
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ async def _leave(store: KeptStore, execution: Execution, to: str) -> tuple[Execu
             f"Execution {execution.id} has just been taken by a worker, or has ended; try again."
         )
     execution = await store.execution(execution.id)  # as whoever drove it last has left it
-    open = every(lambda after: store.questions(execution_id=execution.id, after=after))
+    open = every(store.questions, execution_id=execution.id)
     asked: Sequence[Question] = [question async for question in open]
     left = replace(
         execution,

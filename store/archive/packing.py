@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -12,13 +12,14 @@ import orjson
 
 from ...graphs.errors import NotPossible, WorkflowNotFound
 from ...graphs.execution import Execution
+from ...graphs.listing import every
 from ...graphs.question import QuestionStatus
 from ..mentions import mentioned
 from ..upkeep import Arrival
 
 if TYPE_CHECKING:
     from ...graphs.ports import Blobs
-    from ...graphs.stored import Entry, Page
+    from ...graphs.stored import Entry
     from ..upkeep import KeptStore
 
 T = TypeVar("T")
@@ -34,8 +35,8 @@ async def gather(store: KeptStore, execution: Execution) -> Arrival:
     """
     id = execution.id
     entries = [entry async for entry in entries_of(store, id)]
-    asked = every(lambda after: store.questions(execution_id=id, status=None, after=after))
-    kept = every(lambda after: store.artifacts(execution_id=id, after=after))
+    asked = every(store.questions, execution_id=id, status=None)
+    kept = every(store.artifacts, execution_id=id)
     questions = [question async for question in asked]
     artifacts = [artifact async for artifact in kept][::-1]
     if execution.moved is not None:
@@ -117,15 +118,3 @@ async def entries_of(store: KeptStore, execution_id: str) -> AsyncIterator[Entry
         if page.cursor is None:
             return
         after = int(page.cursor)
-
-
-async def every(page_after: Callable[[str | None], Awaitable[Page[T]]]) -> AsyncIterator[T]:
-    """Every item of a listing, page by page."""
-    cursor = None
-    while True:
-        page: Page[T] = await page_after(cursor)
-        for item in page.items:
-            yield item
-        cursor = page.cursor
-        if cursor is None:
-            return

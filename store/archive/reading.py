@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from ...graphs.errors import NotPossible, StoreError
 from ...graphs.execution import Execution
 from ...graphs.lease import Command, Message
+from ...graphs.listing import every
 from ...graphs.question import Question
 from ...graphs.stored import ArtifactInfo, AuditEntry
 from ..export import FORMAT as DOCUMENT
 from ..export import checked_definition, entry_from_dict, load
 from ..upkeep import Arrival
 from .lines import Reader
-from .packing import every
 from .taking import found, take
 
 if TYPE_CHECKING:
@@ -128,14 +128,14 @@ class _Import:
         store = self._store
         if kind == "verdict":
             if self._verdicts is None:
-                said = every(lambda after: store.verdicts(after=after))
+                said = every(store.verdicts)
                 self._verdicts = {verdict.id async for verdict in said}
             if document["verdict"]["id"] in self._verdicts:
                 return
         if kind == "audit":
             wanted = {**document["entry"], "id": 0}
             target = wanted["target"]
-            entries = every(lambda after: store.audit(target=target, after=after))
+            entries = every(store.audit, target=target)
             if any([_same(each, wanted) async for each in entries]):
                 return
         await load(store, document)

@@ -8,9 +8,10 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, BinaryIO
 
 from ...graphs.execution import timestamp
+from ...graphs.listing import every
 from ..export import entry_to_dict, memories, triggering, verdicts
 from .lines import Writer
-from .packing import definitions, every, gather, named_in, undriven, with_blobs
+from .packing import definitions, gather, named_in, undriven, with_blobs
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -87,7 +88,7 @@ async def _write_execution(
 
 
 async def _write_shelves(store: KeptStore, archive: Writer) -> None:
-    infos = [info async for info in every(lambda after: store.workflows(after=after))]
+    infos = [info async for info in every(store.workflows)]
     for info in sorted(infos, key=lambda info: info.registered_at):
         document = dict(await store.workflow(info.name, info.version))
         archive.line("workflow", document=document, description=info.description)
@@ -97,9 +98,9 @@ async def _write_shelves(store: KeptStore, archive: Writer) -> None:
         archive.line("memory", **memory)
     async for kind, row in triggering(store):
         archive.line(kind, **{kind: row})
-    async for principal in every(lambda after: store.principals(after=after)):
+    async for principal in every(store.principals):
         archive.line("principal", principal=asdict(principal))
-    async for entry in every(lambda after: store.audit(after=after)):
+    async for entry in every(store.audit):
         archive.line("audit", entry=asdict(entry))
 
 
@@ -107,7 +108,7 @@ async def _executions(
     store: KeptStore, wanted: Sequence[Execution] | None
 ) -> AsyncIterator[Execution]:
     if wanted is None:
-        async for execution in every(lambda after: store.executions(after=after)):
+        async for execution in every(store.executions):
             yield execution
     else:
         for execution in wanted:
@@ -115,4 +116,4 @@ async def _executions(
 
 
 async def _count(store: KeptStore) -> int:
-    return sum([1 async for _ in every(lambda after: store.executions(after=after))])
+    return sum([1 async for _ in every(store.executions)])

@@ -17,9 +17,9 @@ import pytest
 from assay.api.app import App, open_app
 from assay.graphs.errors import LimitReached
 from assay.graphs.firing import Firing, Trigger
+from assay.graphs.listing import every
 from assay.triggers import folder
 from assay.triggers.file import Files, FileTrigger
-from assay.triggers.listing import every
 
 from ..running import load, refused
 
@@ -83,7 +83,7 @@ class Watched:
 
     async def firings(self) -> list[Firing]:
         read = self.app.triggers.desk.store.firings
-        return [f async for f in every(lambda after: read(trigger=self.trigger.id, after=after))]
+        return [f async for f in every(read, trigger=self.trigger.id)]
 
     def write(self, name: str, text: str = "") -> None:
         """Another file in its place, complete at once."""

@@ -19,8 +19,8 @@ from tests.durability.forkserver import Child, ForkServer
 from assay.api.app import App, open_app
 from assay.graphs.execution import Execution
 from assay.graphs.firing import Firing, FiringStatus, firing_id
+from assay.graphs.listing import every
 from assay.graphs.stored import AuditEntry
-from assay.triggers.listing import every
 
 pytestmark = pytest.mark.anyio
 
@@ -96,12 +96,12 @@ async def _check(folder: Path) -> None:
 
 async def _executions(app: App, workflow: str) -> AsyncIterator[Execution]:
     store = app.manager.store
-    async for each in every(lambda after: store.executions(workflow=workflow, after=after)):
+    async for each in every(store.executions, workflow=workflow):
         yield each
 
 
 async def _audited(app: App) -> Sequence[AuditEntry]:
-    entries = [each async for each in every(lambda after: app.manager.store.audit(after=after))]
+    entries = [each async for each in every(app.manager.store.audit)]
     return [entry for entry in entries if entry.action == "start_execution"]
 
 

@@ -10,8 +10,8 @@ from typing import Any
 
 from assay.api.app import App, open_app
 from assay.graphs.firing import Firing, Trigger
+from assay.graphs.listing import every
 from assay.triggers.clock import Clock
-from assay.triggers.listing import every
 
 WORKFLOW = {"name": "w", "steps": [{"id": "s", "type": "skill", "skill": "echo"}]}
 NOON = datetime.fromisoformat("2026-03-02T12:00:00Z").timestamp()
@@ -43,7 +43,7 @@ class House:
 
     async def firings(self, trigger: Trigger) -> list[Firing]:
         read = self.desk.store.firings
-        return [f async for f in every(lambda after: read(trigger=trigger.id, after=after))]
+        return [f async for f in every(read, trigger=trigger.id)]
 
 
 @asynccontextmanager

@@ -18,8 +18,8 @@ from ...graphs.errors import (
     WorkflowNotFound,
 )
 from ...graphs.firing import FiringStatus
+from ...graphs.listing import every
 from ...graphs.question import Question
-from ..listing import every
 from . import cards, meaning, router
 from .adapter import Action, Card, Message
 from .commands import Commands
@@ -254,7 +254,7 @@ class Clerk:
         """The chat triggers that are heard there, in the order of their ids."""
         found = []
         store = self._desk.store
-        async for trigger in every(lambda after: store.triggers(type="chat", after=after)):
+        async for trigger in every(store.triggers, type="chat"):
             if not trigger.enabled:
                 continue
             try:

@@ -15,7 +15,7 @@ import orjson
 from ...graphs.errors import AssayError
 from ...graphs.execution import new_id, timestamp
 from ...graphs.firing import Firing, FiringStatus, firing_id
-from ..listing import every
+from ...graphs.listing import every
 from .adapter import Action, Conversation, Incoming, Message, Person, Ref
 
 if TYPE_CHECKING:
@@ -147,7 +147,7 @@ async def write_down(store: Store, came: Incoming) -> bool:
 
 async def open_letters(store: Store, platform: str, status: FiringStatus) -> Sequence[Letter]:
     """Oldest first."""
-    found = every(lambda after: store.firings(trigger=slot(platform), status=status, after=after))
+    found = every(store.firings, trigger=slot(platform), status=status)
     letters = [Letter(store, firing) async for firing in found]
     return sorted(letters, key=lambda letter: letter.order)
 

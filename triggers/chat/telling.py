@@ -23,6 +23,7 @@ from ...graphs.errors import (
 )
 from ...graphs.event import Event, EventType
 from ...graphs.firing import Firing, FiringStatus
+from ...graphs.listing import every
 from . import cards
 from .answering import Answer, speaking
 from .posting import Post
@@ -233,17 +234,11 @@ class Teller:
 
     async def _ask(self, tale: _Tale) -> None:
         """Each question has a message, which says how it was answered in the end."""
-        after = None
-        while True:
-            page = await self._manager.questions(
-                execution_id=tale.progress.execution, status=None, after=after
-            )
-            for question in page.items:
-                known = tale.post.posted(question.id)
-                if cards.answerable(question) and (known or question.status == "open"):
-                    await tale.put(question.id, cards.question_card(question))
-            if (after := page.cursor) is None:
-                return
+        asked, id = self._manager.questions, tale.progress.execution
+        async for question in every(asked, execution_id=id, status=None):
+            known = tale.post.posted(question.id)
+            if cards.answerable(question) and (known or question.status == "open"):
+                await tale.put(question.id, cards.question_card(question))
 
     async def _end(self, tale: _Tale) -> None:
         row = await self._manager.store.execution(tale.progress.execution)

@@ -22,8 +22,9 @@ from ...graphs.errors import (
 )
 from ...graphs.event import Event, EventType
 from ...graphs.firing import Firing, FiringStatus, Trigger
+from ...graphs.listing import every
 from ...graphs.trigger import NOTIFICATION, BoundTrigger
-from ..listing import every
+from ..turns import ended
 from ..watch import Watch
 from ..webhooks.verification import standard_signature
 from .sending import Answer, Sender
@@ -108,9 +109,7 @@ class Notifier:
             return
         everybody = [
             trigger
-            async for trigger in every(
-                lambda after: self._desk.store.triggers(type=NOTIFICATION, after=after)
-            )
+            async for trigger in every(self._desk.store.triggers, type=NOTIFICATION)
             if trigger.enabled
         ]
         for event, why in wanted if everybody else ():
@@ -144,7 +143,7 @@ class Notifier:
         spec = bound.spec
         assert isinstance(spec, NotificationTrigger)
         if not trigger.enabled:
-            return _dead(firing, "the notification is switched off")
+            return ended(firing, FiringStatus.DEAD, "the notification is switched off")
         busy = self._under_way
         if busy.total() >= AT_ONCE or busy[trigger.id] >= TO_ONE:
             return replace(firing, attempts=firing.attempts - 1, due=self._room(trigger))
@@ -177,7 +176,7 @@ class Notifier:
         else:
             if answer.taken:
                 await self._count(trigger, None)
-                return replace(firing, status=FiringStatus.DELIVERED, due=None, reason="")
+                return ended(firing, FiringStatus.DELIVERED)
             why, wait = _said(answer), answer.wait
             last = last or answer.status == GONE
         why = self._desk.manager.services.secrets.masked(why)
@@ -185,7 +184,7 @@ class Notifier:
             return replace(firing, due=self._desk.now() + _delay(firing, wait), reason=why)
         _log.warning("%s gets no more of %s: %s", trigger.id, firing.execution_id, why)
         await self._count(trigger, why)
-        return _dead(firing, why)
+        return ended(firing, FiringStatus.DEAD, why)
 
     async def _post(self, firing: Firing, spec: NotificationTrigger) -> Answer:
         secrets = self._desk.manager.services.secrets
@@ -236,7 +235,3 @@ def _delay(firing: Firing, asked: float | None) -> float:
 def _said(answer: Answer) -> str:
     text = " ".join(answer.text.split())[:200]
     return f"it answered {answer.status}" + (f": {text}" if text else "")
-
-
-def _dead(firing: Firing, why: str) -> Firing:
-    return replace(firing, status=FiringStatus.DEAD, due=None, reason=why)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from .options import Json, run
+from .options import Expires, Json, Profile, Role, Scopes, run
 
 app = typer.Typer(help="Let people on chat platforms do things.", no_args_is_help=True)
 
@@ -26,26 +26,10 @@ def allow(
     name: Annotated[
         str, typer.Option(metavar="NAME", help="By which approvers are named; TEAM/USER if none.")
     ] = "",
-    role: Annotated[
-        str, typer.Option(metavar="ROLE", help="viewer, operator, editor or admin.")
-    ] = "operator",
-    scopes: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--scope", metavar="PATTERN", help="Only workflows named so, as build-*. Repeatable."
-        ),
-    ] = None,
-    expires: Annotated[
-        str | None, typer.Option(metavar="DURATION", help="As 30d, or 12h; without it, never.")
-    ] = None,
-    profile: Annotated[
-        str,
-        typer.Option(
-            metavar="PROFILE",
-            help="What no step of what they begin exceeds: restricted, standard or trusted. "
-            "Without it: trusted for an admin, else restricted.",
-        ),
-    ] = "",
+    role: Role = "operator",
+    scopes: Scopes = None,
+    expires: Expires = None,
+    profile: Profile = "",
 ) -> None:
     """Let somebody do what a role may."""
     from ..chat import allow as allow_person

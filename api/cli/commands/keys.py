@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from .options import Json, run
+from .options import Expires, Json, Profile, Role, Scopes, run
 
 app = typer.Typer(help="Make, list and revoke the keys of a server.", no_args_is_help=True)
 
@@ -21,27 +21,10 @@ def keys() -> None:
 @app.command()
 def create(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Whose it is.")],
-    role: Annotated[
-        str,
-        typer.Option(metavar="ROLE", help="viewer, operator, editor or admin."),
-    ] = "viewer",
-    scopes: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--scope", metavar="PATTERN", help="Only workflows named so, as build-*. Repeatable."
-        ),
-    ] = None,
-    expires: Annotated[
-        str | None, typer.Option(metavar="DURATION", help="As 30d, or 12h; without it, never.")
-    ] = None,
-    profile: Annotated[
-        str,
-        typer.Option(
-            metavar="PROFILE",
-            help="What no step of what it begins exceeds: restricted, standard or trusted. "
-            "Without it: trusted for an admin, else restricted.",
-        ),
-    ] = "",
+    role: Role = "viewer",
+    scopes: Scopes = None,
+    expires: Expires = None,
+    profile: Profile = "",
     tenant: Tenant = "",
     json: Json = False,
 ) -> None:

@@ -37,6 +37,24 @@ Detach = Annotated[
 ]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask, whatever happens again.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would happen, and do nothing.")]
+Role = Annotated[str, typer.Option(metavar="ROLE", help="viewer, operator, editor or admin.")]
+Scopes = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--scope", metavar="PATTERN", help="Only workflows named so, as build-*. Repeatable."
+    ),
+]
+Expires = Annotated[
+    str | None, typer.Option(metavar="DURATION", help="As 30d, or 12h; without it, never.")
+]
+Profile = Annotated[
+    str,
+    typer.Option(
+        metavar="PROFILE",
+        help="What no step exceeds of what is begun so: restricted, standard or trusted. "
+        "Without it: trusted for an admin, else restricted.",
+    ),
+]
 
 
 def run(command: Coroutine[Any, Any, int]) -> typer.Exit:

@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Path, Query, Request, Response
 
 from ....graphs.firing import Firing, FiringStatus, Trigger
-from ....triggers.desk import moment
+from ....graphs.units import format_moment
 from ..shapes import Listed
 from ..trigger_shapes import Due, Fired, Firings, NewTrigger, Schedule, Starter, Switch
 from .answers import TAGGED, After, Asking, JsonRoute, Limit, describes, tagged
@@ -134,7 +134,7 @@ async def list_schedules(
     items = [
         Schedule(
             **_trigger(each.trigger).model_dump(),
-            next=[moment(due) for due in each.next],
+            next=[format_moment(due) for due in each.next],
             says=each.says,
         )
         for each in page.items
@@ -155,7 +155,7 @@ async def backfill_schedule(control: Asking, id: TriggerId, due: Due) -> list[Fi
 
 def _trigger(trigger: Trigger) -> Starter:
     told = asdict(trigger)
-    told["next_at"] = None if trigger.next_at is None else moment(trigger.next_at)
+    told["next_at"] = None if trigger.next_at is None else format_moment(trigger.next_at)
     return Starter.model_validate({**told, "reason": trigger.reason}, extra="ignore")
 
 
