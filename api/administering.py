@@ -7,11 +7,12 @@ from datetime import timedelta
 from functools import partial
 from typing import NamedTuple
 
+from ..graphs.errors import InvalidInput
 from ..graphs.profiles import TRUSTED, bounded
 from ..graphs.stored import AuditEntry, Page, Principal
 from .access import Operation, most
 from .deciding import Deciding, size
-from .keys import Issued, issue
+from .keys import Issued, is_id, issue
 
 
 class Stats(NamedTuple):
@@ -78,10 +79,22 @@ class Administering(Deciding):
         return issued
 
     async def revoke_key(self, id: str) -> None:
-        """From now on nobody is let in with it. One that is not there changes nothing."""
-        await self._change(
-            Operation.REVOKE_KEY, None, id, partial(self._store.delete_principal, id), {}
-        )
+        """From now on nobody is let in with it. One that is not there changes nothing.
+
+        Raises `InvalidInput` for what is no id: who gives the key itself would believe that it
+        is revoked, and the audit would keep it.
+        """
+        fits = is_id(id)
+
+        async def revoked() -> None:
+            if not fits:
+                raise InvalidInput(
+                    "this is no id of a key: give the eight characters that stand in it behind "
+                    "`assay_`, as the list of keys shows them"
+                )
+            await self._store.delete_principal(id)
+
+        await self._change(Operation.REVOKE_KEY, None, id if fits else "?", revoked, {})
 
     async def audit(
         self, *, target: str | None = None, after: str | None = None, limit: int = 50

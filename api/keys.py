@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 _KEY = re.compile(r"assay_(?:([a-z0-9][a-z0-9-]{0,31})_)?([A-Za-z0-9]{8})_([A-Za-z0-9_-]{43})")
 
+_ID = re.compile(r"[A-Za-z0-9]{8}")
+
 LONGEST_NAME = 200
 MOST_SCOPES = 100
 LONGEST_SCOPE = 200
@@ -77,6 +79,11 @@ def presented(key: str) -> Presented | None:
     """What a key says of itself; None when it is not one of ours."""
     found = _KEY.fullmatch(key)
     return None if found is None else Presented(found[1] or "", hashed(key))
+
+
+def is_id(text: str) -> bool:
+    """Whether a key may be called so."""
+    return _ID.fullmatch(text) is not None
 
 
 def hashed(key: str) -> str:

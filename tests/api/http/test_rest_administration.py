@@ -46,6 +46,23 @@ async def test_a_key_is_told_once_and_lets_in_until_it_is_revoked(served: Served
     assert again.status_code == 204
 
 
+async def test_a_key_is_revoked_by_its_id_alone_and_stands_in_no_audit(served: Served) -> None:
+    """Who gave the key itself believed that it was revoked, and everybody could read it there."""
+    async with served.client() as http:
+        key = await created(http)
+        whole = await http.delete(f"/v1/keys/{key['secret']}")
+        audit = (await http.get("/v1/audit")).text
+        async with holding(served, key) as other:
+            lets_in = await other.get("/v1/workflows")
+
+    assert (whole.status_code, whole.json()["code"]) == (422, "invalid_input")
+    assert "eight characters" in whole.json()["detail"]
+    assert key["secret"] not in whole.text
+    assert "keys.revoke" in audit
+    assert key["secret"] not in audit
+    assert lets_in.status_code == 200
+
+
 async def test_a_key_expires(served: Served) -> None:
     async with served.client() as http:
         key = await created(http, expires_in=3600)
