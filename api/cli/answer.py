@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -33,6 +34,7 @@ _NOTICED = 5.0
 _LOOK = 0.1
 """Seconds between two looks at whether it has."""
 
+_EXECUTION = re.compile(r"[0-9a-f-]+")
 _KEPT = "kept: no execution waits for it"
 
 
@@ -115,6 +117,11 @@ async def _meant(site: Site, given: str | None) -> Question:
     if given == LATEST:
         given = await site.whole_id(given)
     if not given.startswith("q"):
+        if not _EXECUTION.fullmatch(given):
+            raise InvalidInput(
+                f"{given!r} is neither a question nor an execution; assay questions lists what "
+                "is asked"
+            )
         id = await site.whole_id(given)
         found = [q for q in await site.open_questions(id) if not q.timed]
         return _only(found, f"execution {id} asks nothing")

@@ -159,6 +159,8 @@ def _said(standing: Standing) -> str:
     if execution.error is not None and execution.status is Status.FAILED:
         why = f": {first_line(execution.error.message)}"
     elif standing.questions:
-        why = f" for {plural(len(standing.questions), 'answer')}: assay status {execution.id}"
+        asked = sum(not question.timed for question in standing.questions)
+        for_what = f" for {plural(asked, 'answer')}" if asked else ""
+        why = f"{for_what}: assay status {execution.id}"
     name = f"{execution.workflow}@{execution.version}"
     return f"{execution.id}  {name}  {execution.status}{ended}{why}"

@@ -334,3 +334,23 @@ def test_a_dumb_terminal_is_asked_on_a_line(command: tuple[str, ...]) -> None:
         assert process.wait() == 0
     assert f"answered by {me()}" in seen
     assert "\x1b" not in seen
+
+
+def test_whoever_goes_on_with_everything_hears_for_how_many_answers_each_waits(
+    tell: Tell, desk: Path
+) -> None:
+    """A sleep is nobody's to answer."""
+    rest = "      - {id: rest, type: sleep, duration: 1h}\n"
+    (desk / "rest.yaml").write_text(BOTH + rest)
+    waits = json.loads(tell("run", "rest.yaml", "--json", "-q").out)
+    left = next(q["id"] for q in waits["questions"] if q["path"] == "both.left")
+    assert tell("answer", left, "--approve", "--detach").code == 0
+    told = tell("resume")
+    assert told.code == 3
+    assert f"waiting for 1 answer: assay status {waits['execution_id']}\n" in told.out
+
+
+def test_what_is_neither_a_question_nor_an_execution_is_told_so(tell: Tell) -> None:
+    told = tell("answer", "nothing", "--approve")
+    assert (told.code, told.out) == (2, "")
+    assert told.err.startswith("error: 'nothing' is neither a question nor an execution")
