@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urljoin
 
 from pydantic import Field
 
@@ -19,6 +20,7 @@ BODY_LIMIT = 1024 * 1024
 
 _TIMEOUT = 30.0
 _REDIRECTS = 5
+_ADDRESSES = 4
 _TEXT = ("text/", "application/json", "application/xml", "application/yaml")
 
 
@@ -31,37 +33,68 @@ class HttpGet(Tool):
         import httpx  # slow to import, and most executions fetch nothing
 
         url = self.url
+        # A connection that is kept would be found again by its address, whatever its name.
+        limits = httpx.Limits(max_keepalive_connections=0)
         try:
-            async with httpx.AsyncClient(timeout=_TIMEOUT) as client:
+            async with httpx.AsyncClient(timeout=_TIMEOUT, limits=limits) as client:
                 for _ in range(_REDIRECTS + 1):
-                    await permit(url, reach)
-                    async with client.stream("GET", url) as answer:
+                    answer = await _asked(client, url, await permit(url, reach))
+                    try:
                         if not answer.has_redirect_location:
                             return await _report(answer)
                         url = urljoin(url, answer.headers["location"])
-        except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+                    finally:
+                        await answer.aclose()
+        except (httpx.HTTPError, httpx.InvalidURL, OSError, UnicodeError) as error:
             why = str(error) or type(error).__name__
             raise HttpFailed(f"GET {url} got no answer: {why}") from error
         raise LimitReached(f"{self.url} was redirected more than {_REDIRECTS} times")
 
 
-async def permit(url: str, reach: Reach) -> None:
+async def permit(url: str, reach: Reach) -> Sequence[str] | None:
     """Refuse what is no web address, and hosts the profile's network does not reach.
 
-    A name is resolved here and again when it is connected to: this keeps an agent from
-    addresses by mistake or by persuasion, it is not a firewall.
+    Returns the addresses of the host, each of which it reaches; None: it reaches any.
     """
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    import httpx
+
+    target = httpx.URL(url)
+    if target.scheme not in ("http", "https") or not target.host:
         raise NotAllowed(f"{url!r} is not a web address; begin with http:// or https://")
     if reach.profile.network == "any":
-        return
-    for address in await addresses_of(parts.hostname, parts.port):
+        return None
+    addresses = await addresses_of(target.raw_host.decode("ascii"), target.port)
+    for address in addresses:
         if not is_public(address):
             raise NotAllowed(
-                f"{parts.hostname} is not a public address; security profile "
+                f"{target.host} is not a public address; security profile "
                 f"{reach.profile.name!r} does not reach it"
             )
+    return addresses
+
+
+async def _asked(
+    client: httpx.AsyncClient, url: str, addresses: Sequence[str] | None
+) -> httpx.Response:
+    """The beginning of the answer, from one of the addresses."""
+    import httpx
+
+    if addresses is None:
+        return await client.send(client.build_request("GET", url), stream=True)
+    target, failed = httpx.URL(url), None
+    for address in addresses[:_ADDRESSES]:
+        # To the address itself: the name could lead elsewhere a moment later.
+        request = client.build_request(
+            "GET",
+            target.copy_with(host=address),
+            headers={"host": target.netloc.decode("ascii")},
+            extensions={"sni_hostname": target.raw_host.decode("ascii")},
+        )
+        try:
+            return await client.send(request, stream=True)
+        except httpx.ConnectError as error:
+            failed = error
+    raise failed or httpx.ConnectError(f"{target.host} has no address")
 
 
 async def _report(answer: httpx.Response) -> str:

@@ -241,7 +241,8 @@ class _Pages(BaseHTTPRequestHandler):
             self.send_response(200)
             self.send_header("content-type", kind)
             self.end_headers()
-            self.wfile.write("grüezi".encode())
+            host = self.headers["host"]
+            self.wfile.write("grüezi".encode() if host.startswith("127.") else host.encode())
 
     def log_message(self, format: str, *args: object) -> None:
         """Quiet."""
@@ -271,6 +272,25 @@ async def test_a_page_is_fetched_through_a_redirect(reach: Reach, site: str) -> 
 async def test_a_standard_agent_reaches_no_private_address(tmp_path: Path, host: str) -> None:
     with pytest.raises((NotAllowed, HttpFailed), match=r"not a public address|got no answer"):
         await HttpGet(url=f"http://{host}:9/").work(_reach(tmp_path, "standard"))
+
+
+async def test_a_page_is_fetched_from_the_address_that_was_judged(
+    tmp_path: Path, site: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Asked again, the name could lead elsewhere: here, nowhere at all."""
+
+    async def found(host: str, port: int | None) -> list[str]:
+        return {"pages.invalid": ["127.0.0.1"], "inside.invalid": ["127.0.0.2"]}[host]
+
+    monkeypatch.setattr("assay.agents.tools.web.addresses_of", found)
+    monkeypatch.setattr("assay.agents.tools.web.is_public", lambda at: at == "127.0.0.1")
+    reach = _reach(tmp_path, "standard")
+    port = site.rpartition(":")[2]
+
+    told = await HttpGet(url=f"http://pages.invalid:{port}/moved").work(reach)
+    assert told == f"[status 200, text/plain; charset=utf-8]\npages.invalid:{port}"
+    with pytest.raises(NotAllowed, match=r"inside\.invalid is not a public address"):
+        await HttpGet(url=f"http://inside.invalid:{port}/moved").work(reach)
 
 
 @pytest.mark.parametrize("url", ["file:///etc/passwd", "ftp://x/y", "http://", "page.html"])
