@@ -117,8 +117,15 @@ class Workers:
         """See to it that a worker that is not ours is looked after when it is dead."""
         if worker == self.own or worker in self._known:
             return
+        (found,) = await self._database.get(self._place(worker))
         batch = self._database.batch()
-        batch.create(self._place(worker), {"beat": _LONG_AGO, "closed": True})
+        if found is None:
+            batch.create(self._place(worker), {"beat": _LONG_AGO, "closed": True})
+        elif found.get("closed"):
+            again = {"beat": _LONG_AGO, "silent_since": None}
+            batch.update(self._place(worker), again, found.time)
+        else:
+            return
         with contextlib.suppress(Conflict):
             await self._database.commit(batch, "Naming a worker")
         self._known.add(worker)
@@ -129,13 +136,13 @@ class Workers:
         Before, it is looked at once in a lifetime, by whoever comes first. If it is not dead,
         its next beat brings it back.
         """
+        self._known.discard(worker)
         (found,) = await self._database.get(self._place(worker))
         if found is None:
             return
         batch, since = self._database.batch(), found.get("silent_since", found.time)
         if self.now() - since > max(2 * self._lifetime, timedelta(seconds=_LINGERS)):
             batch.delete(self._place(worker), found.time)
-            self._known.discard(worker)
         else:
             seen = {"beat": SERVER_TIMESTAMP, "closed": True, "sweeps": None, "silent_since": since}
             batch.update(self._place(worker), seen, found.time)

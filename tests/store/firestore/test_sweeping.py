@@ -159,3 +159,14 @@ async def test_who_has_seen_a_silent_worker_looks_again_soon(
         assert one.pace.sweep == 2.0
     finally:
         await one.close()
+
+
+async def test_a_dead_worker_that_was_looked_at_is_looked_at_again_when_it_gets_something(
+    firestore: FirestoreStore,
+) -> None:
+    await firestore.create(execution("e", status=Status.RUNNING), [], "dead")
+    assert await firestore.claim("e", "another")
+    for _ in range(3):
+        assert await firestore.ready(firestore.worker, now=0) == ["e"]
+    assert await firestore.claim("e", "dead")
+    assert await firestore.ready(firestore.worker, now=0) == ["e"]
