@@ -73,6 +73,10 @@ async def _work(call: Call) -> Yield:
             limits=call.limits,
             hold=hold,
         )
+    except BaseException:
+        # What left the command's session did not hear of its end, and must not meet its repeat.
+        await asyncio.shield(end_orphans(call.idempotency_key))
+        raise
     finally:
         said.end()
         shutil.rmtree(private, ignore_errors=True)
