@@ -91,10 +91,18 @@ async def file_write(path: str, content: Any) -> dict[str, Any]:
 
 
 def file_list(path: str = ".", pattern: str = "*") -> list[str]:
-    """The files of a folder of the workspace that match, sorted."""
-    root = _path(".")
-    found = _path(path).glob(pattern)
-    return sorted(str(f.relative_to(root)) for f in found if f.is_file())
+    """The files of a folder of the workspace that match, sorted; none that a link leads out to."""
+    root, folder = _path("."), _path(path)
+    try:
+        if ".." in Path(pattern).parts:
+            raise ValueError("it leads out of the folder")
+        found = [*folder.glob(pattern)]
+    except (NotImplementedError, TypeError, ValueError) as error:
+        raise Terminal(
+            f"{pattern!r} is no pattern of files below {path!r}: {error}; write one such as '*.txt'"
+        ) from error
+    files = (f for f in found if f.is_file() and f.resolve().is_relative_to(root))
+    return sorted(str(f.relative_to(root)) for f in files)
 
 
 async def process_file(path: str | None = None) -> dict[str, Any]:

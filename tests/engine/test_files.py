@@ -340,3 +340,30 @@ async def test_a_pipe_that_a_program_left_is_not_waited_for(
     assert execution.status == "failed"
     assert execution.error is not None
     assert "'left' cannot be read: it is not a plain file" in execution.error.message
+
+
+def listing(pattern: str) -> str:
+    return f"- {{id: l, type: skill, skill: file-list, inputs: {{pattern: {pattern!r}}}}}"
+
+
+async def test_a_listing_tells_of_no_file_outside_the_workspace(house: House) -> None:
+    outside = house.workspace.parent / "elsewhere"
+    outside.mkdir()
+    (outside / "secret.txt").touch()
+    (house.workspace / "own.txt").touch()
+    (house.workspace / "link").symlink_to(outside)
+    (house.workspace / "linked.txt").symlink_to(outside / "secret.txt")
+
+    listed = [await house.run(listing(pattern)) for pattern in ("*.txt", "*/*.txt")]
+
+    assert [done.steps["l"].output for done in listed] == [["own.txt"], []]
+
+
+@pytest.mark.parametrize("pattern", ["../*", "a/../../*", "/etc/*", ""])
+async def test_what_is_no_pattern_of_the_workspace_is_refused_in_words(
+    house: House, pattern: str
+) -> None:
+    refused = await house.run(listing(pattern))
+
+    assert refused.error is not None
+    assert "is no pattern of files below '.'" in refused.error.message
