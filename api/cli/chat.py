@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from ...graphs.errors import InvalidInput
 from ...graphs.listing import every
+from ...graphs.registry import nearest
 from ..access import Operation, most
 from ..keys import issue
 from .exits import OK
@@ -30,7 +31,11 @@ async def allow(
     profile: str,
 ) -> int:
     """Let somebody do what a role may; again: from now on only that. Raises `InvalidInput`."""
+    from ...triggers.chat.adapters import platforms
+
     here_only("chat")
+    if platform not in (known := platforms()):
+        raise InvalidInput(f"{platform!r} is no chat platform{nearest(platform, known)}")
     id = _id(platform, user)
     made = issue(name or user, role, scopes, lasts=lasts(expires), profile=profile).principal
     person = replace(made, id=id, key_hash=None)

@@ -39,6 +39,7 @@ def test_people_are_no_keys(tell: Tell) -> None:
     [
         (("allow", "slack", "U2"), "write TEAM/USER"),
         (("allow", "slack", "T/U", "--role", "boss"), "is not a role"),
+        (("allow", "slak", "T/U"), "'slak' is no chat platform; did you mean 'slack'?"),
         (("forbid", "slack", "T/U"), "was allowed nothing"),
     ],
 )
