@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import Assay
+from .conftest import Assay, Tell
 
 WORKFLOW = """\
 name: triage
@@ -49,7 +49,7 @@ def test_what_comes_to_what_it_should_is_ok(assay: Assay, cases: Path) -> None:
     assert not (cases.parent / ".assay").exists(), "nothing of it stays"
 
 
-def test_what_differs_is_told(assay: Assay, cases: Path) -> None:
+def test_what_differs_is_told(tell: Tell, cases: Path) -> None:
     (cases / "other.yaml").write_text(
         CASE.replace("said: The disk", "said: A disk").replace(
             "status: completed", "status: failed"
@@ -59,10 +59,10 @@ def test_what_differs_is_told(assay: Assay, cases: Path) -> None:
     (cases / "silent.yaml").write_text(CASE.replace("answers: {sure: true}\n", ""))
     (cases / "long.yaml").write_text(CASE.replace("answers:", "  - Again.\nanswers:"))
 
-    done = assay("test", "tests", "--json")
+    done = tell("test", "tests", "--json")
 
-    told = {Path(case["case"]).stem: case["wrong"] for case in json.loads(done.stdout)}
-    assert done.returncode == 1
+    told = {Path(case["case"]).stem: case["wrong"] for case in json.loads(done.out)}
+    assert done.code == 1
     assert told["disk"] == []
     assert told["other"] == [
         "output 'said' is 'The disk is full.'; it should be 'A disk is full.'",
@@ -73,12 +73,12 @@ def test_what_differs_is_told(assay: Assay, cases: Path) -> None:
     assert told["long"] == ["the model was asked 1 times less than it has replies"]
 
 
-def test_a_failure_may_be_what_is_expected(assay: Assay, cases: Path) -> None:
+def test_a_failure_may_be_what_is_expected(tell: Tell, cases: Path) -> None:
     expected = "expect: {status: failed, error: busy}\n"
     head, _, _ = CASE.partition("model:")
     (cases / "disk.yaml").write_text(f"{head}model: [{{status: 503, text: busy}}]\n{expected}")
 
-    assert assay("test").returncode == 0
+    assert tell("test").code == 0
 
 
 @pytest.mark.parametrize(
@@ -91,17 +91,17 @@ def test_a_failure_may_be_what_is_expected(assay: Assay, cases: Path) -> None:
         ("workflow: [\n", "disk.yaml"),
     ],
 )
-def test_what_is_no_case_is_refused(assay: Assay, cases: Path, text: str, says: str) -> None:
+def test_what_is_no_case_is_refused(tell: Tell, cases: Path, text: str, says: str) -> None:
     (cases / "disk.yaml").write_text(text)
 
-    done = assay("test")
+    done = tell("test")
 
-    assert (done.returncode, done.stdout) == (2, "")
-    assert says in done.stderr
+    assert (done.code, done.out) == (2, "")
+    assert says in done.err
 
 
-def test_without_cases_it_says_what_one_is(assay: Assay, desk: Path) -> None:
-    done = assay("test")
+def test_without_cases_it_says_what_one_is(tell: Tell, desk: Path) -> None:
+    done = tell("test")
 
-    assert done.returncode == 2
-    assert "there is no case tests" in done.stderr
+    assert done.code == 2
+    assert "there is no case tests" in done.err

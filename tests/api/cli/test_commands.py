@@ -14,7 +14,7 @@ from assay.api.cli import definitions
 from assay.api.cli.exits import report
 from assay.graphs import errors
 
-from .conftest import Assay
+from .conftest import Assay, Tell
 
 HELLO = """\
 name: hello
@@ -88,23 +88,23 @@ def test_version_and_help_end_with_zero(assay: Assay) -> None:
     assert "Exit codes" in assay("--help").stdout
 
 
-def test_usage_that_makes_no_sense_ends_with_two(assay: Assay) -> None:
+def test_usage_that_makes_no_sense_ends_with_two(tell: Tell) -> None:
     for arguments in (
         ["nonsense"],
         ["run"],
         ["run", "hello.yaml", "--bogus"],
         ["list", "--limit=0"],
     ):
-        done = assay(*arguments)
-        assert done.returncode == 2, arguments
-        assert "Traceback" not in done.stderr
+        done = tell(*arguments)
+        assert done.code == 2, arguments
+        assert "Traceback" not in done.err
 
 
-def test_every_problem_of_every_file_is_told(assay: Assay) -> None:
-    done = assay("validate", "hello.yaml", "wrong.yaml", "absent.yaml")
-    assert done.returncode == 2
-    assert done.stderr == ""
-    assert done.stdout.splitlines() == [
+def test_every_problem_of_every_file_is_told(tell: Tell) -> None:
+    done = tell("validate", "hello.yaml", "wrong.yaml", "absent.yaml")
+    assert done.code == 2
+    assert done.err == ""
+    assert done.out.splitlines() == [
         "hello.yaml: valid",
         "wrong.yaml:3:19: 'shel' is not a kind of step; did you mean 'shell'?",
         "wrong.yaml:4:5: the field 'command' is missing; add it",
@@ -159,7 +159,7 @@ def test_a_graph_is_drawn_as_text_and_as_mermaid(capsys: pytest.CaptureFixture[s
     assert capsys.readouterr().out.startswith("flowchart TD\n")
 
 
-def test_what_ran_can_be_listed_looked_at_and_read_again(assay: Assay) -> None:
+def test_what_ran_can_be_listed_looked_at_and_read_again(assay: Assay, tell: Tell) -> None:
     ran = assay("run", "hello.yaml", "--json")
     assert ran.returncode == 0
     *told, last = [json.loads(line) for line in ran.stdout.splitlines()]
@@ -167,28 +167,28 @@ def test_what_ran_can_be_listed_looked_at_and_read_again(assay: Assay) -> None:
     assert last["outputs"] == {"greeting": "hello you"}
     id = last["execution_id"]
 
-    (listed,) = json.loads(assay("list", "--json", "--status", "completed").stdout)
+    (listed,) = json.loads(tell("list", "--json", "--status", "completed").out)
     assert listed["execution_id"] == id
-    assert assay("list").stdout.split()[:3] == [id, "hello@1", "completed"]
-    assert assay("list", "--workflow", "other").stdout == ""
+    assert tell("list").out.split()[:3] == [id, "hello@1", "completed"]
+    assert tell("list", "--workflow", "other").out == ""
 
-    assert json.loads(assay("status", "--json", id[:30]).stdout) == last
-    looked = assay("status", "latest").stdout.splitlines()
+    assert json.loads(tell("status", "--json", id[:30]).out) == last
+    looked = tell("status", "latest").out.splitlines()
     assert looked[0] == "hello@1"
     assert looked[-1] == f"execution {id}"
 
-    events = [json.loads(line) for line in assay("logs", "--json", "latest").stdout.splitlines()]
+    events = [json.loads(line) for line in tell("logs", "--json", "latest").out.splitlines()]
     assert events == [event for event in told if event["seq"]]
-    followed = assay("logs", "--follow", id).stdout.splitlines()
+    followed = tell("logs", "--follow", id).out.splitlines()
     assert followed[-1].endswith("execution  completed")
 
 
-def test_an_execution_that_is_not_there_ends_with_two(assay: Assay) -> None:
-    done = assay("status", "0000")
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith("error: No execution has the id '0000'")
-    assert "assay run" in assay("logs", "latest").stderr
-    assert assay("list", "--status", "done").returncode == 2
+def test_an_execution_that_is_not_there_ends_with_two(tell: Tell) -> None:
+    done = tell("status", "0000")
+    assert (done.code, done.out) == (2, "")
+    assert done.err.startswith("error: No execution has the id '0000'")
+    assert "assay run" in tell("logs", "latest").err
+    assert tell("list", "--status", "done").code == 2
 
 
 def test_a_setting_that_makes_no_sense_ends_with_two(assay: Assay) -> None:
