@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import orjson
 from fastapi import APIRouter, FastAPI
+from starlette.routing import BaseRoute
 
 from .. import hooks, sse
 from ..problems import MEDIA_TYPE
@@ -34,6 +37,14 @@ _ALWAYS = {
 
 
 def mount(app: FastAPI) -> None:
+    app.router.routes.extend(_routes())
+    describe(app)
+
+
+@cache
+def _routes() -> Sequence[BaseRoute]:
+    """They hold nothing of any application, and take a while to make."""
+    app = FastAPI(openapi_url=None)
     router = APIRouter(
         prefix="/v1",
         generate_unique_id_function=name,
@@ -58,7 +69,7 @@ def mount(app: FastAPI) -> None:
         generate_unique_id_function=name,
         responses={**router.responses, 409: _described("The trigger is switched off.")},
     )
-    describe(app)
+    return app.router.routes
 
 
 def document() -> bytes:
