@@ -35,7 +35,7 @@ from .effects import WORKFLOWS, ledger_of, registered
 from .faults import Faults
 from .fleet import Fleet
 from .storm import PubSub, Storm
-from .trial import judged, late_writers, left
+from .trial import judged, late_writers, left, left_behind
 
 TTL = 3.0
 """Seconds after which a silent worker is dead."""
@@ -107,7 +107,7 @@ async def play(plan: Plan, folder: Path, firestore: str) -> Report:
                     crowd = Crowd(app, folder / "workspace", random)
                     async with Fleet(plan.workers, folder, environ, plan.seed) as fleet:
                         storm = Storm(fleet, pubsub, database, TTL, random)
-                        await _act(plan, crowd, fleet, storm, plots, app)
+                        await _act(plan, crowd, fleet, storm, plots, app, database)
                         report.did += storm.did + crowd.did
                         report.wrong += storm.wrong
                         store, work = app.manager.store, folder / "workspace"
@@ -137,7 +137,13 @@ def _check_begun(report: Report, begun: list[str], wanted: int) -> None:
 
 
 async def _act(
-    plan: Plan, crowd: Crowd, fleet: Fleet, storm: Storm, plots: list[Case], app: assay.App
+    plan: Plan,
+    crowd: Crowd,
+    fleet: Fleet,
+    storm: Storm,
+    plots: list[Case],
+    app: assay.App,
+    database: Database,
 ) -> None:
     """Begin all while it storms; then let what is open end in peace."""
     over = asyncio.Event()
@@ -149,7 +155,8 @@ async def _act(
         await raging
         await fleet.settled()
         async with asyncio.timeout(PATIENCE):
-            while await crowd.open():
+            # An execution has ended a moment before its worker lets go of it.
+            while await crowd.open() or await left_behind(app.manager.store, database):
                 await crowd.go_on()
                 await asyncio.sleep(0.5)
     except TimeoutError:

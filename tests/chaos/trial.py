@@ -66,7 +66,7 @@ async def judged(
             expected = calm[execution.workflow, execution.inputs["n"]]
             found += differences(here, expected)
         wrong += [f"{of}: {each}" for each in found if not each.startswith(NO_PROMISE)]
-    return [*wrong, *[each async for each in _left_behind(store, database)]]
+    return [*wrong, *await left_behind(store, database)]
 
 
 Entries = Sequence[tuple[str, int, Entry]]
@@ -137,6 +137,11 @@ def late_writers(written: Sequence[Written], ids: Sequence[str]) -> Iterator[str
                 yield f"{id}: {commit.worker} wrote in epoch {now}, after {holder} began {epoch}"
             elif now:
                 holder, epoch = commit.worker, now
+
+
+async def left_behind(store: Store, database: Database) -> list[str]:
+    """What nobody has or waits for any more once every execution has ended."""
+    return [each async for each in _left_behind(store, database)]
 
 
 async def _left_behind(store: Store, database: Database) -> AsyncIterator[str]:
