@@ -11,7 +11,9 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,9 +23,16 @@ NOBODY = 65534
 
 
 @pytest.fixture(scope="module")
-def prefix(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def built() -> Iterator[Path]:
+    """Not among pytest's folders: whichever pytest starts next shuts the others out of those."""
+    with tempfile.TemporaryDirectory(prefix="assay-built-") as folder:
+        yield Path(folder)
+
+
+@pytest.fixture(scope="module")
+def prefix(built: Path) -> Path:
     """An environment with this tree's wheel, trimmed; its libraries are linked, not copied."""
-    prefix = tmp_path_factory.mktemp("built") / "assay"
+    prefix = built / "assay"
     _run(_python(), "-m", "venv", "--without-pip", str(prefix))
     libraries = Path(pytest.__file__).parent.parent
     (_packages(prefix) / "libraries.pth").write_text(f"{libraries}\n")
@@ -178,7 +187,7 @@ def _nobody_may_start(python: Path) -> bool:
 
 
 def _let_others_in(path: Path) -> None:
-    """pytest makes its folders for their owner alone; proof.sh comes as somebody else."""
+    """A temporary folder is for its owner alone; proof.sh comes as somebody else."""
     if os.getuid() == 0:
         for folder in path.parents:
             if folder.stat().st_mode & 0o777 == 0o700:
