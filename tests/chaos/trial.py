@@ -74,10 +74,10 @@ Entries = Sequence[tuple[str, int, Entry]]
 
 
 async def journal(database: Database, id: str) -> Entries:
+    page = await entries(database, id, 0, 10_000)
     below = database.all(names.JOURNAL, names.name(id), names.ENTRIES)
     found = await database.find(below.select(["worker", "epoch", "last"]))
-    by = {each["last"]: (each["worker"], each["epoch"]) for each in found}
-    page = await entries(database, id, 0, 10_000)
+    by = {each["last"]: (each["worker"], each["epoch"]) for each in found}  # later ones, too
     return [(*by[each.last], each) for each in page.items]
 
 
