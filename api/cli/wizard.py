@@ -81,7 +81,7 @@ class Wizard:
         made: Document = {"type": await self._one_of("  Type", types, "string")}
         default = await self._text("  Default (Enter: it must be given)?")
         if default:
-            made["default"] = default if made["type"] == "string" else _value(default)
+            made["default"] = _typed(default, made)
         else:
             made["required"] = True
         if about := await self._text("  What to give, for people?"):
@@ -175,10 +175,21 @@ class Wizard:
         field, question = asked
 
         async def trigger() -> Document:
-            return {"type": kind, field: await self._needed(question)}
+            made = {"type": kind, field: await self._needed(question)}
+            if kind == "cron" and (given := await self._given()):
+                made["with"] = given
+            return made
 
         self._document["triggers"] = []
         await self._part(("triggers", 0), trigger)
+
+    async def _given(self) -> Document:
+        """What the inputs that are required get, where nothing comes along with what starts it."""
+        return {
+            name: _typed(await self._needed(f"  What is its {name} then?"), declared)
+            for name, declared in self._document.get("inputs", {}).items()
+            if declared.get("required")
+        }
 
     async def _part(self, place: tuple[str | int, ...], make: Callable[[], Awaitable[Any]]) -> None:
         """Ask for a part until the whole is valid with it."""
@@ -217,6 +228,11 @@ class Wizard:
         if told is None:
             raise InputEndedError
         return told or usual
+
+
+def _typed(text: str, declared: Document) -> Any:
+    """What was typed for an input."""
+    return text if declared["type"] == "string" else _value(text)
 
 
 def _value(text: str) -> Any:

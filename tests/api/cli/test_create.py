@@ -69,7 +69,7 @@ async def test_a_workflow_of_every_kind_of_step() -> None:
         *("approval", "", "Good?"),
         NO_MORE,
         *("retry", "4"),
-        *("cron", "0 9 * * MON-FRI"),
+        *("cron", "0 9 * * MON-FRI", "2"),
     )
 
     assert document == {
@@ -111,7 +111,7 @@ async def test_a_workflow_of_every_kind_of_step() -> None:
             {"id": "approval1", "type": "approval", "message": "Good?"},
         ],
         "defaults": {"retry": {"attempts": 4, "backoff": "exponential"}},
-        "triggers": [{"type": "cron", "schedule": "0 9 * * MON-FRI"}],
+        "triggers": [{"type": "cron", "schedule": "0 9 * * MON-FRI", "with": {"times": 2}}],
     }
 
 

@@ -118,7 +118,7 @@ async def test_a_question_is_an_event_and_its_answer_a_command(served: Served) -
             "command",
             id="c",
             command="answer_question",
-            arguments={"id": event["data"]["question"]},
+            arguments={"id": event["data"]["question"], "approved": True},
         )
         frames = await client.until("answer")
     assert frames[-1]["status"] == "completed"

@@ -190,7 +190,7 @@ class Play:
                 self._all_ended.set()
 
     async def _answer(self, line: Line, question: str) -> None:
-        await self._ask(line, "POST", f"/v1/questions/{question}/answer", {"value": None})
+        await self._ask(line, "POST", f"/v1/questions/{question}/answer", {"approved": True})
 
     async def _ask(
         self,
