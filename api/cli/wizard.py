@@ -175,7 +175,7 @@ class Wizard:
         field, question = asked
 
         async def trigger() -> Document:
-            made = {"type": kind, field: await self._needed(question)}
+            made: Document = {"type": kind, field: await self._needed(question)}
             if kind == "cron" and (given := await self._given()):
                 made["with"] = given
             return made
