@@ -230,12 +230,11 @@ def _asked_before(task: AgentTask, toolbox: Toolbox, served: Sequence[str]) -> C
     """
     names = frozenset(map(canonical, task.ask_before))
     for name in sorted(names):
-        server, mark, _ = name.partition(MCP)
-        there = [tool for tool in served if tool.startswith(f"{server}{MCP}")]
-        if name not in toolbox if not mark else there and name not in there:
+        known: Collection[str] = served if MCP in name else toolbox
+        if known and name not in known:
             raise NotRegistered(
                 f"`guardrails.ask_before` names {name!r}, which is no tool that is offered here"
-                f"{nearest(name, there or toolbox)}; nobody would be asked before the one you mean"
+                f"{nearest(name, known)}; nobody would be asked before the one you mean"
             )
     return names
 

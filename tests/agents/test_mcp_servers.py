@@ -81,9 +81,12 @@ async def test_guardrails_hold_for_tools_of_servers(desk: Desk) -> None:
     assert "there is no tool" in said[1]
 
 
-async def test_who_would_be_asked_before_a_tool_that_no_server_has_is_refused(desk: Desk) -> None:
-    with pytest.raises(NotRegistered, match=r"'box__ad'.*did you mean 'box__add'.*nobody would"):
-        await desk.run([], servers=[program()], ask_before=["box__ad"])
+@pytest.mark.parametrize("misspelt", ["box__ad", "bx__add"])
+async def test_who_would_be_asked_before_a_tool_that_no_server_has_is_refused(
+    desk: Desk, misspelt: str
+) -> None:
+    with pytest.raises(NotRegistered, match=f"'{misspelt}'.*did you mean 'box__add'.*nobody would"):
+        await desk.run([], servers=[program()], ask_before=[misspelt])
     assert desk.server.requests == []
 
 
